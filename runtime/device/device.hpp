@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a rank computes on: memory and two streams.
+//   cpu   runs; memory from a caching allocator
+//   dry   owns no memory and computes nothing: every launch is recorded, every byte is counted
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "runtime/device/stream.hpp"
+
+namespace lockstep {
+
+enum class DeviceKind : std::uint8_t { cpu, dry };
+
+struct MemoryStats {
+  std::size_t allocated = 0;  // bytes held by live tensors
+  std::size_t peak = 0;       // most of that at any time
+  std::size_t reserved = 0;   // bytes taken from the system, cached blocks included
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  virtual DeviceKind kind() const = 0;
+  // 64-byte aligned and uninitialized; nullptr on the dry device. Throws SystemError when full.
+  std::shared_ptr<void> allocate(std::size_t bytes);
+  MemoryStats memory() const;
+  void reset_peak();
+
+  Stream& compute() { return *compute_; }
+  Stream& communication() { return *communication_; }
+  bool executes() const { return compute_->executes(); }
+  void record_into(Recording* recording);
+
+ protected:
+  struct Ledger;  // counts bytes; outlives the device for as long as a tensor does
+  Device(std::unique_ptr<Stream> compute, std::unique_ptr<Stream> communication);
+  virtual std::shared_ptr<void> take(std::size_t bytes) = 0;
+  virtual std::size_t reserved() const { return 0; }
+
+ private:
+  std::shared_ptr<Ledger> ledger_;
+  std::unique_ptr<Stream> compute_, communication_;
+};
+
+// Who executes what is submitted to the communication stream.
+enum class CommunicationDriver : std::uint8_t { worker_thread, caller };
+
+std::unique_ptr<Device> make_cpu_device(
+    CommunicationDriver driver = CommunicationDriver::worker_thread);
+std::unique_ptr<Device> make_dry_device();
+
+}  // namespace lockstep

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Streams order work, events order streams: the model of CUDA, on every device.
+//
+// A device has two. On the cpu the compute stream runs inline and the communication stream is one
+// worker thread with an ordered queue (or, where MPI offers no thread support, inline as well: the
+// caller drives it). On the dry device both only record.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "runtime/device/recording.hpp"
+
+namespace lockstep {
+
+// Completes when everything submitted to a stream before it is done. A copy is the same event.
+class Event {
+ public:
+  Event();  // already complete
+  bool done() const;
+  void wait() const;  // blocks the calling thread; rethrows what the stream threw
+
+ private:
+  friend class WorkerStream;
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+class Stream {
+ public:
+  using Body = std::function<void()>;
+
+  explicit Stream(StreamKind kind) : kind_(kind) {}
+  virtual ~Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // Runs `body` after all that was submitted before. The body owns (copies of) the tensors it uses.
+  virtual void run(const Operation& operation, Body body) = 0;
+  virtual Event record() = 0;
+  virtual void wait(const Event& event) = 0;  // later work waits for it; the caller may not
+  void synchronize() { record().wait(); }
+
+  virtual bool executes() const { return true; }  // false on the dry device: nothing is computed
+  virtual double busy_seconds() const { return 0; }  // time spent in bodies since the start
+  void record_into(Recording* recording) { recording_ = recording; }  // nullptr: stop recording
+  Recording* recording() const { return recording_; }
+
+ protected:
+  StreamKind kind() const { return kind_; }
+
+ private:
+  const StreamKind kind_;
+  Recording* recording_ = nullptr;
+};
+
+std::unique_ptr<Stream> make_inline_stream(StreamKind kind);
+std::unique_ptr<Stream> make_worker_stream(StreamKind kind);
+std::unique_ptr<Stream> make_dry_stream(StreamKind kind);
+
+// A named stretch of the compute stream in the trace: "forward", "backward", "wait", "update".
+class PhaseSpan {
+ public:
+  PhaseSpan(Stream& stream, const char* name);
+  ~PhaseSpan();
+  PhaseSpan(const PhaseSpan&) = delete;
+  PhaseSpan& operator=(const PhaseSpan&) = delete;
+
+ private:
+  Stream& stream_;
+  const char* name_;
+  double begin_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only includer of Catch2: versions 2 and 3 differ in the header.
+#pragma once
+
+#if LOCKSTEP_CATCH2 >= 3
+#include <catch2/catch_all.hpp>
+using Catch::Approx;
+#else
+#include <catch2/catch.hpp>
+#endif
