@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading and writing job files; both walk the list of keys.cpp.
+#include "runtime/config/job_config.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "runtime/base/error.hpp"
+#include "runtime/config/suggest.hpp"
+#include "runtime/config/toml_value.hpp"
+
+namespace lockstep {
+
+namespace {
+
+std::string place(const std::string& file, const toml::node& node) {
+  const toml::source_index line = node.source().begin.line;
+  return line ? file + ":" + std::to_string(line) : file;
+}
+
+template <class Named>
+const Named* find(const std::vector<Named>& all, std::string_view name) {
+  for (const Named& one : all) {
+    if (one.name == name) return &one;
+  }
+  return nullptr;
+}
+
+const Section& find_section(const std::vector<Section>& all, const std::string& name,
+                            const std::string& where) {
+  if (const Section* section = find(all, name)) return *section;
+  throw ConfigError(where + ": [" + name + "] is not a section; " + suggest_section(name, all));
+}
+
+const Key& find_key(const std::vector<Section>& all, const Section& section,
+                    const std::string& name, const std::string& where) {
+  if (const Key* key = find(section.keys, name)) return *key;
+  throw ConfigError(where + ": " + section.name + "." + name + " is not a key; " +
+                    suggest_key(section, name, all));
+}
+
+toml::table parse_toml(const std::string& text, const std::string& name) {
+  try {
+    return toml::parse(text, name);
+  } catch (const toml::parse_error& error) {
+    throw ConfigError(name + ":" + std::to_string(error.source().begin.line) +
+                      ": not valid TOML: " + std::string(error.description()));
+  }
+}
+
+void read_section(const std::vector<Section>& all, const Section& section, const toml::table& table,
+                  const std::string& file) {
+  for (const auto& [name, node] : table) {
+    const std::string where = place(file, node);
+    const Key& key = find_key(all, section, std::string(name.str()), where);
+    read_value(section, key, {.where = where, .node = node});
+  }
+}
+
+void read_file(const std::vector<Section>& all, const toml::table& root, const std::string& file) {
+  for (const auto& [key, node] : root) {
+    const std::string name(key.str()), where = place(file, node);
+    const toml::table* table = node.as_table();
+    if (!table && !find(all, name)) {
+      throw ConfigError(where + ": " + name + " stands outside any section; " +
+                        suggest_home(name, all));
+    }
+    const Section& section = find_section(all, name, where);
+    if (!table) throw ConfigError(where + ": " + name + " is a section: write [" + name + "]");
+    read_section(all, section, *table, file);
+  }
+}
+
+// The right side of --set as TOML; what is not TOML is taken as text, so quotes are optional.
+toml::table override_table(const std::string& text) {
+  try {
+    toml::table table = toml::parse("value = " + text);
+    if (table.size() == 1) return table;  // more than one: the text holds lines of its own
+  } catch (const toml::parse_error&) {
+  }
+  return toml::table{{"value", text}};
+}
+
+void apply_override(const std::vector<Section>& all, const std::string& assignment) {
+  const std::string where = "--set " + assignment;
+  const std::size_t equals = assignment.find('='), dot = assignment.find('.');
+  if (equals == std::string::npos || dot > equals) {
+    throw ConfigError(where + ": must be section.key=value");
+  }
+  const std::string name = assignment.substr(0, dot);
+  const std::string key_name = assignment.substr(dot + 1, equals - dot - 1);
+  const std::string text = assignment.substr(equals + 1);
+
+  const Section& section = find_section(all, name, where);
+  const Key& key = find_key(all, section, key_name, where);
+  const toml::table value = override_table(text);
+  read_value(section, key, {.where = where, .node = *value.get("value"), .bare = text});
+}
+
+std::string key_line(const Key& key) {
+  constexpr std::size_t kCommentColumn = 32;
+  std::string line = std::string(key.name) + " = " + write_value(key.value);
+  line.append(line.size() < kCommentColumn ? kCommentColumn - line.size() : 0, ' ');
+  const std::string limits = limits_of(key);
+  return line + "  # " + key.doc + (limits.empty() ? "" : " (" + limits + ")") + "\n";
+}
+
+}  // namespace
+
+JobConfig parse_job(const std::string& text, const std::string& name,
+                    const std::vector<std::string>& overrides) {
+  JobConfig config;
+  const std::vector<Section> all = sections_of(config);
+  read_file(all, parse_toml(text, name), name);
+  for (const std::string& assignment : overrides)
+    apply_override(all, assignment);
+  try {
+    validate(config);
+  } catch (const ConfigError& error) {
+    throw ConfigError(name + ": " + error.what());
+  }
+  return config;
+}
+
+JobConfig load_job(const std::string& path, const std::vector<std::string>& overrides) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  if (file) text << file.rdbuf();
+  if (!file || text.bad()) {
+    throw ConfigError(path + ": the job file cannot be read: " + std::strerror(errno));
+  }
+  return parse_job(text.str(), path, overrides);
+}
+
+std::string to_toml(const JobConfig& config) {
+  JobConfig values = config;  // the list of keys points to members that can be written
+  std::string text;
+  for (const Section& section : sections_of(values)) {
+    text += (text.empty() ? "[" : "\n[") + std::string(section.name) + "]  # " + section.doc + "\n";
+    for (const Key& key : section.keys)
+      text += key_line(key);
+  }
+  return text;
+}
+
+std::string key_reference() {
+  return to_toml(JobConfig{});
+}
+
+}  // namespace lockstep

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/config/keys.hpp"
+
+#include "runtime/optim/schedule.hpp"
+
+namespace lockstep {
+
+namespace {
+
+constexpr const char* kDeviceNames[] = {"auto", "cpu", "dry"};
+constexpr const char* kPrecisionNames[] = {"float32"};
+constexpr const char* kDataNames[] = {"bytes", "tokens"};
+constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
+constexpr const char* kBackendNames[] = {"auto", "mpi", "native"};
+
+Range at_least(double low) {
+  return {.low = low};
+}
+Range above(double low) {
+  return {.low = low, .low_open = true};
+}
+Range from_to(double low, double high) {
+  return {.low = low, .high = high};
+}
+Range from_to_below(double low, double high) {
+  return {.low = low, .high = high, .high_open = true};
+}
+
+Section job_keys(JobSection& job) {
+  return {
+      "job",
+      "one run of training",
+      {
+          {"name", &job.name, "what the run is called"},
+          {"device",
+           &job.device,
+           "where it runs; dry computes nothing and counts",
+           {},
+           kDeviceNames},
+          {"steps", &job.steps, "optimizer steps", at_least(1)},
+          {"seed", &job.seed, "of weights, data order, dropout and sampling", at_least(0)},
+          {"threads", &job.threads, "per rank; 0: its share of the node's cores", at_least(0)},
+          {"precision", &job.precision, "of weights and arithmetic", {}, kPrecisionNames},
+          {"run_dir", &job.run_dir, "where results go; empty: runs/<name>"},
+          {"target_loss", &job.target_loss, "validation loss that ends the run; 0: none",
+           at_least(0)},
+          {"evaluate_every", &job.evaluate_every, "steps; 0: only at the end", at_least(0)},
+          {"evaluate_batches", &job.evaluate_batches, "batches per evaluation", at_least(1)},
+          {"sample_length", &job.sample_length, "tokens written at the end; 0: none", at_least(0)},
+          {"sample_prompt", &job.sample_prompt, "text that the sample continues"},
+          {"sample_temperature", &job.sample_temperature, "0: always the likeliest", at_least(0)},
+          {"trace_steps", &job.trace_steps, "first steps written to trace.json", at_least(0)},
+      },
+  };
+}
+
+Section model_keys(ModelSection& model) {
+  return {
+      "model",
+      "what is trained",
+      {
+          {"kind", &model.kind, "architecture: gpt, mlp"},
+          {"layers", &model.layers, "blocks", at_least(1)},
+          {"hidden", &model.hidden, "width", at_least(1)},
+          {"heads", &model.heads, "gpt: attention heads; they divide the width", at_least(1)},
+          {"ffn", &model.ffn, "width of the feed-forward layers; 0: 4 x hidden", at_least(0)},
+          {"sequence", &model.sequence, "tokens per sample", at_least(1)},
+          {"vocabulary", &model.vocabulary, "tokens known; 0: the data's", at_least(0)},
+          {"dropout", &model.dropout, "share of activations dropped", from_to_below(0, 1)},
+          {"tied", &model.tied, "gpt: the head shares the weights of the embedding"},
+          {"context", &model.context, "mlp: tokens it sees", at_least(1)},
+      },
+  };
+}
+
+Section data_keys(DataSection& data) {
+  return {
+      "data",
+      "what it learns from",
+      {
+          {"kind", &data.kind, "bytes: any text; tokens: 16-bit .bin shards", {}, kDataNames},
+          {"path", &data.path, "bytes: files and directories; tokens: shards, in order"},
+          {"validation_share", &data.validation_share, "last part of the data, not trained on",
+           from_to_below(0, 1)},
+          {"validation_path", &data.validation_path,
+           "tokens: validation shards, instead of a share"},
+      },
+  };
+}
+
+Section batch_keys(BatchSection& batch) {
+  return {
+      "batch",
+      "how much per step",
+      {
+          {"global", &batch.global, "sequences per step over all ranks", at_least(1)},
+          {"micro", &batch.micro, "sequences per micro-batch; 0: a rank's whole share",
+           at_least(0)},
+      },
+  };
+}
+
+Section optimizer_keys(OptimizerSection& optimizer) {
+  return {
+      "optimizer",
+      "how weights are updated",
+      {
+          {"kind", &optimizer.kind, "update rule", {}, kOptimizerNames},
+          {"learning_rate", &optimizer.learning_rate, "peak", above(0)},
+          {"warmup_steps", &optimizer.warmup_steps, "linear rise to the peak", at_least(0)},
+          {"schedule", &optimizer.schedule, "after the warm-up", {}, kScheduleNames},
+          {"minimum_share", &optimizer.minimum_share, "final rate / peak", from_to(0, 1)},
+          {"decay_share", &optimizer.decay_share, "wsd: last part of the steps, rate falling",
+           from_to(0, 1)},
+          {"weight_decay", &optimizer.weight_decay, "of matrices", at_least(0)},
+          {"betas", &optimizer.betas, "adamw: what both moments keep per step",
+           from_to_below(0, 1)},
+          {"epsilon", &optimizer.epsilon, "adamw: added to the denominator", above(0)},
+          {"momentum", &optimizer.momentum, "sgd: what it keeps per step", from_to_below(0, 1)},
+          {"clip", &optimizer.clip, "largest gradient norm; 0: off", at_least(0)},
+      },
+  };
+}
+
+Section parallel_keys(ParallelSection& parallel) {
+  return {
+      "parallel",
+      "degrees of the mesh; their product is the number of ranks",
+      {
+          {"data", &parallel.data, "copies of the model; 0: what is left", at_least(0)},
+          {"tensor", &parallel.tensor, "ranks that share each layer", at_least(1)},
+          {"pipeline", &parallel.pipeline, "stages of layers", at_least(1)},
+          {"bucket_mb", &parallel.bucket_mb, "MB of gradients reduced at a time", above(0)},
+      },
+  };
+}
+
+Section collectives_keys(CollectivesSection& collectives) {
+  return {
+      "collectives",
+      "how ranks exchange tensors",
+      {
+          {"backend", &collectives.backend, "who moves them", {}, kBackendNames},
+          {"algorithm", &collectives.algorithm, "of the native backend; auto: the cheapest"},
+          {"timeout_seconds", &collectives.timeout_seconds, "one that takes longer ends the job",
+           above(0)},
+      },
+  };
+}
+
+}  // namespace
+
+std::vector<Section> sections_of(JobConfig& config) {
+  return {job_keys(config.job),
+          model_keys(config.model),
+          data_keys(config.data),
+          batch_keys(config.batch),
+          optimizer_keys(config.optimizer),
+          parallel_keys(config.parallel),
+          collectives_keys(config.collectives)};
+}
+
+}  // namespace lockstep

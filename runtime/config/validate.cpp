@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/base/error.hpp"
+#include "runtime/config/job_config.hpp"
+
+namespace lockstep {
+
+namespace {
+
+std::string said(const char* key, std::int64_t value) {
+  return std::string(key) + " = " + std::to_string(value);
+}
+
+void divides(const char* key, std::int64_t value, const char* part_key, std::int64_t part) {
+  if (value % part == 0) return;
+  throw ConfigError(said(key, value) + " is not a multiple of " + said(part_key, part));
+}
+
+void not_above(const char* key, std::int64_t value, const char* bound_key, std::int64_t bound) {
+  if (value <= bound) return;
+  throw ConfigError(said(key, value) + " is above " + said(bound_key, bound));
+}
+
+void check_model(const ModelSection& model, const ParallelSection& parallel) {
+  not_above("parallel.pipeline", parallel.pipeline, "model.layers", model.layers);
+  if (model.kind != "gpt") return;
+  divides("model.hidden", model.hidden, "model.heads", model.heads);
+  divides("model.heads", model.heads, "parallel.tensor", parallel.tensor);
+}
+
+void check_batch(const BatchSection& batch, const ParallelSection& parallel) {
+  if (batch.micro > 0) divides("batch.global", batch.global, "batch.micro", batch.micro);
+  if (parallel.data > 0) divides("batch.global", batch.global, "parallel.data", parallel.data);
+  // Both together are checked by split_batch, once the data degree is known.
+}
+
+void check_data(const DataSection& data, const JobSection& job) {
+  const bool validates = data.validation_share > 0 || !data.validation_path.empty();
+  if (data.kind == "bytes" && !data.validation_path.empty()) {
+    throw ConfigError(
+        "data.validation_path needs data.kind = \"tokens\"; bytes keep data.validation_share");
+  }
+  if (job.evaluate_every > 0 && !validates) {
+    throw ConfigError(said("job.evaluate_every", job.evaluate_every) +
+                      " has nothing to evaluate on: data.validation_share is 0");
+  }
+  if (job.target_loss > 0 && !validates) {
+    throw ConfigError("job.target_loss is judged by validation, but data.validation_share is 0");
+  }
+}
+
+}  // namespace
+
+void validate(const JobConfig& config) {
+  check_model(config.model, config.parallel);
+  check_batch(config.batch, config.parallel);
+  check_data(config.data, config.job);
+  not_above("optimizer.warmup_steps", config.optimizer.warmup_steps, "job.steps", config.job.steps);
+}
+
+}  // namespace lockstep
