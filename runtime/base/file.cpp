@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -15,8 +16,8 @@ namespace {
 
 [[noreturn]] void throw_write_error(const std::string& path) {
   const bool full = errno == ENOSPC || errno == EDQUOT;
-  throw_errno("cannot write " + path +
-              (full ? " (free some space there, or choose another place)" : ""));
+  throw SystemError("cannot write " + path + ": " + std::strerror(errno) +
+                    (full ? "; free some space there or choose another place" : ""));
 }
 
 // Removes a file that did not become complete.

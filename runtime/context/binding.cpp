@@ -85,17 +85,17 @@ BindingPlan plan_binding(const std::vector<CoreSet>& allowed, int local_rank) {
 Binding bind_to_cores(const Context& context, const Topology& topology) {
   const std::vector<CoreSet> allowed = exchange(topology.allowed_cores(), context);
   const BindingPlan plan = plan_binding(allowed, context.local_rank());
-  const std::string cores = text_of(plan.cores);
+  const std::string cores = (plan.cores.size() == 1 ? "core " : "cores ") + text_of(plan.cores);
 
   Binding binding;
   binding.cores = plan.threads;
   binding.ours = plan.action == BindingAction::bind && topology.bind(plan.cores);
   if (binding.ours) {
-    binding.description = "bound to cores " + cores;
+    binding.description = "bound to " + cores;
   } else if (static_cast<int>(plan.cores.size()) < topology.hardware().cores) {
-    binding.description = "bound by the launcher to cores " + cores;
+    binding.description = "bound by the launcher to " + cores;
   } else {
-    binding.description = "not bound: all cores, " + cores;
+    binding.description = "not bound: " + cores;
   }
   return binding;
 }
