@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/context/mpi.hpp"
 
+#include <exception>
 #include <string>
 
 namespace lockstep {
@@ -14,25 +15,48 @@ void check_mpi(int code, Site at) {
                     ")");
 }
 
+MpiSession::MpiSession() : exceptions_at_start_(std::uncaught_exceptions()) {
+  int initialized = 0, provided = MPI_THREAD_SINGLE;
+  check_mpi(MPI_Initialized(&initialized));
+  expect(!initialized, "MPI has been started before: one Context per process");
+  check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided));
+  check_mpi(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
+  threads_allowed_ = provided >= MPI_THREAD_MULTIPLE;
+}
+
+MpiSession::~MpiSession() {
+  if (std::uncaught_exceptions() == exceptions_at_start_) MPI_Finalize();
+}
+
 void CommTraits::destroy(MPI_Comm comm) noexcept {
   int finalized = 0;
   if (MPI_Finalized(&finalized) == MPI_SUCCESS && !finalized) MPI_Comm_free(&comm);
 }
 
+namespace {
+CommHandle own(MPI_Comm comm) {
+  CommHandle owned(comm);
+  check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN));
+  return owned;
+}
+}  // namespace
+
 CommHandle duplicate(MPI_Comm comm) {
   MPI_Comm copy = MPI_COMM_NULL;
   check_mpi(MPI_Comm_dup(comm, &copy));
-  CommHandle owned(copy);
-  check_mpi(MPI_Comm_set_errhandler(copy, MPI_ERRORS_RETURN));
-  return owned;
+  return own(copy);
 }
 
 CommHandle split(MPI_Comm comm, int color, int key) {
   MPI_Comm part = MPI_COMM_NULL;
   check_mpi(MPI_Comm_split(comm, color, key, &part));
-  CommHandle owned(part);
-  check_mpi(MPI_Comm_set_errhandler(part, MPI_ERRORS_RETURN));
-  return owned;
+  return own(part);
+}
+
+CommHandle split_by_node(MPI_Comm comm) {
+  MPI_Comm part = MPI_COMM_NULL;
+  check_mpi(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &part));
+  return own(part);
 }
 
 }  // namespace lockstep

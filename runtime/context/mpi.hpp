@@ -12,6 +12,21 @@ namespace lockstep {
 // Throws SystemError with MPI's own text and the call site.
 void check_mpi(int code, Site at = Site::here());
 
+// MPI from MPI_Init_thread to MPI_Finalize. Finalize waits for all ranks, so it is left out while
+// an exception unwinds: the launcher then sees a rank gone and ends the others.
+class MpiSession {
+ public:
+  MpiSession();
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+  bool threads_allowed() const { return threads_allowed_; }
+
+ private:
+  int exceptions_at_start_;
+  bool threads_allowed_ = false;
+};
+
 struct CommTraits {
   using type = MPI_Comm;
   static MPI_Comm null() { return MPI_COMM_NULL; }
@@ -23,5 +38,7 @@ using CommHandle = UniqueHandle<CommTraits>;
 CommHandle duplicate(MPI_Comm comm);
 // Ranks of equal colour, ordered by key. Collective.
 CommHandle split(MPI_Comm comm, int color, int key);
+// The ranks that share this node's memory, in the order of their ranks. Collective.
+CommHandle split_by_node(MPI_Comm comm);
 
 }  // namespace lockstep

@@ -28,7 +28,8 @@ void Stash::owe(Module& layer) {
 }
 
 void Stash::settle() {
-  for (Module* layer : owed_) layer->backward_weight(*this);
+  for (Module* layer : owed_)
+    layer->backward_weight(*this);
   owed_.clear();
 }
 

@@ -5,7 +5,7 @@
 
 namespace lockstep {
 
-Shape::Shape(std::initializer_list<std::int64_t> dims) : rank_(static_cast<int>(dims.size())) {
+Shape::Shape(std::span<const std::int64_t> dims) : rank_(static_cast<int>(dims.size())) {
   expect(rank_ <= kMaxDims, "too many dims");
   int i = 0;
   for (std::int64_t d : dims) dims_[i++] = d;

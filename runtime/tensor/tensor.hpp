@@ -21,7 +21,8 @@ class Shape {
   static constexpr int kMaxDims = 5;
 
   Shape() = default;
-  Shape(std::initializer_list<std::int64_t> dims);
+  Shape(std::initializer_list<std::int64_t> dims) : Shape(std::span(dims.begin(), dims.size())) {}
+  explicit Shape(std::span<const std::int64_t> dims);
   int rank() const { return rank_; }
   std::int64_t operator[](int dim) const;  // negative counts from the end
   std::int64_t count() const;              // product; 1 without dims

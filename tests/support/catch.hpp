@@ -8,3 +8,9 @@ using Catch::Approx;
 #else
 #include <catch2/catch.hpp>
 #endif
+
+#if LOCKSTEP_CATCH2 >= 3
+using TestListener = Catch::EventListenerBase;
+#elif defined(CATCH_CONFIG_EXTERNAL_INTERFACES)
+using TestListener = Catch::TestEventListenerBase;
+#endif

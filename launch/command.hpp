@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// A subcommand is one file with one function of type Prepare, declared here and named in the table
+// of main.cpp.
+#pragma once
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace lockstep {
+
+// Adds the subcommand's options to `app` and returns what runs once they are parsed. Its result is
+// the exit status; what it throws, main reports. Options live in a shared_ptr that both capture.
+using Run = std::function<int()>;
+using Prepare = Run(CLI::App& app);
+
+struct Command {
+  const char* name;
+  const char* summary;
+  Prepare* prepare;
+};
+
+Prepare prepare_info;  // info.cpp
+
+}  // namespace lockstep

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/job.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <thread>
+
+#include "runtime/logging/logging.hpp"
+
+namespace lockstep {
+
+namespace {
+
+// Ranks that fail alike (a bad job file) come within this time of each other.
+constexpr double kAgreeSeconds = 1.0;
+
+struct Failure {
+  std::string message;  // empty: another rank has said it
+  int status;
+};
+
+Failure describe(std::exception_ptr error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const ReportedError&) {
+    return {"", kUserError};
+  } catch (const ConfigError& e) {
+    return {e.what(), kUserError};
+  } catch (const std::bad_alloc&) {
+    return {"out of memory; use a smaller batch.micro or model", kFailure};
+  } catch (const std::exception& e) {
+    return {e.what(), kFailure};
+  } catch (...) {
+    return {"unknown exception", kFailure};
+  }
+}
+
+void say(const std::string& who, const Failure& failure) {
+  if (failure.message.empty()) return;
+  const std::string line = who + ": " + failure.message + "\n";
+  std::fflush(stdout);
+  std::fwrite(line.data(), 1, line.size(), stderr);  // one piece: ranks share the terminal
+}
+
+std::string name_of(const Context& context, const Failure& failure) {
+  const bool common = context.size() == 1 || failure.status == kUserError;
+  return common ? "lockstep" : "lockstep: rank " + std::to_string(context.rank());
+}
+
+// -1 when the ranks do not all end, or when MPI itself is what failed.
+int agreed_speaker(const Context& context, const Failure& failure) {
+  try {
+    return context.agree_to_end(!failure.message.empty(), kAgreeSeconds);
+  } catch (const SystemError&) {
+    return -1;
+  }
+}
+
+int end_job(const Context& context, const Failure& failure) {
+  const int speaker = agreed_speaker(context, failure);
+  if (speaker < 0) {
+    // The lowest rank aborts first, so that an error of many ranks is mostly said once.
+    const int order = std::min(context.rank(), 20);
+    std::this_thread::sleep_for(order * std::chrono::milliseconds(50));
+    say("lockstep: rank " + std::to_string(context.rank()), failure);
+    context.abort(kFailure);
+  }
+  if (speaker == context.rank()) say(name_of(context, failure), failure);
+  return failure.status;
+}
+
+}  // namespace
+
+int run_job(const std::function<int(const Context&)>& body) {
+  const Context context;
+  start_logging(context.rank());
+  std::exception_ptr error;
+  try {
+    return body(context);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  return end_job(context, describe(error));
+}
+
+int report(std::exception_ptr error) {
+  const Failure failure = describe(error);
+  say("lockstep", failure);
+  return failure.status;
+}
+
+int rank_from_launcher() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
+    if (const char* rank = std::getenv(name)) return std::atoi(rank);
+  }
+  return 0;
+}
+
+}  // namespace lockstep

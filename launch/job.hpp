@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a subcommand runs as a rank of a job, and how a job ends when something goes wrong: every
+// rank ends, the message appears once, the status is not zero.
+//
+//   2  the user can fix it: command line, job file, data
+//   1  anything else
+#pragma once
+
+#include <exception>
+#include <functional>
+
+#include "runtime/context/context.hpp"
+
+namespace lockstep {
+
+inline constexpr int kUserError = 2;
+inline constexpr int kFailure = 1;
+
+// Starts MPI and logging, runs `body`, ends MPI. What `body` throws ends the job: in order when all
+// ranks fail alike, by MPI_Abort when the others are still at work.
+int run_job(const std::function<int(const Context&)>& body);
+
+// Says `error` on stderr (not a ReportedError) and returns the exit status that goes with it.
+int report(std::exception_ptr error);
+
+// Our rank as the launcher tells it, before MPI is started; 0 without a launcher.
+int rank_from_launcher();
+
+}  // namespace lockstep

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The `lockstep` executable: picks the subcommand and says what went wrong.
+#include <cstdio>
+#include <iostream>
+#include <sstream>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "launch/build_facts.hpp"
+#include "launch/command.hpp"
+#include "launch/job.hpp"
+
+namespace lockstep {
+namespace {
+
+constexpr Command kCommands[] = {
+    {"info", "What was built in and what this node has", prepare_info},
+};
+
+// Throws unless the first word, if it is one, is a subcommand: CLI11 would only say that one is
+// missing.
+void check_name(int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  const std::string word = argv[1];
+  std::string known;
+  for (const Command& command : kCommands) {
+    if (word == command.name) return;
+    known += std::string(known.empty() ? "" : ", ") + command.name;
+  }
+  throw CLI::ExtrasError("no subcommand is called '" + word + "'; there are: " + known,
+                         CLI::ExitCodes::ExtrasError);
+}
+
+// --help and --version go to stdout, mistakes as one line to stderr; of many ranks the first
+// speaks.
+int end_parse(const CLI::App& app, const CLI::ParseError& e) {
+  const bool mistake = e.get_exit_code() != 0;
+  if (rank_from_launcher() == 0) {
+    std::ostringstream out, ignored;
+    app.exit(e, out, ignored);
+    if (mistake) {
+      std::cerr << "lockstep: " << e.what() << " (see lockstep --help)\n";
+    } else {
+      std::cout << out.str();
+    }
+  }
+  return mistake ? kUserError : 0;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Lockstep: distributed training that predicts its own speed", "lockstep"};
+  app.set_version_flag("--version", "lockstep " + build_facts().version);
+  app.require_subcommand(1);
+
+  Run chosen;
+  for (const Command& command : kCommands) {
+    CLI::App* sub = app.add_subcommand(command.name, command.summary);
+    sub->final_callback([&chosen, run = command.prepare(*sub)] { chosen = run; });
+  }
+  try {
+    check_name(argc, argv);
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return end_parse(app, e);
+  }
+  return chosen();
+}
+
+}  // namespace
+}  // namespace lockstep
+
+int main(int argc, char** argv) {
+  try {
+    return lockstep::run(argc, argv);
+  } catch (...) {
+    return lockstep::report(std::current_exception());
+  }
+}

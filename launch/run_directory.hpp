@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The directory of a run: job.toml (resolved), metrics.jsonl, trace.json.
+#pragma once
+
+#include <string>
+
+#include "runtime/config/job_config.hpp"
+
+namespace lockstep {
+
+// job.run_dir, which must not hold a run already, or else runs/<name>, runs/<name>-2, ... whichever
+// is free. Makes it and writes job.toml; leaves nothing behind when that fails. Rank 0 only.
+std::string make_run_directory(const JobConfig& job);
+
+}  // namespace lockstep

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every model by its name in model.kind. Adding one: its two files and one line in registry.cpp.
+#pragma once
+
+#include "runtime/config/job_config.hpp"
+#include "runtime/nn/sequential.hpp"
+
+namespace lockstep {
+
+// config.vocabulary must be set. Throws ConfigError for an unknown kind, naming those there are.
+std::unique_ptr<nn::Sequential> make_model(const ModelSection& config, Device& device,
+                                           std::uint64_t seed);
+
+std::vector<std::string> model_kinds();
+
+}  // namespace lockstep

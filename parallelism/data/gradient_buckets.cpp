@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "parallelism/data/gradient_buckets.hpp"
+
+#include "runtime/base/clock.hpp"
+#include "runtime/kernels/elementwise.hpp"
+
+namespace lockstep {
+
+BucketLayout layout_buckets(const std::vector<std::int64_t>& counts, std::size_t bucket_bytes) {
+  constexpr std::int64_t kLine = 64 / sizeof(float);
+  const auto limit = static_cast<std::int64_t>(bucket_bytes / sizeof(float));
+  BucketLayout layout{.places = std::vector<BucketLayout::Place>(counts.size()),
+                      .bucket_counts = {}};
+  std::int64_t filled = limit;  // as if a bucket before the first were full
+  for (std::size_t i = counts.size(); i-- > 0;) {
+    if (filled >= limit) {
+      layout.bucket_counts.push_back(0);
+      filled = 0;
+    }
+    layout.places[i] = {layout.bucket_counts.size() - 1, filled};
+    filled += (counts[i] + kLine - 1) / kLine * kLine;
+    layout.bucket_counts.back() = filled;
+  }
+  return layout;
+}
+
+GradientBuckets::GradientBuckets(std::vector<Parameter*> parameters, Communicator data,
+                                 std::size_t bucket_bytes)
+    : data_(std::move(data)) {
+  std::vector<std::int64_t> counts;
+  for (const Parameter* p : parameters) counts.push_back(p->value.count());
+  const BucketLayout layout = layout_buckets(counts, bucket_bytes);
+
+  for (const std::int64_t count : layout.bucket_counts) {
+    Device& device = parameters.front()->value.device();
+    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(float);
+    buckets_.push_back({.flat = Tensor::over(device, data_.allocate(bytes), {count})});
+    kernels::fill(buckets_.back().flat, 0.0f, device.compute());
+  }
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    Parameter& p = *parameters[i];
+    const auto [index, offset] = layout.places[i];
+    Bucket& bucket = buckets_[index];
+    p.grad = bucket.flat.slice(offset, offset + counts[i]).view(p.value.shape());
+    bucket.uses += p.uses;
+    bucket.missing += p.uses;
+    bucket_of_[&p] = index;
+  }
+}
+
+void GradientBuckets::ready(Parameter& parameter) {
+  Bucket& bucket = buckets_[bucket_of_.at(&parameter)];
+  expect(bucket.missing > 0, "a gradient was produced more often than its parameter says");
+  if (--bucket.missing == 0) pending_.push_back(data_.all_reduce(bucket.flat, ReduceOp::sum));
+}
+
+double GradientBuckets::finish() {
+  expect(pending_.size() == buckets_.size(), "backward left a gradient out");
+  const double begin = now();
+  for (Work& work : pending_) work.wait();
+  pending_.clear();
+  for (Bucket& bucket : buckets_) bucket.missing = bucket.uses;
+  return now() - begin;
+}
+
+std::vector<Tensor> GradientBuckets::flat() const {
+  std::vector<Tensor> all;
+  for (const Bucket& bucket : buckets_) all.push_back(bucket.flat);
+  return all;
+}
+
+}  // namespace lockstep

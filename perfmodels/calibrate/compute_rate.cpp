@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "perfmodels/calibrate/compute_rate.hpp"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "runtime/base/clock.hpp"
+#include "runtime/kernels/gemm.hpp"
+
+namespace lockstep {
+
+namespace {
+
+using Vector = float __attribute__((vector_size(64)));
+constexpr int kChains = 12;  // independent, to cover the latency of an FMA
+
+// Keeps the compiler from computing the loop away.
+void keep(Vector& v) { asm volatile("" : "+m"(v)); }
+
+double fma_flops(int rounds) {
+  Vector a[kChains], x = {}, y = {};
+  x += 0.999f;
+  y += 1e-3f;
+  for (Vector& v : a) v = x;
+  for (int r = 0; r < rounds; ++r) {
+    for (Vector& v : a) v = v * x + y;
+  }
+  for (Vector& v : a) keep(v);
+  return 2.0 * rounds * kChains * (sizeof(Vector) / sizeof(float));
+}
+
+}  // namespace
+
+double measure_gemm_rate(double seconds) {
+  constexpr std::int64_t n = 1024;
+  const std::vector<float> a(n * n, 0.5f), b(n * n, 0.25f);
+  std::vector<float> c(n * n);
+  const auto product = [&] {
+    kernels::host_gemm({c.data(), n}, {a.data(), n}, {b.data(), n, kernels::Trans::yes}, n, n, n);
+  };
+  product();  // warm-up: threads, code, pages
+  std::vector<double> times;
+  for (const double end = now() + seconds; times.size() < 5 || now() < end;) {
+    const double begin = now();
+    product();
+    times.push_back(now() - begin);
+  }
+  std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
+  return 2.0 * n * n * n / times[times.size() / 2];
+}
+
+double measure_fma_peak(double seconds) {
+  constexpr int kRounds = 200000;
+  double best = 0;
+  for (const double end = now() + seconds; best == 0 || now() < end;) {
+    const double begin = now();
+    double flops = 0;
+#pragma omp parallel reduction(+ : flops)
+    flops += fma_flops(kRounds);
+    best = std::max(best, flops / (now() - begin));
+  }
+  return best;
+}
+
+}  // namespace lockstep

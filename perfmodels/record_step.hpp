@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The step of a job, recorded on the dry device: no memory, no computation, no other ranks.
+#pragma once
+
+#include <memory>
+
+#include "runtime/config/job_config.hpp"
+#include "runtime/device/device.hpp"
+
+namespace lockstep {
+
+struct StepRecord {
+  Recording recording;           // one step of one rank
+  MemoryStats memory;            // its peak is that of the rank's tensors
+  std::int64_t parameters = 0;
+  std::int64_t tokens = 0;       // per rank and step
+  int ranks = 1;
+};
+
+// `job.model.vocabulary` must be set. `ranks` is the size of the job. Throws ConfigError as the job
+// itself would.
+std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks);
+
+}  // namespace lockstep

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/context/signals.hpp"
+
+#include <atomic>
+#include <cerrno>
+#include <ctime>
+
+#include "runtime/base/error.hpp"
+
+namespace lockstep {
+
+namespace {
+
+constexpr std::time_t kPatienceSeconds = 2;
+
+// A signal handler can be told nothing but what lies in static storage.
+std::atomic<int> first_signal{0};
+std::atomic<std::time_t> first_time{0};
+static_assert(std::atomic<int>::is_always_lock_free &&
+              std::atomic<std::time_t>::is_always_lock_free);
+
+std::time_t seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);  // async-signal-safe
+  return t.tv_sec;
+}
+
+void on_signal(int signal) {
+  const int saved_errno = errno;
+  int none = 0;
+  if (first_signal.compare_exchange_strong(none, signal)) {
+    first_time = seconds();
+  } else if (signal == SIGINT && seconds() - first_time > kPatienceSeconds) {
+    std::signal(signal, SIG_DFL);
+    raise(signal);  // delivered when this handler returns
+  }
+  errno = saved_errno;
+}
+
+void exchange_action(int signal, const struct sigaction* action, struct sigaction* before) {
+  if (sigaction(signal, action, before) != 0) throw_errno("sigaction");
+}
+
+}  // namespace
+
+SignalGuard::SignalGuard() {
+  first_signal = 0;
+  struct sigaction ours {};
+  ours.sa_handler = on_signal;
+  ours.sa_flags = SA_RESTART;  // no system call of a library fails because of it
+  sigemptyset(&ours.sa_mask);
+  exchange_action(SIGINT, &ours, &interrupt_);
+  exchange_action(SIGTERM, &ours, &terminate_);
+}
+
+SignalGuard::~SignalGuard() {
+  sigaction(SIGINT, &interrupt_, nullptr);
+  sigaction(SIGTERM, &terminate_, nullptr);
+}
+
+int stop_signal() {
+  return first_signal;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/kernels/attention.hpp"
+
+#include <cmath>
+#include <vector>
+
+#include "runtime/kernels/gemm.hpp"
+#include "runtime/kernels/math.hpp"
+#include "runtime/kernels/parallel.hpp"
+
+namespace lockstep::kernels {
+
+namespace {
+
+constexpr std::int64_t kQueries = 64;  // rows of scores at a time: 64 x 256 floats stay in L2
+
+Operation attention_cost(const char* name, const AttentionShape& s, double products) {
+  const double tokens = static_cast<double>(s.batch) * s.tokens;
+  return {.name = name,
+          .kind = OperationKind::attention,
+          .shape = {s.batch, s.tokens, s.heads, s.channels / s.heads},
+          .flops = products * 2 * tokens * s.tokens * s.channels,
+          .bytes_read = products * 2 * tokens * s.channels,
+          .bytes_written = products * 2 * tokens * s.channels};
+}
+
+// One head of one sample: where its matrices lie in the packed tensors.
+struct Head {
+  std::int64_t T, D, stride;  // stride of q, k, v rows: 3C
+  std::int64_t qkv, out;      // offsets of q[0] and o[0]
+  std::int64_t index;         // b H + h
+  float scale;
+
+  Head(const AttentionShape& s, std::int64_t i)
+      : T(s.tokens),
+        D(s.channels / s.heads),
+        stride(3 * s.channels),
+        qkv(i / s.heads * s.tokens * stride + i % s.heads * D),
+        out(i / s.heads * s.tokens * s.channels + i % s.heads * D),
+        index(i),
+        scale(1.0f / std::sqrt(static_cast<float>(D))) {}
+};
+
+// A block of queries [first, first + rows) and the keys [0, keys) that they may see.
+struct Block {
+  std::int64_t first, rows, keys;
+};
+
+Block block_at(std::int64_t b, std::int64_t T) {
+  const std::int64_t first = b * kQueries, rows = std::min(kQueries, T - first);
+  return {first, rows, first + rows};
+}
+
+// scores[rows,keys] = scale Q K^T
+void score(float* scores, const Block& block, const Head& head, const float* q, const float* k) {
+  host_gemm({scores, block.keys}, {q + block.first * head.stride, head.stride},
+            {k, head.stride, Trans::yes}, block.rows, block.keys, head.D, head.scale);
+}
+
+// One row of scores to probabilities in place; keys from `visible` on get none. Returns log(sum).
+float softmax_row(float* row, std::int64_t visible, std::int64_t keys) {
+  float largest = row[0], sum = 0;
+#pragma omp simd reduction(max : largest)
+  for (std::int64_t j = 0; j < visible; ++j)
+    largest = row[j] > largest ? row[j] : largest;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t j = 0; j < visible; ++j) {
+    row[j] = exponential(row[j] - largest);
+    sum += row[j];
+  }
+  const float norm = 1.0f / sum;
+#pragma omp simd
+  for (std::int64_t j = 0; j < visible; ++j)
+    row[j] *= norm;
+  std::fill(row + visible, row + keys, 0.0f);
+  return largest + std::log(sum);
+}
+
+// The dropout factors of one row of probabilities, applied to `row`.
+void drop_row(float* row, std::int64_t query, std::int64_t visible, const Head& head,
+              DropoutMask mask) {
+  if (mask.share == 0) return;
+  mask.first += static_cast<std::uint64_t>((head.index * head.T + query) * head.T);
+  apply_dropout(row, visible, mask);
+}
+
+void forward_head(float* o, float* log_sums, const float* qkv, const Head& head, std::int64_t C,
+                  const DropoutMask& mask, float* scores) {
+  const float *q = qkv + head.qkv, *k = q + C, *v = k + C;
+  for (std::int64_t b = 0; b * kQueries < head.T; ++b) {
+    const Block block = block_at(b, head.T);
+    score(scores, block, head, q, k);
+    for (std::int64_t r = 0; r < block.rows; ++r) {
+      const std::int64_t query = block.first + r;
+      float* row = scores + r * block.keys;
+      log_sums[head.index * head.T + query] = softmax_row(row, query + 1, block.keys);
+      drop_row(row, query, query + 1, head, mask);
+    }
+    host_gemm({o + head.out + block.first * C, C}, {scores, block.keys}, {v, head.stride},
+              block.rows, head.D, block.keys);
+  }
+}
+
+float dot(const float* a, const float* b, std::int64_t n) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < n; ++i)
+    sum += a[i] * b[i];
+  return sum;
+}
+
+// row[j] = P_j from its score and the row's log(sum); zero from `visible` on.
+void probabilities(float* row, float log_sum, std::int64_t visible, std::int64_t keys) {
+#pragma omp simd
+  for (std::int64_t j = 0; j < visible; ++j)
+    row[j] = exponential(row[j] - log_sum);
+  std::fill(row + visible, row + keys, 0.0f);
+}
+
+void backward_head(float* dqkv, const float* d_o, const float* o, const float* log_sums,
+                   const float* qkv, const Head& head, std::int64_t C, const DropoutMask& mask,
+                   float* p, float* ds) {
+  const float *q = qkv + head.qkv, *k = q + C, *v = k + C;
+  float *dq = dqkv + head.qkv, *dk = dq + C, *dv = dk + C;
+  // From the last block on: it sees all keys, so it overwrites dK and dV and the others add.
+  for (std::int64_t b = (head.T - 1) / kQueries; b >= 0; --b) {
+    const Block block = block_at(b, head.T);
+    const Into into = block.keys == head.T ? Into::overwrite : Into::accumulate;
+    const float* dout = d_o + head.out + block.first * C;
+    score(p, block, head, q, k);
+    host_gemm({ds, block.keys}, {dout, C}, {v, head.stride, Trans::yes}, block.rows, block.keys,
+              head.D);  // dP = dO V^T
+
+    for (std::int64_t r = 0; r < block.rows; ++r) {
+      const std::int64_t query = block.first + r;
+      float *row = p + r * block.keys, *drow = ds + r * block.keys;
+      const float delta = dot(dout + r * C, o + head.out + query * C, head.D);
+      probabilities(row, log_sums[head.index * head.T + query], query + 1, block.keys);
+      drop_row(drow, query, query + 1, head, mask);
+#pragma omp simd
+      for (std::int64_t j = 0; j < block.keys; ++j)
+        drow[j] = row[j] * (drow[j] - delta);
+      drop_row(row, query, query + 1, head, mask);
+    }
+
+    host_gemm({dv, head.stride, into}, {p, block.keys, Trans::yes}, {dout, C}, block.keys, head.D,
+              block.rows);
+    host_gemm({dq + block.first * head.stride, head.stride}, {ds, block.keys}, {k, head.stride},
+              block.rows, head.D, block.keys, head.scale);
+    host_gemm({dk, head.stride, into}, {ds, block.keys, Trans::yes},
+              {q + block.first * head.stride, head.stride}, block.keys, head.D, block.rows,
+              head.scale);
+  }
+}
+
+// body(head, scratch of 2 x 64 x T floats) for every batch and head.
+template <class Body>
+void for_each_head(const AttentionShape& s, Body&& body) {
+  const std::int64_t heads = s.batch * s.heads;
+  parallel_ranges(num_threads_for(heads, 1), heads, [&](int, std::int64_t begin, std::int64_t end) {
+    std::vector<float> scratch(static_cast<std::size_t>(2 * kQueries * s.tokens));
+    for (std::int64_t i = begin; i < end; ++i)
+      body(Head(s, i), scratch.data());
+  });
+}
+
+}  // namespace
+
+void attention_forward(Tensor& o, Tensor& log_sums, const Tensor& qkv, const AttentionShape& shape,
+                       const DropoutMask& mask, Stream& stream) {
+  const std::int64_t rows = shape.batch * shape.tokens;
+  expect(qkv.count() == rows * 3 * shape.channels && o.count() == rows * shape.channels,
+         "attention_forward: shapes");
+  stream.run(
+      attention_cost("attention_forward", shape, 2), [o, log_sums, qkv, shape, mask]() mutable {
+        for_each_head(shape, [&](const Head& head, float* scratch) {
+          forward_head(o.data(), log_sums.data(), qkv.data(), head, shape.channels, mask, scratch);
+        });
+      });
+}
+
+void attention_backward(Tensor& dqkv, const Tensor& d_o, const Tensor& o, const Tensor& log_sums,
+                        const Tensor& qkv, const AttentionShape& shape, const DropoutMask& mask,
+                        Stream& stream) {
+  expect(dqkv.count() == qkv.count() && d_o.count() == o.count(), "attention_backward: shapes");
+  stream.run(attention_cost("attention_backward", shape, 4),
+             [dqkv, d_o, o, log_sums, qkv, shape, mask]() mutable {
+               for_each_head(shape, [&](const Head& head, float* scratch) {
+                 backward_head(dqkv.data(), d_o.data(), o.data(), log_sums.data(), qkv.data(), head,
+                               shape.channels, mask, scratch, scratch + kQueries * shape.tokens);
+               });
+             });
+}
+
+}  // namespace lockstep::kernels

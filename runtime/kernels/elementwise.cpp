@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/kernels/elementwise.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <numbers>
+
+#include "runtime/base/philox.hpp"
+#include "runtime/kernels/parallel.hpp"
+
+namespace lockstep::kernels {
+
+void fill(Tensor& y, float value, Stream& stream) {
+  const std::int64_t n = y.count();
+  stream.run({.name = "fill", .shape = {n}, .bytes_written = 4.0 * n}, [y, value, n]() mutable {
+    parallel_elements(n, [out = y.data(), value](std::int64_t begin, std::int64_t end) {
+      std::fill(out + begin, out + end, value);
+    });
+  });
+}
+
+void copy(Tensor& y, const Tensor& x, Stream& stream) {
+  const std::int64_t n = x.count();
+  expect(y.count() == n, "copy: shapes");
+  const Operation cost{
+      .name = "copy", .shape = {n}, .bytes_read = 4.0 * n, .bytes_written = 4.0 * n};
+  stream.run(cost, [y, x, n]() mutable {
+    parallel_elements(n, [out = y.data(), in = x.data()](std::int64_t begin, std::int64_t end) {
+      std::copy(in + begin, in + end, out + begin);
+    });
+  });
+}
+
+void add(Tensor& y, const Tensor& x, Stream& stream) {
+  const std::int64_t n = x.count();
+  expect(y.count() == n, "add: shapes");
+  const Operation cost{.name = "add",
+                       .shape = {n},
+                       .flops = 1.0 * n,
+                       .bytes_read = 8.0 * n,
+                       .bytes_written = 4.0 * n};
+  stream.run(cost, [y, x, n]() mutable {
+    parallel_elements(n, [out = y.data(), in = x.data()](std::int64_t begin, std::int64_t end) {
+#pragma omp simd
+      for (std::int64_t i = begin; i < end; ++i)
+        out[i] += in[i];
+    });
+  });
+}
+
+void fill_normal(Tensor& y, float deviation, std::uint64_t key, Stream& stream) {
+  const std::int64_t n = y.count();
+  const Operation cost{
+      .name = "fill_normal", .shape = {n}, .flops = 40.0 * n, .bytes_written = 4.0 * n};
+  stream.run(cost, [y, deviation, key, n]() mutable {
+    for (std::int64_t i = 0; i < n; i += 4) {
+      const PhiloxBlock b = philox(key, static_cast<std::uint64_t>(i / 4));
+      for (int pair = 0; pair < 2; ++pair) {
+        const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform01(b.word[2 * pair])));
+        const double angle = 2.0 * std::numbers::pi * uniform01(b.word[2 * pair + 1]);
+        const double normal[2] = {radius * std::cos(angle), radius * std::sin(angle)};
+        for (int j = 0; j < 2 && i + 2 * pair + j < n; ++j) {
+          y.data()[i + 2 * pair + j] = static_cast<float>(deviation * normal[j]);
+        }
+      }
+    }
+  });
+}
+
+void upload(Tensor& y, const void* host, std::size_t bytes, Stream& stream) {
+  expect(bytes == y.bytes(), "upload: sizes");
+  const Operation cost{.name = "upload",
+                       .shape = {y.count()},
+                       .bytes_read = 1.0 * bytes,
+                       .bytes_written = 1.0 * bytes};
+  // Host memory is the caller's: copied before run returns on an inline stream.
+  stream.run(cost, [y, host, bytes] { std::memcpy(y.raw(), host, bytes); });
+}
+
+}  // namespace lockstep::kernels

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fill, copy and add; initial weights.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/tensor/tensor.hpp"
+
+namespace lockstep::kernels {
+
+void fill(Tensor& y, float value, Stream& stream);
+void copy(Tensor& y, const Tensor& x, Stream& stream);
+void add(Tensor& y, const Tensor& x, Stream& stream);  // y += x
+
+// y = N(0, deviation^2): element i takes number i of the Philox stream of `key` (Box-Muller).
+void fill_normal(Tensor& y, float deviation, std::uint64_t key, Stream& stream);
+
+// Host memory to tensor; `bytes` must be the tensor's size.
+void upload(Tensor& y, const void* host, std::size_t bytes, Stream& stream);
+
+}  // namespace lockstep::kernels

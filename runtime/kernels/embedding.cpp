@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/kernels/embedding.hpp"
+
+#include "runtime/kernels/parallel.hpp"
+
+namespace lockstep::kernels {
+
+namespace {
+
+constexpr std::int64_t kRowsPerThread = 64;
+
+Operation lookup_cost(const char* name, std::int64_t count, double flops_each) {
+  const double n = count;
+  return {.name = name,
+          .shape = {count},
+          .flops = flops_each * n,
+          .bytes_read = 8 * n,
+          .bytes_written = 4 * n};
+}
+
+// Threads own channels and walk all rows in order, so sums do not depend on the threads.
+template <class Body>
+void parallel_channels(std::int64_t channels, std::int64_t work, Body&& body) {
+  parallel_ranges(num_threads_for(work, 65536), channels,
+                  [&](int, std::int64_t begin, std::int64_t end) { body(begin, end); });
+}
+
+}  // namespace
+
+void embedding_forward(Tensor& y, const Tensor& tokens, const Tensor& token_table,
+                       const Tensor& position_table, Stream& stream) {
+  const std::int64_t rows = tokens.count(), T = tokens.dim(-1), C = token_table.dim(1);
+  expect(T <= position_table.dim(0), "embedding_forward: the sequence exceeds the positions");
+  stream.run(lookup_cost("embedding_forward", rows * C, 1), [y, tokens, token_table, position_table,
+                                                             rows, T, C]() mutable {
+    parallel_ranges(num_threads_for(rows, kRowsPerThread), rows,
+                    [&](int, std::int64_t begin, std::int64_t end) {
+                      for (std::int64_t r = begin; r < end; ++r) {
+                        const float* word = token_table.data() + tokens.data<int>()[r] * C;
+                        const float* place = position_table.data() + (r % T) * C;
+                        float* out = y.data() + r * C;
+                        for (std::int64_t c = 0; c < C; ++c)
+                          out[c] = word[c] + place[c];
+                      }
+                    });
+  });
+}
+
+void embedding_backward(Tensor& dtoken_table, Tensor& dposition_table, const Tensor& dy,
+                        const Tensor& tokens, Stream& stream) {
+  const std::int64_t rows = tokens.count(), T = tokens.dim(-1), C = dtoken_table.dim(1);
+  stream.run(lookup_cost("embedding_backward", rows * C, 2),
+             [dtoken_table, dposition_table, dy, tokens, rows, T, C]() mutable {
+               parallel_channels(C, rows * C, [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t r = 0; r < rows; ++r) {
+                   float* word = dtoken_table.data() + tokens.data<int>()[r] * C;
+                   float* place = dposition_table.data() + (r % T) * C;
+                   const float* in = dy.data() + r * C;
+                   for (std::int64_t c = begin; c < end; ++c) {
+                     word[c] += in[c];
+                     place[c] += in[c];
+                   }
+                 }
+               });
+             });
+}
+
+void window_embedding_forward(Tensor& y, const Tensor& tokens, const Tensor& table,
+                              std::int64_t window, Stream& stream) {
+  const std::int64_t rows = tokens.count(), T = tokens.dim(-1), C = table.dim(1);
+  expect(y.count() == rows * window * C, "window_embedding_forward: shapes");
+  stream.run(lookup_cost("window_embedding_forward", rows * window * C, 0),
+             [y, tokens, table, window, rows, T, C]() mutable {
+               parallel_ranges(num_threads_for(rows, kRowsPerThread), rows,
+                               [&](int, std::int64_t begin, std::int64_t end) {
+                                 for (std::int64_t r = begin; r < end; ++r) {
+                                   for (std::int64_t w = 0; w < window; ++w) {
+                                     const std::int64_t back = window - 1 - w;
+                                     float* out = y.data() + (r * window + w) * C;
+                                     if (back > r % T) {
+                                       std::fill(out, out + C, 0.0f);
+                                     } else {
+                                       const float* word =
+                                           table.data() + tokens.data<int>()[r - back] * C;
+                                       std::copy(word, word + C, out);
+                                     }
+                                   }
+                                 }
+                               });
+             });
+}
+
+void window_embedding_backward(Tensor& dtable, const Tensor& dy, const Tensor& tokens,
+                               std::int64_t window, Stream& stream) {
+  const std::int64_t rows = tokens.count(), T = tokens.dim(-1), C = dtable.dim(1);
+  expect(dy.count() == rows * window * C, "window_embedding_backward: shapes");
+  stream.run(lookup_cost("window_embedding_backward", rows * window * C, 1),
+             [dtable, dy, tokens, window, rows, T, C]() mutable {
+               parallel_channels(C, rows * window * C, [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t r = 0; r < rows; ++r) {
+                   for (std::int64_t w = std::max<std::int64_t>(0, window - 1 - r % T); w < window;
+                        ++w) {
+                     const std::int64_t at = r - (window - 1 - w);
+                     float* word = dtable.data() + tokens.data<int>()[at] * C;
+                     const float* in = dy.data() + (r * window + w) * C;
+                     for (std::int64_t c = begin; c < end; ++c)
+                       word[c] += in[c];
+                   }
+                 }
+               });
+             });
+}
+
+}  // namespace lockstep::kernels

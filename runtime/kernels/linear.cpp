@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/kernels/linear.hpp"
+
+#include "runtime/kernels/parallel.hpp"
+
+namespace lockstep::kernels {
+
+namespace {
+
+// Bytes of a product: each matrix crosses memory once.
+Operation gemm_cost(const char* name, std::int64_t m, std::int64_t n, std::int64_t k) {
+  return {.name = name,
+          .kind = OperationKind::gemm,
+          .shape = {m, n, k},
+          .flops = 2.0 * m * n * k,
+          .bytes_read = 4.0 * (m * k + k * n),
+          .bytes_written = 4.0 * m * n};
+}
+
+void add_bias(float* y, const float* b, std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t i = 0; i < rows; ++i) {
+#pragma omp simd
+    for (std::int64_t j = 0; j < columns; ++j)
+      y[i * columns + j] += b[j];
+  }
+}
+
+// Threads own columns, each sums over all rows in order: no partial sums to combine.
+void add_column_sums(float* sums, const float* x, std::int64_t rows, std::int64_t columns) {
+  parallel_ranges(num_threads_for(rows * columns, 65536), columns,
+                  [&](int, std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t i = 0; i < rows; ++i) {
+#pragma omp simd
+                      for (std::int64_t j = begin; j < end; ++j)
+                        sums[j] += x[i * columns + j];
+                    }
+                  });
+}
+
+}  // namespace
+
+void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, Stream& stream) {
+  const std::int64_t outputs = w.dim(0), inputs = w.dim(1), m = x.count() / inputs;
+  expect(x.dim(-1) == inputs && y.count() == m * outputs, "linear_forward: shapes");
+  stream.run(
+      gemm_cost("linear_forward", m, outputs, inputs), [y, x, w, b, m, inputs, outputs]() mutable {
+        host_gemm({y.data(), outputs}, {x.data(), inputs}, {w.data(), inputs, Trans::yes}, m,
+                  outputs, inputs);
+        if (!b) return;
+        parallel_ranges(num_threads_for(m * outputs, 16384), m,
+                        [&](int, std::int64_t begin, std::int64_t end) {
+                          add_bias(y.data() + begin * outputs, b.data(), end - begin, outputs);
+                        });
+      });
+}
+
+void linear_backward_input(Tensor& dx, const Tensor& dy, const Tensor& w, Stream& stream) {
+  const std::int64_t outputs = w.dim(0), inputs = w.dim(1), m = dy.count() / outputs;
+  expect(dy.dim(-1) == outputs && dx.count() == m * inputs, "linear_backward_input: shapes");
+  stream.run(gemm_cost("linear_backward_input", m, inputs, outputs), [dx, dy, w, m, outputs,
+                                                                      inputs]() mutable {
+    host_gemm({dx.data(), inputs}, {dy.data(), outputs}, {w.data(), inputs}, m, inputs, outputs);
+  });
+}
+
+void linear_backward_weight(Tensor& dw, Tensor& db, const Tensor& dy, const Tensor& x,
+                            Stream& stream) {
+  const std::int64_t outputs = dw.dim(0), inputs = dw.dim(1), m = x.count() / inputs;
+  expect(dy.count() == m * outputs && dy.dim(-1) == outputs && x.dim(-1) == inputs,
+         "linear_backward_weight: shapes");
+  stream.run(gemm_cost("linear_backward_weight", outputs, inputs, m),
+             [dw, db, dy, x, m, inputs, outputs]() mutable {
+               host_gemm({dw.data(), inputs, Into::accumulate}, {dy.data(), outputs, Trans::yes},
+                         {x.data(), inputs}, outputs, inputs, m);
+               if (db) add_column_sums(db.data(), dy.data(), m, outputs);
+             });
+}
+
+}  // namespace lockstep::kernels

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gradient norm, clipping and the optimizers' updates. Each update reads and writes every array
+// once and leaves the gradient zeroed for the next step.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "runtime/tensor/tensor.hpp"
+
+namespace lockstep::kernels {
+
+// norm[1] = sqrt(sum of squares of all elements). Fixed pieces of 64 Ki are summed in order, so the
+// bits do not depend on the number of threads.
+void global_norm(Tensor& norm, const std::vector<Tensor>& gradients, Stream& stream);
+
+// factor[1] = min(1, limit / (norm + 1e-6)), or 1 where limit is 0.
+void clip_factor(Tensor& factor, const Tensor& norm, float limit, Stream& stream);
+
+struct AdamW {
+  float learning_rate, beta1, beta2, epsilon, weight_decay;
+  float correction1, correction2;  // 1 - beta^step
+};
+
+// With g = factor * gradient (Loshchilov, Hutter, ICLR 2019):
+//   value -= lr decay value;  m += (1-b1)(g - m);  v += (1-b2)(g^2 - v)
+//   value -= lr (m / c1) / (sqrt(v / c2) + epsilon)
+void adamw_update(Tensor& value, Tensor& gradient, Tensor& m, Tensor& v, const Tensor& factor,
+                  const AdamW& with, Stream& stream);
+
+struct Momentum {
+  float learning_rate, momentum, weight_decay;
+};
+
+// g = factor * gradient + decay value;  velocity = momentum velocity + g;  value -= lr velocity
+void momentum_update(Tensor& value, Tensor& gradient, Tensor& velocity, const Tensor& factor,
+                     const Momentum& with, Stream& stream);
+
+}  // namespace lockstep::kernels

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// metrics.jsonl of a run: one JSON object per line. Every line reaches the system in one piece, so
+// a run that is killed leaves whole lines.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "runtime/base/file.hpp"
+
+namespace lockstep {
+
+struct StepMetrics {
+  std::int64_t step = 0;
+  double loss = 0;  // nats per token
+  double grad_norm = 0, learning_rate = 0;
+  double tokens_per_second = 0;  // of the whole job
+  std::optional<double> mfu;     // share of the peak; absent where no peak is known
+  double step_seconds = 0;
+  std::optional<double> predicted_seconds;
+  double exposed_comm_seconds = 0;  // communication that computation did not hide
+};
+
+class MetricsWriter {
+ public:
+  enum class Existing : std::uint8_t { replace, append };  // append: a run that resumes
+
+  explicit MetricsWriter(std::string path, Existing existing = Existing::replace);
+  // Throw SystemError, with no part of the line in the file.
+  void write(const StepMetrics& metrics);
+  void write_evaluation(std::int64_t step, double validation_loss);
+
+ private:
+  void write_line(const std::string& object);
+
+  std::string path_;
+  FileHandle file_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dropout: where its masks come from, and the end of a residual branch.
+#pragma once
+
+#include "runtime/kernels/dropout.hpp"
+#include "runtime/nn/stash.hpp"
+
+namespace lockstep::nn {
+
+// One place in a model that drops, keyed by (seed, name) and the global sample.
+class Dropout {
+ public:
+  Dropout(const std::string& name, std::uint64_t seed, float share);
+
+  // The mask of a micro-batch with so many elements a sample. Drops nothing in inference.
+  kernels::DropoutMask mask(const Stash& stash, std::int64_t elements_per_sample) const;
+  void apply(Tensor& x, const Stash& stash) const;  // in place
+  // residual + dropout(x); the result takes x's memory.
+  Tensor add_to(const Tensor& residual, Tensor x, const Stash& stash) const;
+  // Gradient of the dropped branch: dy itself where nothing is dropped.
+  Tensor backward(const Tensor& dy, const Stash& stash) const;
+
+ private:
+  std::uint64_t key_;
+  float share_;
+};
+
+}  // namespace lockstep::nn

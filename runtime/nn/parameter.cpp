@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/nn/parameter.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "runtime/base/philox.hpp"
+#include "runtime/kernels/elementwise.hpp"
+#include "runtime/nn/module.hpp"
+
+namespace lockstep {
+
+std::shared_ptr<Parameter> make_matrix(Device& device, std::string name, const Shape& shape,
+                                       const Init& init) {
+  auto p = std::make_shared<Parameter>();
+  p->value = Tensor::empty(device, shape);
+  p->decays = true;
+  const std::uint64_t key = random_key(init.seed, RandomPurpose::weights, name_hash(name));
+  kernels::fill_normal(p->value, init.deviation, key, device.compute());
+  p->name = std::move(name);
+  return p;
+}
+
+std::shared_ptr<Parameter> make_vector(Device& device, std::string name, std::int64_t count,
+                                       float value) {
+  auto p = std::make_shared<Parameter>();
+  p->name = std::move(name);
+  p->value = Tensor::empty(device, {count});
+  kernels::fill(p->value, value, device.compute());
+  return p;
+}
+
+std::vector<Parameter*> parameters_of(Module& module) {
+  std::vector<Parameter*> all, once;
+  module.parameters(all);
+  for (Parameter* p : all) {
+    if (std::find(once.begin(), once.end(), p) == once.end()) once.push_back(p);
+  }
+  return once;
+}
+
+std::int64_t count_elements(const std::vector<Parameter*>& parameters) {
+  std::int64_t count = 0;
+  for (const Parameter* p : parameters)
+    count += p->value.count();
+  return count;
+}
+
+void allocate_gradients(const std::vector<Parameter*>& parameters) {
+  for (Parameter* p : parameters) {
+    Device& device = p->value.device();
+    p->grad = Tensor::empty(device, p->value.shape());
+    kernels::fill(p->grad, 0.0f, device.compute());
+  }
+}
+
+std::uint64_t name_hash(const std::string& name) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (unsigned char c : name)
+    hash = (hash ^ c) * 0x100000001b3;
+  return hash;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/optim/optimizer.hpp"
+
+#include <cmath>
+
+#include "runtime/kernels/elementwise.hpp"
+#include "runtime/kernels/update.hpp"
+
+namespace lockstep {
+
+namespace {
+
+std::vector<Tensor> zeros_like(const std::vector<Parameter*>& parameters) {
+  std::vector<Tensor> state;
+  for (const Parameter* p : parameters) {
+    Device& device = p->value.device();
+    state.push_back(Tensor::empty(device, p->value.shape()));
+    kernels::fill(state.back(), 0.0f, device.compute());
+  }
+  return state;
+}
+
+class AdamW : public Optimizer {
+ public:
+  AdamW(const OptimizerSection& config, const std::vector<Parameter*>& parameters)
+      : config_(config),
+        parameters_(parameters),
+        first_(zeros_like(parameters)),
+        second_(zeros_like(parameters)) {}
+
+  void step(double learning_rate, const Tensor& factor) override {
+    ++steps_;
+    const auto [beta1, beta2] = config_.betas;
+    kernels::AdamW with{.learning_rate = static_cast<float>(learning_rate),
+                        .beta1 = static_cast<float>(beta1),
+                        .beta2 = static_cast<float>(beta2),
+                        .epsilon = static_cast<float>(config_.epsilon),
+                        .weight_decay = 0,
+                        .correction1 = static_cast<float>(1 - std::pow(beta1, steps_)),
+                        .correction2 = static_cast<float>(1 - std::pow(beta2, steps_))};
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      Parameter& p = *parameters_[i];
+      with.weight_decay = p.decays ? static_cast<float>(config_.weight_decay) : 0.0f;
+      kernels::adamw_update(p.value, p.grad, first_[i], second_[i], factor, with,
+                            p.value.device().compute());
+    }
+  }
+
+ private:
+  OptimizerSection config_;
+  std::vector<Parameter*> parameters_;
+  std::vector<Tensor> first_, second_;  // moments
+  double steps_ = 0;
+};
+
+class Sgd : public Optimizer {
+ public:
+  Sgd(const OptimizerSection& config, const std::vector<Parameter*>& parameters)
+      : config_(config), parameters_(parameters), velocity_(zeros_like(parameters)) {}
+
+  void step(double learning_rate, const Tensor& factor) override {
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      Parameter& p = *parameters_[i];
+      const kernels::Momentum with{
+          .learning_rate = static_cast<float>(learning_rate),
+          .momentum = static_cast<float>(config_.momentum),
+          .weight_decay = p.decays ? static_cast<float>(config_.weight_decay) : 0.0f};
+      kernels::momentum_update(p.value, p.grad, velocity_[i], factor, with,
+                               p.value.device().compute());
+    }
+  }
+
+ private:
+  OptimizerSection config_;
+  std::vector<Parameter*> parameters_;
+  std::vector<Tensor> velocity_;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerSection& config,
+                                          const std::vector<Parameter*>& parameters) {
+  if (config.kind == "adamw") return std::make_unique<AdamW>(config, parameters);
+  if (config.kind == "sgd") return std::make_unique<Sgd>(config, parameters);
+  throw ConfigError("optimizer.kind = \"" + config.kind + "\" is not known; use adamw or sgd");
+}
+
+}  // namespace lockstep
