@@ -61,7 +61,7 @@ std::string suggest_key(const Section& section, const std::string& key,
                         const std::vector<Section>& all) {
   const std::string best = nearest_key(section.name, key, all);
   if (!best.empty()) return "did you mean " + best + "?";
-  return "[" + std::string(section.name) + "] has " + names_of(section.keys);
+  return std::string("[").append(section.name) + "] has " + names_of(section.keys);
 }
 
 std::string suggest_section(const std::string& name, const std::vector<Section>& all) {

@@ -26,7 +26,6 @@ HostBatch ValidationReader::validation_batch(std::int64_t k) const {
   std::vector<std::int64_t> starts;
   for (std::int64_t i = k * options_.batch; i < (k + 1) * options_.batch; ++i) {
     starts.push_back(last_start * i / gaps);
-                     last_start % gaps * i / gaps);  // last_start * i / gaps
   }
   return read_batch(range_, starts, options_.sequence, k * options_.batch);
 }
