@@ -22,6 +22,7 @@ struct Command {
   Prepare* prepare;
 };
 
-Prepare prepare_info;  // info.cpp
+Prepare prepare_info;   // info.cpp
+Prepare prepare_train;  // train.cpp
 
 }  // namespace lockstep

@@ -93,11 +93,22 @@ int report(std::exception_ptr error) {
   return failure.status;
 }
 
-int rank_from_launcher() {
+namespace {
+
+const char* launcher_rank() {
   for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
-    if (const char* rank = std::getenv(name)) return std::atoi(rank);
+    if (const char* rank = std::getenv(name)) return rank;
   }
-  return 0;
+  return nullptr;
 }
+
+}  // namespace
+
+int rank_from_launcher() {
+  const char* rank = launcher_rank();
+  return rank ? std::atoi(rank) : 0;
+}
+
+bool launched_by_others() { return launcher_rank() != nullptr; }
 
 }  // namespace lockstep

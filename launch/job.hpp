@@ -25,5 +25,6 @@ int report(std::exception_ptr error);
 
 // Our rank as the launcher tells it, before MPI is started; 0 without a launcher.
 int rank_from_launcher();
+bool launched_by_others();  // mpirun or srun started us
 
 }  // namespace lockstep

@@ -15,6 +15,7 @@ namespace lockstep {
 namespace {
 
 constexpr Command kCommands[] = {
+    {"train", "Trains a model as a job file says", prepare_train},
     {"info", "What was built in and what this node has", prepare_info},
 };
 

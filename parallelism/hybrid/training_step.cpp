@@ -15,6 +15,18 @@ Tensor upload(Device& device, const std::vector<std::int32_t>& values, const Sha
   return t;
 }
 
+// This version cuts the batch, not yet the model.
+const Mesh& data_parallel_only(const Mesh& mesh) {
+  const auto refuse = [](const char* key, int degree) {
+    if (degree == 1) return;
+    throw ConfigError(std::string(key) + " = " + std::to_string(degree) +
+                      " is not available in this version; use 1 and parallel.data");
+  };
+  refuse("parallel.tensor", mesh.degrees().tensor);
+  refuse("parallel.pipeline", mesh.degrees().pipeline);
+  return mesh;
+}
+
 std::size_t bucket_bytes(const JobConfig& job) {
   return static_cast<std::size_t>(job.parallel.bucket_mb * 1e6);
 }
@@ -28,7 +40,7 @@ TrainingStep::TrainingStep(nn::Sequential& model, const Mesh& mesh, Device& devi
       split_(split_batch(job.batch.global, job.batch.micro, mesh.data().size())),
       clip_(static_cast<float>(job.optimizer.clip)),
       parameters_(parameters_of(model)),
-      data_(mesh.data()),
+      data_(data_parallel_only(mesh).data()),
       buckets_(parameters_, data_, bucket_bytes(job)),
       optimizer_(make_optimizer(job.optimizer, parameters_)) {}
 

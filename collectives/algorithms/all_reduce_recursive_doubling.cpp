@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// All-reduce by recursive doubling: in step k, ranks at distance 2^k swap everything they have and
+// both add. The fewest steps, so the choice for short vectors. Where p is no power of two, with
+// q the power below and r = p - q: the first r pairs fold into one rank each before, and the folded
+// rank gets the result after.
+//
+//   steps  log2(q), and 2 more if r > 0
+//   bytes  log2(q) * n    sent per rank (the folding ranks n more)
+//   time   steps * (alpha + n*beta) + (log2(q) + [r > 0]) * n*gamma
+//   needs  any p >= 1, any count
+//   order  a balanced tree over the ranks, lower ranks left: the same bits on every rank
+//
+// R. Thakur, R. Rabenseifner, W. Gropp, IJHPCA 19(1), 2005.
+#include <bit>
+
+#include "collectives/algorithms/table.hpp"
+
+namespace lockstep {
+
+namespace {
+int power_of_two_below(int p) {
+  return static_cast<int>(std::bit_floor(static_cast<unsigned>(p)));
+}
+}  // namespace
+
+double all_reduce_recursive_doubling_seconds(int p, double n, const Link& link) {
+  const int q = power_of_two_below(p), folds = p > q;
+  const int doublings = std::countr_zero(static_cast<unsigned>(q));
+  return (doublings + 2 * folds) * (link.alpha + n * link.beta) +
+         (doublings + folds) * n * link.gamma;
+}
+
+void all_reduce_recursive_doubling(Transport& net, const Elements& data, ReduceOp op) {
+  const int p = net.size(), me = net.rank();
+  const int q = power_of_two_below(p), r = p - q;
+  const Elements incoming = net.scratch(data.count, data.dtype);
+
+  const bool paired = me < 2 * r;
+  if (paired && me % 2 == 1) {  // folded: the even neighbour speaks for both
+    net.send(data, me - 1);
+    net.receive(data, me - 1);
+    return;
+  }
+  if (paired) {
+    net.receive(incoming, me + 1);
+    net.combine(data, data, incoming, op);
+  }
+
+  const int place = paired ? me / 2 : me - r;  // among the q ranks that go on
+  auto rank_at = [&](int v) { return v < r ? 2 * v : v + r; };
+  for (int distance = 1; distance < q; distance *= 2) {
+    const int partner = place ^ distance;
+    net.exchange(data, rank_at(partner), incoming, rank_at(partner));
+    if (partner < place) {
+      net.combine(data, incoming, data, op);
+    } else {
+      net.combine(data, data, incoming, op);
+    }
+  }
+  if (paired) net.send(data, me + 1);
+}
+
+}  // namespace lockstep

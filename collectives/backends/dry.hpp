@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// A group of any size of which only one rank exists: what communicators of the dry device stand
+// on. It moves nothing; its labels are those of the backend that the options name, so that
+// predicted and measured operations carry the same names.
+#pragma once
+
+#include <memory>
+
+#include "collectives/backend.hpp"
+#include "collectives/options.hpp"
+
+namespace lockstep::dry {
+
+std::unique_ptr<Backend> make(int size, int rank, const CommunicatorOptions& options);
+
+}  // namespace lockstep::dry

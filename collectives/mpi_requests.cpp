@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collectives/mpi_requests.hpp"
+
+#include "collectives/backoff.hpp"
+
+namespace lockstep {
+
+namespace {
+
+void check_each(int code, const std::vector<MPI_Status>& statuses) {
+  if (code == MPI_ERR_IN_STATUS) {
+    for (const MPI_Status& status : statuses) {
+      if (status.MPI_ERROR != MPI_ERR_PENDING) check_mpi(status.MPI_ERROR);
+    }
+  }
+  check_mpi(code);
+}
+
+}  // namespace
+
+bool wait_all(std::vector<MPI_Request>& requests, std::vector<MPI_Status>& statuses,
+              double timeout_seconds) {
+  statuses.resize(requests.size());
+  Backoff backoff(timeout_seconds);
+  for (;;) {
+    int done = 0;
+    check_each(
+        MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, statuses.data()),
+        statuses);
+    if (done) return true;
+    if (!backoff.pause()) return false;
+  }
+}
+
+}  // namespace lockstep

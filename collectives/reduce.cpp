@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collectives/reduce.hpp"
+
+#include <functional>
+#include <string>
+
+#include "runtime/base/error.hpp"
+
+namespace lockstep {
+
+namespace {
+
+// Calls f with a value of the C++ type that `dtype` names.
+template <class F>
+void with_type(DType dtype, F f) {
+  switch (dtype) {
+    case DType::float32:
+      return f(float{});
+    case DType::float64:
+      return f(double{});
+    case DType::int32:
+      return f(std::int32_t{});
+    case DType::int64:
+      return f(std::int64_t{});
+    case DType::uint8:
+      return f(std::uint8_t{});
+    case DType::bfloat16:
+    case DType::float16:
+      break;
+  }
+  throw LogicError(std::string("there is no reduction of ") + name_of(dtype));
+}
+
+// `omp simd` says what the compiler cannot see: out is a, or b, or apart from both.
+template <class T, class F>
+void map(T* out, const T* a, const T* b, std::size_t n, F f) {
+#pragma omp simd
+  for (std::size_t i = 0; i < n; ++i)
+    out[i] = static_cast<T>(f(a[i], b[i]));
+}
+
+template <class T>
+void combine_as(T* out, const T* a, const T* b, std::size_t n, ReduceOp op) {
+  switch (op) {
+    case ReduceOp::sum:
+    case ReduceOp::average:
+      return map(out, a, b, n, std::plus<>{});
+    case ReduceOp::product:
+      return map(out, a, b, n, std::multiplies<>{});
+    case ReduceOp::min:
+      return map(out, a, b, n, [](T x, T y) { return y < x ? y : x; });
+    case ReduceOp::max:
+      return map(out, a, b, n, [](T x, T y) { return x < y ? y : x; });
+  }
+}
+
+}  // namespace
+
+void combine(const Elements& out, const Elements& a, const Elements& b, ReduceOp op) {
+  expect(out.count == a.count && a.count == b.count, "reduction of unequal counts");
+  expect(out.dtype == a.dtype && a.dtype == b.dtype, "reduction of unequal types");
+  with_type(out.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    combine_as(reinterpret_cast<T*>(out.data), reinterpret_cast<const T*>(a.data),
+               reinterpret_cast<const T*>(b.data), out.count, op);
+  });
+}
+
+void finish(const Elements& result, ReduceOp op, int contributions) {
+  if (op != ReduceOp::average || contributions == 1) return;
+  with_type(result.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T* values = reinterpret_cast<T*>(result.data);
+    for (std::size_t i = 0; i < result.count; ++i) {
+      values[i] = static_cast<T>(values[i] / static_cast<T>(contributions));
+    }
+  });
+}
+
+}  // namespace lockstep

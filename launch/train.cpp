@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lockstep train JOB.toml`: trains, or with job.device = "dry" records one step and counts it.
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "launch/command.hpp"
+#include "launch/dry_report.hpp"
+#include "launch/job.hpp"
+#include "launch/training_run.hpp"
+
+namespace lockstep {
+
+namespace {
+
+struct TrainOptions {
+  std::string file;
+  std::vector<std::string> overrides;
+  std::string progress = "auto";
+  bool json = false, help_keys = false;
+};
+
+// mpirun gives ranks a terminal of their own even when its output goes to a file.
+bool wants_bar(const TrainOptions& options) {
+  if (options.progress != "auto") return options.progress == "on";
+  return isatty(STDOUT_FILENO) && !launched_by_others();
+}
+
+int record_dry(JobConfig job, const TrainOptions& options) {
+  if (rank_from_launcher() != 0) return 0;
+  if (job.model.vocabulary == 0) {
+    job.model.vocabulary =
+        job.data.kind == "bytes" ? 256 : open_corpus(job.data, 0).vocabulary;
+  }
+  const auto& p = job.parallel;
+  const int ranks = (p.data ? p.data : 1) * p.tensor * p.pipeline;
+  const auto record = record_step(job, ranks);
+  const std::string text = options.json ? dry_json(job, *record) : dry_table(job, *record);
+  std::fputs(text.c_str(), stdout);
+  return 0;
+}
+
+int train(const TrainOptions& options) {
+  if (options.help_keys) {
+    if (rank_from_launcher() == 0) std::fputs(key_reference().c_str(), stdout);
+    return 0;
+  }
+  JobConfig job;
+  std::exception_ptr mistake;  // said by run_job, once for all ranks
+  try {
+    if (options.file.empty()) throw ConfigError("train needs a job file: lockstep train JOB.toml");
+    job = load_job(options.file, options.overrides);
+  } catch (const ConfigError&) {
+    mistake = std::current_exception();
+  }
+  if (!mistake && job.job.device == "dry") return record_dry(job, options);
+  return run_job([&](const Context& context) {
+    context.together([&] {
+      if (mistake) std::rethrow_exception(mistake);
+    });
+    return TrainingRun(context, job, context.first() && wants_bar(options)).run();
+  });
+}
+
+}  // namespace
+
+Run prepare_train(CLI::App& app) {
+  auto options = std::make_shared<TrainOptions>();
+  app.add_option("job", options->file, "Job file (TOML)");
+  app.add_option("--set", options->overrides, "Override a key: section.key=value")
+      ->allow_extra_args(false)
+      ->take_all();
+  app.add_option("--progress", options->progress, "Progress bar: auto, on, off")
+      ->check(CLI::IsMember({"auto", "on", "off"}));
+  app.add_flag("--json", options->json, "With job.device = \"dry\": write JSON");
+  app.add_flag("--help-keys", options->help_keys, "Every key of a job file, with its default");
+  return [options] { return train(*options); };
+}
+
+}  // namespace lockstep

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/training_run.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "launch/generate.hpp"
+#include "launch/run_directory.hpp"
+#include "models/registry.hpp"
+#include "perfmodels/calibrate/compute_rate.hpp"
+#include "runtime/base/clock.hpp"
+#include "runtime/context/binding.hpp"
+#include "runtime/logging/logging.hpp"
+#include "runtime/optim/schedule.hpp"
+
+namespace lockstep {
+
+namespace {
+
+constexpr std::int64_t kFirstTracedStep = 2;  // the first step allocates
+
+template <class... Values>
+std::string format(const char* pattern, Values... values) {
+  char text[512];
+  std::snprintf(text, sizeof text, pattern, values...);
+  return text;
+}
+
+std::string join(const std::vector<std::string>& paths) {
+  std::string all;
+  for (const std::string& path : paths) all += (all.empty() ? "" : ", ") + path;
+  return all;
+}
+
+ScheduleOptions schedule_of(const JobConfig& job) {
+  return {.kind = schedule_kind(job.optimizer.schedule),
+          .peak = job.optimizer.learning_rate,
+          .steps = job.job.steps,
+          .warmup_steps = job.optimizer.warmup_steps,
+          .minimum_share = job.optimizer.minimum_share,
+          .decay_share = job.optimizer.decay_share};
+}
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+}  // namespace
+
+TrainingRun::TrainingRun(const Context& context, JobConfig job, bool progress_bar)
+    : context_(context), job_(std::move(job)), table_(job_.job.steps, progress_bar) {
+  const Binding binding = bind_to_cores(context_, Topology());
+  const int threads = set_threads(job_.job.threads, binding);
+  const auto seed = static_cast<std::uint64_t>(job_.job.seed);
+
+  context_.together([&] {
+    corpus_ = open_corpus(job_.data, job_.model.vocabulary);
+    job_.model.vocabulary = corpus_.vocabulary;
+    predicted_ = record_step(job_, context_.size());
+  });
+  device_ = make_cpu_device(context_.threads_allowed() ? CommunicationDriver::worker_thread
+                                                       : CommunicationDriver::caller);
+  const auto& parallel = job_.parallel;
+  const auto& c = job_.collectives;
+  mesh_ = std::make_unique<Mesh>(
+      Communicator::world(context_, *device_, {c.backend, c.algorithm, c.timeout_seconds}),
+      MeshDegrees{parallel.data, parallel.tensor, parallel.pipeline});
+  model_ = make_model(job_.model, *device_, seed);
+  step_ = std::make_unique<TrainingStep>(*model_, *mesh_, *device_, job_);
+
+  context_.together([&] {
+    loader_ = std::make_unique<BatchLoader>(
+        corpus_.train, LoaderOptions{.global = job_.batch.global,
+                                     .micro = job_.batch.micro,
+                                     .data_rank = mesh_->data().rank(),
+                                     .data_degree = mesh_->data().size(),
+                                     .sequence = job_.model.sequence,
+                                     .seed = job_.job.seed});
+    if (corpus_.validation.size() > job_.model.sequence) {
+      const std::int64_t micro = step_->split().micro;
+      validation_.emplace(corpus_.validation,
+                          ValidationOptions{.batch = micro,
+                                            .batches = job_.job.evaluate_batches *
+                                                       (job_.batch.global / micro),
+                                            .sequence = job_.model.sequence});
+    }
+    if (!context_.first()) return;
+    run_dir_ = make_run_directory(job_);
+    metrics_.emplace(run_dir_ + "/metrics.jsonl");
+  });
+
+  context_.barrier();  // all ranks compute at once, as they will in training
+  gemm_rate_ = measure_gemm_rate();
+  log_info(format("%s: %.2f M parameters, %lld training tokens from %s", job_.model.kind.c_str(),
+                  static_cast<double>(predicted_->parameters) * 1e-6,
+                  static_cast<long long>(corpus_.train.size()), join(job_.data.path).c_str()));
+  log_info(format("%d %s on %d %s, %d %s each (rank 0 %s), GEMM %.0f GFLOP/s per rank",
+                  context_.size(), context_.size() == 1 ? "rank" : "ranks", context_.nodes(),
+                  context_.nodes() == 1 ? "node" : "nodes", threads,
+                  threads == 1 ? "thread" : "threads", binding.description.c_str(),
+                  gemm_rate_ * 1e-9));
+  if (!validation_) log_warning("no validation data: data.validation_share holds no sequence");
+}
+
+int TrainingRun::run() {
+  const bool finished = train();
+  if (finished && validation_ && !validation_loss_) evaluate(job_.job.steps);
+  table_.finish();
+  if (job_.job.trace_steps > 0) {
+    write_chrome_trace(run_dir_ + "/trace.json", context_, trace_, trace_origin_);
+  }
+  summarize();
+  if (!finished) return 128 + (stop_signal() ? stop_signal() : SIGTERM);
+  if (job_.job.sample_length > 0) write_sample();
+  return 0;
+}
+
+bool TrainingRun::train() {
+  for (std::int64_t step = 1; step <= job_.job.steps; ++step) {
+    start_or_stop_trace(step);
+    StepResult result;
+    const StepMetrics metrics = one_step(step, result);
+    if (context_.first()) note_step(metrics);
+    validation_loss_.reset();
+    if (result.stop) {
+      log_warning(format("stopped by a signal after step %lld", static_cast<long long>(step)));
+      return false;
+    }
+    if (evaluates_after(step) && evaluate(step) <= job_.job.target_loss) {
+      log_info(format("target loss %g reached after step %lld", job_.job.target_loss,
+                      static_cast<long long>(step)));
+      return true;
+    }
+  }
+  return true;
+}
+
+StepMetrics TrainingRun::one_step(std::int64_t step, StepResult& result) {
+  const double begin = now();
+  const double rate = learning_rate_at(step - 1, schedule_of(job_));
+  result = step_->run([this] { return loader_->next(); }, rate, stop_requested());
+  const double seconds = now() - begin;
+  step_seconds_.push_back(seconds);
+  comm_seconds_ += result.comm_seconds;
+  exposed_seconds_ += result.exposed_comm_seconds;
+  const auto tokens = static_cast<double>(job_.batch.global * job_.model.sequence);
+  return {.step = step,
+          .loss = result.loss,
+          .grad_norm = result.grad_norm,
+          .learning_rate = rate,
+          .tokens_per_second = tokens / seconds,
+          .mfu = model_flops(predicted_->recording) / seconds / gemm_rate_,
+          .step_seconds = seconds,
+          .predicted_seconds = std::nullopt,
+          .exposed_comm_seconds = result.exposed_comm_seconds};
+}
+
+void TrainingRun::note_step(const StepMetrics& metrics) {
+  metrics_->write(metrics);
+  table_.step(metrics);
+}
+
+bool TrainingRun::evaluates_after(std::int64_t step) const {
+  if (!validation_) return false;
+  const std::int64_t every = job_.job.evaluate_every;
+  return step == job_.job.steps || (every > 0 && step % every == 0);
+}
+
+double TrainingRun::evaluate(std::int64_t step) {
+  validation_loss_ = step_->evaluate(
+      [this](std::int64_t k) { return validation_->validation_batch(k); }, validation_->batches());
+  if (context_.first()) {
+    metrics_->write_evaluation(step, *validation_loss_);
+    table_.evaluation(step, *validation_loss_);
+  }
+  return *validation_loss_;
+}
+
+// Steps 2 .. trace_steps + 1 are recorded.
+void TrainingRun::start_or_stop_trace(std::int64_t step) {
+  if (job_.job.trace_steps == 0) return;
+  if (step == 1) trace_origin_ = trace_origin(context_);
+  if (step == kFirstTracedStep) device_->record_into(&trace_);
+  if (step == kFirstTracedStep + job_.job.trace_steps) device_->record_into(nullptr);
+}
+
+void TrainingRun::summarize() {
+  if (!context_.first() || step_seconds_.empty()) return;
+  const double seconds = median(step_seconds_);
+  const double flops = model_flops(predicted_->recording);
+  const double ranks = context_.size();
+  const auto tokens = static_cast<double>(job_.batch.global * job_.model.sequence);
+  print_row("");
+  if (validation_loss_) {
+    print_row(format("validation loss   %.4f nats per token", *validation_loss_));
+  }
+  print_row(format("speed             %.0f tokens/s, %.0f per rank (median step %.1f ms)",
+                   tokens / seconds, tokens / seconds / ranks, 1e3 * seconds));
+  print_row(format("MFU               %.1f %% of the measured GEMM rate, %.0f GFLOP/s per rank",
+                   100 * flops / seconds / gemm_rate_, gemm_rate_ * 1e-9));
+  if (context_.size() > 1) {
+    const double hidden = std::max(0.0, 1 - exposed_seconds_ / std::max(comm_seconds_, 1e-9));
+    print_row(format("communication     %.1f ms per step, %.0f %% of it hidden behind backward",
+                     1e3 * comm_seconds_ / static_cast<double>(step_seconds_.size()),
+                     100 * hidden));
+  }
+  print_row(format("memory            %.0f MiB of tensors at most, per rank",
+                   static_cast<double>(device_->memory().peak) / (1 << 20)));
+  print_row("run directory     " + run_dir_);
+}
+
+void TrainingRun::write_sample() {
+  std::vector<std::int32_t> prompt(job_.job.sample_prompt.begin(), job_.job.sample_prompt.end());
+  if (prompt.empty()) prompt = {'\n'};
+  const auto tokens = generate(*model_, *device_, prompt,
+                               {.length = job_.job.sample_length,
+                                .sequence = job_.model.sequence,
+                                .temperature = job_.job.sample_temperature,
+                                .seed = static_cast<std::uint64_t>(job_.job.seed)});
+  if (!context_.first()) return;
+  print_row("\nthe model writes:\n");
+  print_row(printable(tokens));
+}
+
+}  // namespace lockstep

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// One run of training on this rank: set up, loop over steps, evaluate, report.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "launch/step_table.hpp"
+#include "parallelism/hybrid/training_step.hpp"
+#include "perfmodels/record_step.hpp"
+#include "runtime/context/context.hpp"
+#include "runtime/context/signals.hpp"
+#include "runtime/data/batch_loader.hpp"
+#include "runtime/data/corpus.hpp"
+#include "runtime/data/validation_reader.hpp"
+#include "runtime/metrics/metrics.hpp"
+#include "runtime/trace/trace.hpp"
+
+namespace lockstep {
+
+class TrainingRun {
+ public:
+  // Collective: binds the rank, reads the data, makes the model, measures the GEMM rate and opens
+  // the run directory. A mistake of the user is thrown once, before anything is written.
+  TrainingRun(const Context& context, JobConfig job, bool progress_bar);
+
+  int run();  // the exit status: 0, or 128 + the signal that stopped it
+
+ private:
+  bool train();  // false: stopped by a signal
+  StepMetrics one_step(std::int64_t step, StepResult& result);
+  void note_step(const StepMetrics& metrics);
+  bool evaluates_after(std::int64_t step) const;
+  double evaluate(std::int64_t step);
+  void start_or_stop_trace(std::int64_t step);
+  void summarize();
+  void write_sample();
+
+  const Context& context_;
+  JobConfig job_;
+  SignalGuard signals_;
+  Corpus corpus_;
+  std::unique_ptr<StepRecord> predicted_;  // the step on the dry device
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Mesh> mesh_;
+  std::unique_ptr<nn::Sequential> model_;
+  std::unique_ptr<TrainingStep> step_;
+  std::unique_ptr<BatchLoader> loader_;
+  std::optional<ValidationReader> validation_;
+  double gemm_rate_ = 0;  // of this rank's threads, FLOP/s
+
+  // Rank 0 only.
+  std::string run_dir_;
+  std::optional<MetricsWriter> metrics_;
+  StepTable table_;
+
+  Recording trace_;
+  double trace_origin_ = 0;
+  double comm_seconds_ = 0, exposed_seconds_ = 0;
+  std::vector<double> step_seconds_;
+  std::optional<double> validation_loss_;
+};
+
+}  // namespace lockstep
