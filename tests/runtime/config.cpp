@@ -110,11 +110,11 @@ TEST_CASE("values of a wrong type say what is wanted") {
         "job.toml:2: job.threads = 5000000000: must be an integer of 32 bits");
   CHECK(error_of("[model]\ntied = 1") == "job.toml:2: model.tied = 1: must be true or false");
   CHECK(error_of("[data]\npath = [1, 2]") ==
-        "job.toml:2: data.path = [ 1, 2 ]: must be a list of texts in quotes");
+        "job.toml:2: data.path = [1, 2]: must be a list of texts in quotes");
   CHECK(error_of("[optimizer]\nbetas = [0.9]") ==
-        "job.toml:2: optimizer.betas = [ 0.9 ]: must be a list of two numbers");
+        "job.toml:2: optimizer.betas = [0.9]: must be a list of two numbers");
   CHECK(error_of("[model.layers]\nx = 1") ==
-        "job.toml:1: model.layers = { x = 1 }: must be an integer");
+        "job.toml:1: model.layers = {...}: must be an integer");
   CHECK(set_error("job.steps=many") ==
         "--set job.steps=many: job.steps = \"many\": must be an integer");
   CHECK(set_error("steps=3") == "--set steps=3: must be section.key=value");
@@ -132,7 +132,7 @@ TEST_CASE("values out of range say the range") {
   CHECK(error_of("[optimizer]\nclip = nan") ==
         "job.toml:2: optimizer.clip = nan: must be at least 0");
   CHECK(error_of("[optimizer]\nbetas = [0.9, 1.0]") ==
-        "job.toml:2: optimizer.betas = [ 0.9, 1.0 ]: must be at least 0 and below 1");
+        "job.toml:2: optimizer.betas = [0.9, 1.0]: must be at least 0 and below 1");
   CHECK(error_of("[job]\ndevice = \"gpu\"") ==
         "job.toml:2: job.device = \"gpu\": must be auto, cpu or dry");
 }
@@ -166,8 +166,8 @@ TEST_CASE("files that are missing, unreadable or not TOML") {
     return test::config_error([&] { load_job(path); });
   };
   CHECK(load_error(dir.path("none.toml")) ==
-        dir.path("none.toml") + ": the job file cannot be read: No such file or directory");
-  CHECK(load_error(dir.path()) == dir.path() + ": the job file cannot be read: Is a directory");
+        dir.path("none.toml") + ": cannot be read (No such file or directory)");
+  CHECK(load_error(dir.path()) == dir.path() + ": is not a regular file");
   const std::string broken = dir.write("broken.toml", "[job]\nsteps = \n");
   CHECK_THAT(load_error(broken), Catch::Matchers::StartsWith(broken + ":2: not valid TOML: "));
   CHECK(load_error(broken).find('\n') == std::string::npos);

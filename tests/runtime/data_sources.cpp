@@ -172,11 +172,13 @@ TEST_CASE("tokens: a bad shard is named with what is wrong") {
   const std::string odd = dir.write("odd.bin", "abc");
   CHECK(tokens_error({odd}) == "data.path: " + odd + ": 3 bytes are not whole 16-bit tokens");
   const std::string empty = dir.write("empty.bin", "");
-  CHECK(tokens_error({empty}) == "data.path: " + empty + " is empty; remove it from the list");
+  CHECK(tokens_error({empty}) ==
+        "data.path: " + empty + ": is empty; fetch it again or leave it out");
   const std::string no_tokens = dir.write("none.bin", header(0));
   CHECK(tokens_error({no_tokens}) == "data.path: " + no_tokens + " holds no tokens");
   CHECK(tokens_error({dir.path()}) ==
-        "data.path: " + dir.path() + " is not a file; list the shards themselves");
+        "data.path: " + dir.path() +
+            ": is not a regular file; name shards that every rank can read");
   CHECK_THAT(tokens_error({dir.path("nil")}),
              Catch::Matchers::Contains("No such file or directory"));
 }
