@@ -85,12 +85,13 @@ TEST_CASE("a failed operation says what it was, and nothing runs behind it", "[u
   auto ranks = make_thread_transports(2, 0.05);
   const auto lonely = Communicator::over(std::move(ranks[0]), *device);  // rank 1 never calls
   const auto alone = Communicator::over(std::move(make_thread_transports(1, 1)[0]), *device);
-  Tensor data = Tensor::empty(*device, {4}), copy = Tensor::empty(*device, {4});
-  data.data()[0] = copy.data()[0] = 1;
+  Tensor data = Tensor::empty(*device, {4}), other = Tensor::empty(*device, {4});
+  Tensor copy = Tensor::empty(*device, {4});
+  other.data()[0] = 5;
+  copy.data()[0] = 1;
 
   Work failing = lonely.all_reduce(data, ReduceOp::sum);
-  Work behind = alone.all_gather(copy, data);
-  data.data()[0] = 5;  // seen by `behind` if it runs
+  Work behind = alone.all_gather(copy, other);
 
   std::string message;
   try {
