@@ -16,7 +16,7 @@ class Module;
 struct Parameter {
   std::string name;  // unique in the model: "blocks.3.attention.qkv.weight"
   Tensor value;
-  Tensor grad;          // same shape; backward_weight adds to it
+  Tensor grad{};        // same shape; backward_weight adds to it
   bool decays = false;  // weight decay applies: matrices, not biases and norms
   int uses = 1;         // how often one backward pass adds to grad: 2 for tied embeddings
 };
