@@ -48,7 +48,7 @@ class Communicator {
   std::shared_ptr<void> allocate(std::size_t bytes) const;
 
   // A shard is this rank's near-equal block of the full tensor's elements (elements.hpp); it may
-  // be a view of that very block.
+  // be a view of that very block, on every rank or on none.
   Work all_reduce(Tensor& data, ReduceOp op) const;  // in place
   Work reduce_scatter(Tensor& shard, const Tensor& full, ReduceOp op) const;
   Work all_gather(Tensor& full, const Tensor& shard) const;

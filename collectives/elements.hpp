@@ -16,7 +16,7 @@ struct Elements {
 
   std::size_t bytes() const { return count * size_of(dtype); }
   Elements subspan(std::size_t begin, std::size_t n) const {
-    return {n ? data + begin * size_of(dtype) : data, n, dtype};
+    return {data + begin * size_of(dtype), n, dtype};
   }
   Elements first(std::size_t n) const { return subspan(0, n); }
 };

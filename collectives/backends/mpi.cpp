@@ -107,6 +107,7 @@ class MpiBackend : public Backend {
 
   void all_gather(const Elements& full, const Elements& shard) override {
     const Blocks blocks(full.count, size_);
+    // The same answer on every rank, as MPI asks: a shard is a view everywhere or nowhere.
     const bool in_place = shard.data == block_of(full, size_, rank_).data;
     complete(kAllRanks, [&](MPI_Request* request) {
       return MPI_Iallgatherv(in_place ? MPI_IN_PLACE : shard.data, count_of(shard.count),

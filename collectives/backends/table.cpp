@@ -5,7 +5,6 @@
 
 #include "collectives/backends/mpi.hpp"
 #include "collectives/backends/native.hpp"
-#include "runtime/device/device.hpp"
 
 namespace lockstep {
 
@@ -29,10 +28,6 @@ const BackendEntry& find_backend(std::string_view name) {
   }
   throw ConfigError("collectives.backend = \"" + std::string(name) +
                     "\" is unknown; allowed: " + allowed);
-}
-
-std::shared_ptr<void> Backend::allocate(Device& device, std::size_t bytes) {
-  return device.allocate(bytes);
 }
 
 }  // namespace lockstep
