@@ -2,12 +2,11 @@
 // Reading and writing job files; both walk the list of keys.cpp.
 #include "runtime/config/job_config.hpp"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
+#include <cstddef>
+#include <span>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/mapped_file.hpp"
 #include "runtime/config/suggest.hpp"
 #include "runtime/config/toml_value.hpp"
 
@@ -125,13 +124,10 @@ JobConfig parse_job(const std::string& text, const std::string& name,
 }
 
 JobConfig load_job(const std::string& path, const std::vector<std::string>& overrides) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  if (!file || text.bad()) {
-    throw ConfigError(path + ": the job file cannot be read: " + std::strerror(errno));
-  }
-  return parse_job(text.str(), path, overrides);
+  const MappedFile file = MappedFile::open(path);
+  const std::span<const std::byte> bytes = file.bytes();
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return parse_job(text, path, overrides);
 }
 
 std::string to_toml(const JobConfig& config) {

@@ -124,9 +124,10 @@ std::string shortest(double v) {  // reads back to the same bits
   return {text, std::to_chars(text, text + sizeof text, v).ptr};
 }
 
-std::string node_text(const toml::node& node) {
+template <class Node>
+std::string formatted(const Node& node) {  // no flags: a string stays on one line
   std::ostringstream out;
-  node.visit([&](const auto& n) { out << toml::toml_formatter(n, toml::format_flags::none); });
+  out << toml::toml_formatter(node, toml::format_flags::none);
   return out.str();
 }
 
@@ -140,7 +141,7 @@ std::string to_text(std::int64_t v) {
   return std::to_string(v);
 }
 std::string to_text(const std::string& v) {
-  return node_text(toml::value<std::string>(v));
+  return formatted(toml::value<std::string>(v));
 }
 std::string to_text(double v) {
   const std::string text = shortest(v);
@@ -148,11 +149,14 @@ std::string to_text(double v) {
   return whole ? text + ".0" : text;  // TOML tells 1 from 1.0
 }
 
+std::string to_text(const toml::node& node);
+
 template <class List>
 std::string list_text(const List& list) {
   std::string text;
-  for (const auto& item : list)
+  for (const auto& item : list) {
     text += (text.empty() ? "" : ", ") + to_text(item);
+  }
   return "[" + text + "]";
 }
 std::string to_text(const Strings& v) {
@@ -160,6 +164,14 @@ std::string to_text(const Strings& v) {
 }
 std::string to_text(const Pair& v) {
   return list_text(v);
+}
+
+// What the user wrote, on one line.
+std::string to_text(const toml::node& node) {
+  if (node.is_table()) return "{...}";
+  if (const toml::array* list = node.as_array()) return list_text(*list);
+  if (const auto number = node.value_exact<double>()) return to_text(*number);
+  return node.visit([](const auto& n) { return formatted(n); });
 }
 
 std::string range_text(const Range& r) {
@@ -181,7 +193,7 @@ std::string choice_text(std::span<const char* const> names) {
 
 void read_value(const Section& section, const Key& key, const WrittenValue& written) {
   const std::string said =
-      written.where + ": " + section.name + "." + key.name + " = " + node_text(written.node);
+      written.where + ": " + section.name + "." + key.name + " = " + to_text(written.node);
   const auto read_as = [&]<class T>(T* member) {
     std::optional<T> given;
     convert(written, given);

@@ -39,12 +39,12 @@ std::size_t announced_size(const std::string& path, const std::string& key) {
 // Reads to the end, whatever size was announced: the file may have grown.
 void append_file(std::vector<std::byte>& bytes, const std::string& path, const std::string& key) {
   constexpr std::size_t kChunk = 64 << 10;
-  const FileHandle file = open_file(path, key);
+  const FileHandle file = open_named(path, key);
   std::size_t got = kChunk;
   while (got == kChunk) {
     const std::size_t before = bytes.size();
     bytes.resize(before + kChunk);
-    got = read_file(file, std::span(bytes).subspan(before), path, key);
+    got = read_named(file, std::span(bytes).subspan(before), path, key);
     bytes.resize(before + got);
   }
 }

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 bool looks_binary(const std::string& path, const std::string& key) {
   std::array<std::byte, 4096> head;
-  const std::size_t size = read_file(open_file(path, key), head, path, key);
+  const std::size_t size = read_named(open_named(path, key), head, path, key);
   return std::find(head.begin(), head.begin() + size, std::byte{0}) != head.begin() + size;
 }
 

@@ -61,8 +61,9 @@ std::span<const std::byte> skip_header(std::span<const std::byte> bytes, const s
 class Shard {
  public:
   Shard(const std::string& path, const std::string& key)
-      : path_(path), key_(key), mapping_(map_file(path, key)) {
-    std::span<const std::byte> body = bytes_of(mapping_);
+      : path_(path), key_(key), file_(map_named(path, key)) {
+    std::span<const std::byte> body = file_.bytes();
+    if (body.empty()) bad_shard(key, path, "is empty; fetch it again or leave it out");
     if (has_magic(body)) body = skip_header(body, path, key);
     if (body.size() % sizeof(Token) != 0) {
       bad_shard(key, path, std::to_string(body.size()) + " bytes are not whole 16-bit tokens");
@@ -92,7 +93,7 @@ class Shard {
 
  private:
   std::string path_, key_;
-  MappingHandle mapping_;
+  MappedFile file_;
   std::span<const Token> tokens_;
 };
 
