@@ -9,6 +9,7 @@ set -m
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 logs=$root/build/logs
 child=""
+exec 3>&2  # standard error, also for a signal that arrives while `run` hides bash's notes on jobs
 
 step() { printf '\n== %s\n' "$*"; }
 
@@ -30,7 +31,7 @@ on_signal() {
     kill "-$1" -- "-$child" 2>/dev/null || true
     wait "$child" 2>/dev/null || true
   fi
-  printf '\nInterrupted. Nothing is left running; what is built stays and need not be built again.\n' >&2
+  printf '\nInterrupted. Nothing is left running; what is built stays and need not be built again.\n' >&3
   exit "$2"
 }
 trap 'on_signal INT 130' INT
