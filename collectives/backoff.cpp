@@ -34,13 +34,4 @@ bool Backoff::pause() {
   return true;
 }
 
-std::string timeout_message(const std::string& waiting_for, double timeout_seconds) {
-  std::string seconds = std::to_string(timeout_seconds);
-  seconds.erase(seconds.find_last_not_of('0') + 1);
-  if (seconds.back() == '.') seconds.pop_back();
-  return "no answer for " + seconds + " s while " + waiting_for +
-         ": that rank has ended, hangs, or called something else; see its last messages, or raise "
-         "collectives.timeout_seconds if it is only slow";
-}
-
 }  // namespace lockstep

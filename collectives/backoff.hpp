@@ -4,8 +4,6 @@
 // cores, so a wait must never cost the others their time.
 #pragma once
 
-#include <string>
-
 namespace lockstep {
 
 class Backoff {
@@ -19,8 +17,5 @@ class Backoff {
   double timeout_, begin_;
   int polls_ = 0;
 };
-
-// The error of a deadline that passed: "no answer for 60 s: `waiting for`; what to do".
-std::string timeout_message(const std::string& waiting_for, double timeout_seconds);
 
 }  // namespace lockstep

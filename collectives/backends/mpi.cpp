@@ -6,14 +6,15 @@
 #include <string>
 #include <utility>
 
-#include "collectives/backoff.hpp"
 #include "collectives/mpi_requests.hpp"
+#include "collectives/wait_errors.hpp"
 
 namespace lockstep::mpi {
 
 namespace {
 
 constexpr int kTag = 0;
+constexpr const char* kAllRanks = "waiting for all ranks of the group";
 
 MPI_Datatype type_of(DType dtype) {
   switch (dtype) {
@@ -85,7 +86,7 @@ class MpiBackend : public Backend {
   const char* label(Collective, std::size_t) const override { return "mpi"; }
 
   void all_reduce(const Elements& data, ReduceOp op) override {
-    complete([&](MPI_Request* request) {
+    complete(kAllRanks, [&](MPI_Request* request) {
       return MPI_Iallreduce(MPI_IN_PLACE, data.data, count_of(data.count), type_of(data.dtype),
                             op_of(op, data.dtype), comm_.get(), request);
     });
@@ -96,7 +97,7 @@ class MpiBackend : public Backend {
     // MPI allows no overlap, but a shard may be the rank's own block of the input.
     const bool inside = shard.data >= full.data && shard.data < full.data + full.bytes();
     std::vector<std::byte> apart(inside ? shard.bytes() : 0);
-    complete([&](MPI_Request* request) {
+    complete(kAllRanks, [&](MPI_Request* request) {
       return MPI_Ireduce_scatter(full.data, inside ? apart.data() : shard.data,
                                  blocks.counts.data(), type_of(full.dtype), op_of(op, full.dtype),
                                  comm_.get(), request);
@@ -107,7 +108,7 @@ class MpiBackend : public Backend {
   void all_gather(const Elements& full, const Elements& shard) override {
     const Blocks blocks(full.count, size_);
     const bool in_place = shard.data == block_of(full, size_, rank_).data;
-    complete([&](MPI_Request* request) {
+    complete(kAllRanks, [&](MPI_Request* request) {
       return MPI_Iallgatherv(in_place ? MPI_IN_PLACE : shard.data, count_of(shard.count),
                              type_of(shard.dtype), full.data, blocks.counts.data(),
                              blocks.offsets.data(), type_of(full.dtype), comm_.get(), request);
@@ -115,28 +116,28 @@ class MpiBackend : public Backend {
   }
 
   void broadcast(const Elements& data, int root) override {
-    complete([&](MPI_Request* request) {
+    complete(kAllRanks, [&](MPI_Request* request) {
       return MPI_Ibcast(data.data, count_of(data.count), type_of(data.dtype), root, comm_.get(),
                         request);
     });
   }
 
   void send(const Elements& data, int to) override {
-    complete([&](MPI_Request* request) {
+    complete(sending(data.bytes(), to), [&](MPI_Request* request) {
       return MPI_Isend(data.data, count_of(data.count), type_of(data.dtype), to, kTag, comm_.get(),
                        request);
     });
   }
 
   void receive(const Elements& data, int from) override {
-    complete([&](MPI_Request* request) {
+    complete(receiving(data.bytes(), from), [&](MPI_Request* request) {
       return MPI_Irecv(data.data, count_of(data.count), type_of(data.dtype), from, kTag,
                        comm_.get(), request);
     });
   }
 
   void barrier() override {
-    complete([&](MPI_Request* request) { return MPI_Ibarrier(comm_.get(), request); });
+    complete(kAllRanks, [&](MPI_Request* request) { return MPI_Ibarrier(comm_.get(), request); });
   }
 
   std::unique_ptr<Backend> split(const std::vector<int>& colors) override {
@@ -148,11 +149,11 @@ class MpiBackend : public Backend {
   // Makes one non-blocking call and waits for it. After a deadline the call stays open inside
   // MPI, which offers no way to take a collective back: the job is about to end.
   template <class Call>
-  void complete(Call call) {
+  void complete(const std::string& waiting_for, Call call) {
     requests_.assign(1, MPI_REQUEST_NULL);
     check_mpi(call(requests_.data()));
     if (!wait_all(requests_, statuses_, timeout_)) {
-      throw SystemError(timeout_message("MPI waited for the other ranks", timeout_));
+      throw_timeout(waiting_for, timeout_);
     }
   }
 

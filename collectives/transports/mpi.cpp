@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "collectives/backoff.hpp"
 #include "collectives/mpi_requests.hpp"
+#include "collectives/wait_errors.hpp"
 
 namespace lockstep {
 
@@ -14,11 +14,6 @@ namespace {
 
 constexpr std::size_t kLargestMessage = std::size_t{1} << 30;  // MPI counts are ints
 constexpr int kTag = 0;
-
-std::string with_rank(const char* what, std::size_t bytes, const char* direction, int rank) {
-  return std::string(what) + " " + std::to_string(bytes) + " bytes " + direction + " rank " +
-         std::to_string(rank);
-}
 
 class MpiTransport : public Transport {
  public:
@@ -33,20 +28,19 @@ class MpiTransport : public Transport {
 
   void send(const Elements& data, int to) override {
     post_send(data, to);
-    if (!complete()) fail(with_rank("sending", data.bytes(), "to", to));
+    if (!complete()) fail(sending(data.bytes(), to));
   }
 
   void receive(const Elements& data, int from) override {
     post_receive(data, from);
-    if (!complete()) fail(with_rank("receiving", data.bytes(), "from", from));
+    if (!complete()) fail(receiving(data.bytes(), from));
   }
 
   void exchange(const Elements& out, int to, const Elements& in, int from) override {
     post_receive(in, from);
     post_send(out, to);
     if (!complete()) {
-      fail(with_rank("sending", out.bytes(), "to", to) + " and " +
-           with_rank("receiving", in.bytes(), "from", from));
+      fail(sending(out.bytes(), to) + " and " + receiving(in.bytes(), from));
     }
   }
 
@@ -89,11 +83,8 @@ class MpiTransport : public Transport {
   static void check_size(const MPI_Status& status, int expected) {
     int received = 0;
     check_mpi(MPI_Get_count(&status, MPI_BYTE, &received));
-    if (received != expected) {
-      throw SystemError("rank " + std::to_string(status.MPI_SOURCE) + " sent " +
-                        std::to_string(received) + " bytes where " + std::to_string(expected) +
-                        " were expected: the ranks called different operations");
-    }
+    expect_message(static_cast<std::size_t>(received), static_cast<std::size_t>(expected),
+                   status.MPI_SOURCE);
   }
 
   void forget() {
@@ -110,7 +101,7 @@ class MpiTransport : public Transport {
       check_mpi(MPI_Request_free(&requests_[i]));
     }
     forget();
-    throw SystemError(timeout_message(doing, timeout_));
+    throw_timeout(doing, timeout_);
   }
 
   CommHandle comm_;

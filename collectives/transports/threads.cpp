@@ -11,8 +11,7 @@
 #include <tuple>
 #include <utility>
 
-#include "collectives/backoff.hpp"
-#include "runtime/base/error.hpp"
+#include "collectives/wait_errors.hpp"
 
 namespace lockstep {
 
@@ -83,8 +82,7 @@ class Group {
     }
     if (!seated_.wait_until(lock, deadline_after(timeout_seconds),
                             [&] { return seats_[index(rank)].group != nullptr; })) {
-      throw SystemError(timeout_message("splitting a group of " + std::to_string(size()) + " ranks",
-                                        timeout_seconds));
+      throw_timeout("splitting a group of " + std::to_string(size()) + " ranks", timeout_seconds);
     }
     return std::exchange(seats_[index(rank)], {});
   }
@@ -136,15 +134,9 @@ class ThreadTransport : public Transport {
     if (data.bytes() == 0) return;
     Message message;
     if (!group_->box(rank_).take(from, message, timeout_)) {
-      throw SystemError(timeout_message(
-          "receiving " + std::to_string(data.bytes()) + " bytes from rank " + std::to_string(from),
-          timeout_));
+      throw_timeout(receiving(data.bytes(), from), timeout_);
     }
-    if (message.size() != data.bytes()) {
-      throw SystemError("rank " + std::to_string(from) + " sent " + std::to_string(message.size()) +
-                        " bytes where " + std::to_string(data.bytes()) +
-                        " were expected: the ranks called different operations");
-    }
+    expect_message(message.size(), data.bytes(), from);
     std::memcpy(data.data, message.data(), message.size());
   }
 

@@ -16,10 +16,10 @@ struct StepMetrics {
   std::int64_t step = 0;
   double loss = 0;  // nats per token
   double grad_norm = 0, learning_rate = 0;
-  double tokens_per_second = 0;  // of the whole job
-  std::optional<double> mfu;     // share of the peak; absent where no peak is known
+  double tokens_per_second = 0;              // of the whole job
+  std::optional<double> mfu = std::nullopt;  // share of the peak; absent where no peak is known
   double step_seconds = 0;
-  std::optional<double> predicted_seconds;
+  std::optional<double> predicted_seconds = std::nullopt;
   double exposed_comm_seconds = 0;  // communication that computation did not hide
 };
 

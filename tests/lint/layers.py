@@ -127,18 +127,19 @@ def check_listed(root, path):
     """A source that no CMakeLists.txt names is never compiled: it rots, and its tests never run."""
     for folder in PurePosixPath(path).parents:
         name = PurePosixPath(path).relative_to(folder).as_posix()
-        if name in words(root / folder / "CMakeLists.txt"):
+        if any(word.fullmatch(name) for word in sources(root / folder / "CMakeLists.txt")):
             return
     yield 1, "this source is in no CMakeLists.txt of its folder or above"
 
 
 @functools.cache
-def words(cmake_file):
-    """The words of a CMakeLists.txt without its comments; none if there is no such file."""
+def sources(cmake_file):
+    """Patterns of the sources that a CMakeLists.txt names; `gemm_${LOCKSTEP_GEMM}.cpp` is any gemm_*.cpp."""
     if not cmake_file.is_file():
-        return frozenset()
+        return []
     lines = cmake_file.read_text(encoding="utf-8").splitlines()
-    return frozenset(re.findall(r'[^\s()"]+', "\n".join(line.partition("#")[0] for line in lines)))
+    words = set(re.findall(r'[^\s()";]+\.(?:cpp|cu)\b', "\n".join(line.partition("#")[0] for line in lines)))
+    return [re.compile("[^/]+".join(map(re.escape, re.split(r"\$\{\w+\}", word)))) for word in words]
 
 
 def is_script(lines):

@@ -99,6 +99,12 @@ class Lint(unittest.TestCase):
         self.write("runtime/CMakeLists.txt", GOOD["runtime/CMakeLists.txt"].replace("nn/a.cpp", "# nn/a.cpp"))
         self.expect_only("runtime/nn/a.cpp:1: this source is in no CMakeLists.txt of its folder or above")
 
+    def test_sources_chosen_by_a_variable(self):
+        self.write("runtime/CMakeLists.txt", GOOD["runtime/CMakeLists.txt"].replace("nn/a.cpp", "nn/${WHICH}_a.cpp"))
+        self.expect_only("runtime/nn/a.cpp:1: this source is in no CMakeLists.txt of its folder or above")
+        (self.root / "runtime/nn/a.cpp").rename(self.root / "runtime/nn/onednn_a.cpp")
+        self.test_good_tree_is_silent()
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is said when another rank does not answer, or answers with something else.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace lockstep {
+
+// What a rank waits for: "sending 12 bytes to rank 3".
+std::string sending(std::size_t bytes, int to);
+std::string receiving(std::size_t bytes, int from);
+
+// Throws SystemError: "no answer for 60 s while `waiting_for`", and what to do.
+[[noreturn]] void throw_timeout(const std::string& waiting_for, double timeout_seconds);
+// Throws SystemError unless the message has the expected size.
+void expect_message(std::size_t received, std::size_t expected, int from);
+
+}  // namespace lockstep

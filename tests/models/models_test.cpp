@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/registry.hpp"
+#include "runtime/base/error.hpp"
+#include "tests/support/gradient_check.hpp"
+#include "tests/support/thrown.hpp"
+
+using namespace lockstep;
+
+namespace {
+
+ModelSection tiny(const std::string& kind) {
+  ModelSection c;
+  c.kind = kind;
+  c.layers = 2;
+  c.hidden = 6;
+  c.heads = 3;
+  c.sequence = 5;
+  c.vocabulary = 11;
+  c.dropout = 0.2;
+  c.context = 3;
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE("whole models pass the gradient check, tied and untied") {
+  const auto device = make_cpu_device();
+  for (const std::string& kind : model_kinds()) {
+    for (const bool tied : {true, false}) {
+      INFO(kind << " tied " << tied);
+      ModelSection config = tiny(kind);
+      config.tied = tied;
+      const auto model = make_model(config, *device, 1);
+      for (Parameter* p : parameters_of(*model)) {
+        for (float& v : p->value.values()) v *= 5;  // away from the near-linear start
+      }
+      test::check_gradients(*model, test::random_tokens(*device, {2, 5}, 11, 1));
+    }
+  }
+}
+
+TEST_CASE("weight gradients give the same bits at once and deferred") {
+  const auto device = make_cpu_device();
+  for (const std::string& kind : model_kinds()) {
+    const auto model = make_model(tiny(kind), *device, 1);
+    const auto parameters = parameters_of(*model);
+    const Tensor tokens = test::random_tokens(*device, {2, 5}, 11, 2);
+    const auto gradients = [&](Stash::WeightGradients when) {
+      allocate_gradients(parameters);
+      Stash stash(Stash::Mode::training, 0, when);
+      const Tensor y = model->forward(tokens, stash);
+      model->backward_input(test::random_tensor(*device, y.shape(), 3), stash);
+      stash.settle();
+      std::vector<Tensor> all;
+      for (const Parameter* p : parameters) all.push_back(p->grad);
+      return all;
+    };
+    const auto now = gradients(Stash::WeightGradients::immediate);
+    const auto later = gradients(Stash::WeightGradients::deferred);
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      CHECK(test::largest_difference(now[i], later[i]) == 0);
+    }
+  }
+}
+
+TEST_CASE("parameters: counted, named once, started alike for one seed") {
+  const auto device = make_cpu_device();
+  ModelSection c = tiny("gpt");
+  const auto count = [&] { return count_elements(parameters_of(*make_model(c, *device, 1))); };
+  const std::int64_t block = 12 * 6 * 6 + 13 * 6, shared = 11 * 6 + 5 * 6 + 2 * 6;
+  CHECK(count() == 2 * block + shared);
+  c.tied = false;
+  CHECK(count() == 2 * block + shared + 11 * 6);
+
+  const auto a = make_model(c, *device, 1), b = make_model(c, *device, 1);
+  const auto other = make_model(c, *device, 2);
+  CHECK(test::largest_difference(parameters_of(*a)[0]->value, parameters_of(*b)[0]->value) == 0);
+  CHECK(test::largest_difference(parameters_of(*a)[0]->value, parameters_of(*other)[0]->value) > 0);
+}
+
+TEST_CASE("an unknown model is refused with the ones there are") {
+  const auto device = make_dry_device();
+  const std::string message =
+      test::thrown<ConfigError>([&] { make_model(tiny("gptt"), *device, 1); });
+  CHECK(test::contains(message, "model.kind"));
+  CHECK(test::contains(message, "gpt, mlp"));
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// A small job on a made-up corpus, trained for some steps on any communicator: what parity tests
+// compare.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "models/registry.hpp"
+#include "parallelism/hybrid/training_step.hpp"
+#include "runtime/data/batch_loader.hpp"
+#include "runtime/optim/schedule.hpp"
+
+namespace lockstep::test {
+
+// A text with structure: each token follows from its predecessor and a slow counter.
+class MadeUpText : public TokenSource {
+ public:
+  explicit MadeUpText(std::int64_t vocabulary) : vocabulary_(vocabulary) {}
+  std::int64_t size() const override { return 20000; }
+  std::int64_t vocabulary() const override { return vocabulary_; }
+  void read(std::int64_t offset, std::span<std::int32_t> into) const override {
+    for (std::size_t i = 0; i < into.size(); ++i) {
+      const std::int64_t at = offset + static_cast<std::int64_t>(i);
+      into[i] = static_cast<std::int32_t>((at * at / 7 + at / 50) % vocabulary_);
+    }
+  }
+
+ private:
+  std::int64_t vocabulary_;
+};
+
+inline JobConfig small_job() {
+  JobConfig job;
+  job.job.seed = 7;
+  job.model.layers = 2;
+  job.model.hidden = 24;
+  job.model.heads = 3;
+  job.model.sequence = 17;
+  job.model.vocabulary = 61;
+  job.model.dropout = 0.1;
+  job.batch.global = 12;  // 1, 2, 3 and 4 ranks
+  job.optimizer.learning_rate = 3e-3;
+  job.parallel.bucket_mb = 0.01;  // several buckets
+  return job;
+}
+
+struct Trained {
+  std::vector<double> losses, grad_norms;
+  std::vector<std::vector<float>> weights;  // one per parameter
+
+  bool operator==(const Trained&) const = default;
+};
+
+inline Trained train(const JobConfig& job, const Communicator& world, Device& device, int steps) {
+  const auto model = make_model(job.model, device, static_cast<std::uint64_t>(job.job.seed));
+  const Mesh mesh(world, {});
+  TrainingStep step(*model, mesh, device, job);
+  const auto text = std::make_shared<MadeUpText>(job.model.vocabulary);
+  const BatchReader reader({text, 0, text->size()},
+                           {.global = job.batch.global,
+                            .micro = job.batch.micro,
+                            .data_rank = mesh.data().rank(),
+                            .data_degree = mesh.data().size(),
+                            .sequence = job.model.sequence,
+                            .seed = job.job.seed});
+  Trained trained;
+  for (int s = 0; s < steps; ++s) {
+    std::int64_t micro = 0;
+    const StepResult r = step.run([&] { return reader.read(s, micro++); },
+                                  job.optimizer.learning_rate, false);
+    trained.losses.push_back(r.loss);
+    trained.grad_norms.push_back(r.grad_norm);
+  }
+  for (const Parameter* p : step.parameters()) {
+    trained.weights.emplace_back(p->value.values().begin(), p->value.values().end());
+  }
+  return trained;
+}
+
+}  // namespace lockstep::test
