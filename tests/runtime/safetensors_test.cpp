@@ -5,34 +5,16 @@
 
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <string>
 #include <vector>
 
-#include <unistd.h>
-
 #include "tests/support/catch.hpp"
+#include "tests/support/temp_dir.hpp"
 
 using namespace lockstep;
 
 namespace {
-
-// A file of this process, gone at the end of the test.
-class ScratchFile {
- public:
-  explicit ScratchFile(const std::string& bytes = "")
-      : path_(std::filesystem::temp_directory_path() /
-              ("lockstep_safetensors_" + std::to_string(::getpid()))) {
-    std::ofstream(path_, std::ios::binary) << bytes;
-  }
-  ~ScratchFile() { std::filesystem::remove(path_); }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 std::string file_of(const std::string& header, const std::string& buffer) {
   const std::uint64_t length = header.size();
@@ -46,13 +28,14 @@ std::string entry(const std::string& shape, const std::string& offsets,
 
 // The message that opening such a file ends in; without the path, which must be part of it.
 std::string refusal(const std::string& bytes) {
-  const ScratchFile file(bytes);
+  const test::TempDir dir;
+  const std::string path = dir.write("damaged", bytes);
   try {
-    SafetensorsFile::open(file.path());
+    SafetensorsFile::open(path);
   } catch (const ConfigError& error) {
     const std::string message = error.what();
-    CHECK(message.find(file.path() + ": not a valid safetensors file: ") == 0);
-    return message.substr(file.path().size());
+    CHECK(message.find(path + ": not a valid safetensors file: ") == 0);
+    return message.substr(path.size());
   }
   return "opened";
 }
@@ -81,10 +64,10 @@ TEST_CASE("safetensors: what was written is read back", "[unit]") {
       {"tokens", DType::int32, {1, 2}, look(tokens)},  // behind odd: not aligned
       {"scalar", DType::float64, {}, look(scalar)},       {"none", DType::float32, {0, 5}, {}},
   };
-  const ScratchFile file;
-  write_safetensors(file.path(), tensors, {{"layers", "2"}, {"quote", "\"\\ \xc3\xa9"}});
+  const test::TempDir dir;
+  write_safetensors(dir.path("file"), tensors, {{"layers", "2"}, {"quote", "\"\\ \xc3\xa9"}});
 
-  const auto read = SafetensorsFile::open(file.path());
+  const auto read = SafetensorsFile::open(dir.path("file"));
 
   CHECK(read.names() == std::vector<std::string>{"none", "odd", "scalar", "tokens", "z.weight"});
   CHECK(read.values("z.weight") == weight);
@@ -102,19 +85,18 @@ TEST_CASE("safetensors: what was written is read back", "[unit]") {
 }
 
 TEST_CASE("safetensors: a file without tensors is a file", "[unit]") {
+  const test::TempDir dir;
   for (const std::string header : {"{}", "{}   ", R"({"__metadata__":{"a":"b"}})"}) {
-    const ScratchFile file(file_of(header, ""));
-    CHECK(SafetensorsFile::open(file.path()).names().empty());
+    CHECK(SafetensorsFile::open(dir.write("file", file_of(header, ""))).names().empty());
   }
 }
 
 TEST_CASE("safetensors: tensors may stand in any order, empty ones anywhere", "[unit]") {
-  const ScratchFile file(file_of(R"({"a":)" + entry("[1]", "[4,8]") + R"(,"b":)" +
-                                     entry("[1]", "[0,4]") + R"(,"c":)" + entry("[0]", "[4,4]") +
-                                     "}",
-                                 std::string("\0\0\x80\x3f\0\0\0\x40", 8)));
-
-  const auto read = SafetensorsFile::open(file.path());
+  const test::TempDir dir;
+  const auto read = SafetensorsFile::open(dir.write(
+      "file", file_of(R"({"a":)" + entry("[1]", "[4,8]") + R"(,"b":)" + entry("[1]", "[0,4]") +
+                          R"(,"c":)" + entry("[0]", "[4,4]") + "}",
+                      std::string("\0\0\x80\x3f\0\0\0\x40", 8))));
 
   CHECK(read.values("a") == std::vector<float>{2});
   CHECK(read.values("b") == std::vector<float>{1});
@@ -122,15 +104,16 @@ TEST_CASE("safetensors: tensors may stand in any order, empty ones anywhere", "[
 }
 
 TEST_CASE("safetensors: asking for the wrong thing says so", "[unit]") {
-  const ScratchFile file(file_of(R"({"a":)" + entry("[1]", "[0,4]") + "}", "1234"));
-  const auto read = SafetensorsFile::open(file.path());
+  const test::TempDir dir;
+  const auto read = SafetensorsFile::open(
+      dir.write("file", file_of(R"({"a":)" + entry("[1]", "[0,4]") + "}", "1234")));
 
   CHECK(read.contains("a"));
   CHECK_FALSE(read.contains("b"));
   CHECK_THROWS_AS(read.values("b"), ConfigError);
   CHECK_THROWS_AS(read.shape("b"), ConfigError);
   CHECK_THROWS_AS(read.values<std::int32_t>("a"), ConfigError);
-  CHECK_THROWS_AS(SafetensorsFile::open(file.path() + ".absent"), ConfigError);
+  CHECK_THROWS_AS(SafetensorsFile::open(dir.path("absent")), ConfigError);
   CHECK_THROWS_AS(SafetensorsFile::open("/"), ConfigError);
 }
 

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The peer: the GPT of compare_pytorch.py in eager PyTorch on CPUs, as its documentation would have it.
+
+Trains on windows of bytes of the files below --data and prints one JSON line: seconds of every step
+(batch, forward, backward, clip, update), tokens/s over all ranks at the median step, peak resident set.
+More than one rank: DistributedDataParallel over gloo on this machine.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import socket
+import statistics
+import time
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import nn
+
+
+def attend_fused(q, k, v):
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def attend_explicitly(q, k, v):
+    T = q.shape[-2]
+    future = torch.ones(T, T, dtype=torch.bool).triu(1)
+    scores = (q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5
+    return scores.masked_fill(future, float("-inf")).softmax(-1) @ v
+
+
+ATTENTION = dict(sdpa=attend_fused, explicit=attend_explicitly)
+OPTIMIZER = dict(loop=dict(foreach=False), foreach=dict(foreach=True), fused=dict(fused=True))
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads, attend):
+        super().__init__()
+        self.heads, self.attend = heads, attend
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"),
+                                 nn.Linear(4 * width, width))
+
+    def attention(self, x):
+        B, T, C = x.shape
+        q, k, v = (part.view(B, T, self.heads, -1).transpose(1, 2)
+                   for part in self.qkv(x).split(C, dim=-1))
+        return self.out(self.attend(q, k, v).transpose(1, 2).reshape(B, T, C))
+
+    def forward(self, x):
+        x = x + self.attention(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class Gpt(nn.Module):
+    def __init__(self, a):
+        super().__init__()
+        self.token = nn.Embedding(a.vocabulary, a.hidden)
+        self.position = nn.Embedding(a.sequence, a.hidden)
+        self.blocks = nn.Sequential(
+            *(Block(a.hidden, a.heads, ATTENTION[a.attention]) for _ in range(a.layers)))
+        self.norm = nn.LayerNorm(a.hidden)
+        self.head = nn.Linear(a.hidden, a.vocabulary, bias=False)
+        for p in self.parameters():
+            if p.dim() >= 2:
+                nn.init.normal_(p, std=0.02)
+
+    def forward(self, tokens, targets):
+        x = self.token(tokens) + self.position(torch.arange(tokens.shape[1]))
+        logits = self.head(self.norm(self.blocks(x)))
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def corpus(folder):
+    files = sorted(p for p in pathlib.Path(folder).rglob("*") if p.is_file())
+    return torch.frombuffer(bytearray(b"".join(p.read_bytes() for p in files)), dtype=torch.uint8)
+
+
+def draw(text, batch, length, generator):
+    begins = torch.randint(len(text) - length, (batch, 1), generator=generator)
+    window = text[begins + torch.arange(length + 1)].long()  # [B,T+1]
+    return window[:, :-1], window[:, 1:]
+
+
+def make_optimizer(model, kind):
+    matrices = [p for p in model.parameters() if p.dim() >= 2]
+    vectors = [p for p in model.parameters() if p.dim() < 2]
+    groups = [dict(params=matrices, weight_decay=0.1), dict(params=vectors, weight_decay=0.0)]
+    return torch.optim.AdamW(groups, lr=3e-4, betas=(0.9, 0.95), **OPTIMIZER[kind])
+
+
+def train(a, rank):
+    torch.manual_seed(1)
+    model = Gpt(a)
+    if a.ranks > 1:
+        model = nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
+    optimizer, text = make_optimizer(model, a.optimizer), corpus(a.data)
+    generator = torch.Generator().manual_seed(rank)
+
+    seconds, cpu_seconds, losses = [], [], []
+    for _ in range(a.steps):
+        begin, cpu_begin = time.perf_counter(), time.process_time()
+        loss = model(*draw(text, a.batch, a.sequence, generator))
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+        seconds.append(time.perf_counter() - begin)
+        cpu_seconds.append(time.process_time() - cpu_begin)
+    return dict(step_seconds=seconds, step_cpu_seconds=cpu_seconds, losses=losses)
+
+
+def resident_peak():
+    """Of this program only: getrusage would report a larger parent's memory from before the exec."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+def work(rank, a, port):
+    torch.set_num_threads(a.threads)
+    imported = resident_peak()
+    if a.ranks > 1:
+        dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank,
+                                world_size=a.ranks)
+    result = train(a, rank)
+    peaks = [resident_peak()]
+    if a.ranks > 1:
+        peaks = [None] * a.ranks
+        dist.all_gather_object(peaks, resident_peak())
+        dist.destroy_process_group()
+    if rank == 0:
+        median = statistics.median(result["step_seconds"][a.warmup:])
+        result |= dict(tokens_per_second=a.ranks * a.batch * a.sequence / median,
+                       peak_bytes=max(peaks), imported_bytes=imported, version=torch.__version__)
+        print(json.dumps(result), flush=True)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    for name, value in dict(layers=6, hidden=384, heads=6, sequence=256, vocabulary=256, batch=8,
+                            ranks=1, threads=1, steps=13, warmup=3).items():
+        parser.add_argument(f"--{name}", type=int, default=value, help=f"default {value}")
+    parser.add_argument("--attention", choices=ATTENTION, default="sdpa")
+    parser.add_argument("--optimizer", choices=OPTIMIZER, default="fused")
+    parser.add_argument("--data", default="/usr/include/c++")
+    a = parser.parse_args()
+    if a.ranks == 1:
+        return work(0, a, None)
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    torch.multiprocessing.spawn(work, (a, free_port()), nprocs=a.ranks)
+
+
+if __name__ == "__main__":
+    main()
