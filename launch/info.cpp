@@ -85,44 +85,44 @@ std::string plural(const Json& count, const std::string& noun) {
   return count.dump() + " " + noun + (count == 1 ? "" : "s");
 }
 
-void print_row(const char* name, const std::string& value) {
+void print_fact(const char* name, const std::string& value) {
   std::printf("  %-13s%s\n", name, value.c_str());
 }
 
 void print_build(const Json& build, const Json& mpi) {
   const std::string march = build["march"].get<std::string>();
   std::printf("lockstep %s\n", build["version"].get<std::string>().c_str());
-  print_row("compiler", build["compiler"].get<std::string>() + ", " +
-                            build["build_type"].get<std::string>() +
-                            ", -march=" + (march.empty() ? "default" : march));
-  print_row("vectors", build["simd"]);
-  print_row("GEMM", build["gemm"]);
-  print_row("MPI", mpi["library"].get<std::string>() + ", thread level " +
-                       mpi["thread_level"].get<std::string>());
-  print_row("CUDA",
-            build["cuda"].is_null() ? "not in this build" : build["cuda"].get<std::string>());
+  print_fact("compiler", build["compiler"].get<std::string>() + ", " +
+                             build["build_type"].get<std::string>() +
+                             ", -march=" + (march.empty() ? "default" : march));
+  print_fact("vectors", build["simd"]);
+  print_fact("GEMM", build["gemm"]);
+  print_fact("MPI", mpi["library"].get<std::string>() + ", thread level " +
+                        mpi["thread_level"].get<std::string>());
+  print_fact("CUDA",
+             build["cuda"].is_null() ? "not in this build" : build["cuda"].get<std::string>());
 }
 
 void print_node(const Json& node) {
   std::printf("\nthis node\n");
-  print_row("processor", node["processor"]);
-  print_row("cores", node["cores"].dump() + " in " + plural(node["packages"], "package") + ", " +
-                         plural(node["hardware_threads"], "hardware thread"));
+  print_fact("processor", node["processor"]);
+  print_fact("cores", node["cores"].dump() + " in " + plural(node["packages"], "package") + ", " +
+                          plural(node["hardware_threads"], "hardware thread"));
   for (const Json& c : node["caches"]) {
     const std::string name = "L" + c["level"].dump() + " cache";
-    print_row(name.c_str(), c["count"].dump() + " of " + size_text(c["bytes"]));
+    print_fact(name.c_str(), c["count"].dump() + " of " + size_text(c["bytes"]));
   }
-  print_row("memory",
-            size_text(node["memory_bytes"]) + " in " + plural(node["numa_nodes"], "NUMA node"));
+  print_fact("memory",
+             size_text(node["memory_bytes"]) + " in " + plural(node["numa_nodes"], "NUMA node"));
 }
 
 void print_job(const Json& job) {
   std::printf("\nthis job: %s on %s\n", plural(job["ranks"], "rank").c_str(),
               plural(job["nodes"], "node").c_str());
   for (const Json& r : job["placement"]) {
-    print_row(("rank " + r["rank"].dump()).c_str(), "node " + r["node"].dump() + ", " +
-                                                        plural(r["threads"], "thread") + ", " +
-                                                        r["binding"].get<std::string>());
+    print_fact(("rank " + r["rank"].dump()).c_str(), "node " + r["node"].dump() + ", " +
+                                                         plural(r["threads"], "thread") + ", " +
+                                                         r["binding"].get<std::string>());
   }
 }
 

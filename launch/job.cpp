@@ -23,7 +23,7 @@ struct Failure {
   int status;
 };
 
-Failure describe(std::exception_ptr error) {
+Failure describe(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const ReportedError&) {
@@ -87,7 +87,7 @@ int run_job(const std::function<int(const Context&)>& body) {
   return end_job(context, describe(error));
 }
 
-int report(std::exception_ptr error) {
+int report(const std::exception_ptr& error) {
   const Failure failure = describe(error);
   say("lockstep", failure);
   return failure.status;

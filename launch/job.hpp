@@ -21,7 +21,7 @@ inline constexpr int kFailure = 1;
 int run_job(const std::function<int(const Context&)>& body);
 
 // Says `error` on stderr (not a ReportedError) and returns the exit status that goes with it.
-int report(std::exception_ptr error);
+int report(const std::exception_ptr& error);
 
 // Our rank as the launcher tells it, before MPI is started; 0 without a launcher.
 int rank_from_launcher();

@@ -121,7 +121,7 @@ int Context::agree_to_end(bool has_message, double timeout_seconds) const {
   for (int done = 0; !done;) {
     check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
     if (!done && now() > deadline) {
-      vote.release();  // MPI may still write it; only abort() can follow
+      static_cast<void>(vote.release());  // MPI may still write it; only abort() can follow
       return -1;
     }
     if (!done) std::this_thread::sleep_for(std::chrono::milliseconds(1));
