@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// The dry device against the real one and against the textbook's count.
+#include "perfmodels/record_step.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/mpi.hpp"
+#include "tests/support/training.hpp"
+
+using namespace lockstep;
+
+namespace {
+
+// The job of launch/examples/gpt-small.toml.
+JobConfig gpt_small() {
+  JobConfig job;
+  job.model.layers = 6;
+  job.model.hidden = 384;
+  job.model.heads = 6;
+  job.model.vocabulary = 256;
+  job.model.tied = false;
+  job.batch.global = 8;
+  return job;
+}
+
+}  // namespace
+
+TEST_CASE("recorded FLOPs per token agree with 6N + 12LHQT within 2 %") {
+  const JobConfig job = gpt_small();
+  const auto record = record_step(job, 1);
+  const auto& m = job.model;
+  const double textbook = 6.0 * static_cast<double>(record->parameters) +
+                          12.0 * static_cast<double>(m.layers * m.hidden * m.sequence);
+  const double per_token = model_flops(record->recording) / static_cast<double>(record->tokens);
+  CHECK(per_token == Approx(textbook).epsilon(0.02));
+}
+
+TEST_CASE("what a step records does not depend on who executes it") {
+  JobConfig job = test::small_job();
+  job.batch.micro = job.batch.global / test::context().size();
+  const auto dry = record_step(job, test::context().size());
+
+  const auto device = make_cpu_device();
+  Recording real;
+  const auto world = Communicator::world(test::context(), *device);
+  test::train(job, world, *device, 1);
+  const double peak = static_cast<double>(device->memory().peak);
+  CHECK(static_cast<double>(dry->memory.peak) == Approx(peak).epsilon(0.05));
+
+  const auto model = make_model(job.model, *device, 1);
+  const Mesh mesh(world, {});
+  TrainingStep step(*model, mesh, *device, job);
+  device->record_into(&real);
+  step.run(
+      [&] {
+        const auto count = static_cast<std::size_t>(job.batch.micro * job.model.sequence);
+        return HostBatch{std::vector<std::int32_t>(count, 1), std::vector<std::int32_t>(count, 2),
+                         job.batch.micro, job.model.sequence, 0};
+      },
+      1e-3, false);
+  device->record_into(nullptr);
+
+  std::vector<Operation> ran, recorded;
+  for (const Record& r : real.records()) {
+    const bool computed = r.operation.kind != OperationKind::phase;
+    if (computed && r.stream == StreamKind::compute) ran.push_back(r.operation);
+  }
+  for (const Record& r : dry->recording.records()) {
+    if (r.stream == StreamKind::compute) recorded.push_back(r.operation);
+  }
+  REQUIRE(ran.size() == recorded.size());
+  for (std::size_t i = 0; i < ran.size(); ++i) {
+    CHECK(std::string(ran[i].name) == recorded[i].name);
+    CHECK(ran[i].shape == recorded[i].shape);
+    CHECK(ran[i].flops == recorded[i].flops);
+  }
+}
