@@ -3,7 +3,10 @@
 
 #include <atomic>
 #include <cerrno>
+#include <condition_variable>
 #include <ctime>
+#include <mutex>
+#include <thread>
 
 #include "runtime/base/error.hpp"
 
@@ -41,7 +44,44 @@ void exchange_action(int signal, const struct sigaction* action, struct sigactio
   if (sigaction(signal, action, before) != 0) throw_errno("sigaction");
 }
 
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  return set;
+}
+
 }  // namespace
+
+// A thread that does nothing, so that signals have a stack to be handled on.
+class SignalGuard::Watcher {
+ public:
+  Watcher() : thread_([this] { sleep(); }) {}
+  ~Watcher() {
+    {
+      std::lock_guard lock(mutex_);
+      done_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+  }
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+
+ private:
+  void sleep() {
+    const sigset_t set = stop_signals();
+    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return done_; });
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  std::thread thread_;  // last: it uses all of the above
+};
 
 SignalGuard::SignalGuard() {
   first_signal = 0;
@@ -51,9 +91,14 @@ SignalGuard::SignalGuard() {
   sigemptyset(&ours.sa_mask);
   exchange_action(SIGINT, &ours, &interrupt_);
   exchange_action(SIGTERM, &ours, &terminate_);
+  watcher_ = std::make_unique<Watcher>();
+  const sigset_t set = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &set, &mask_);
 }
 
 SignalGuard::~SignalGuard() {
+  pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
+  watcher_.reset();
   sigaction(SIGINT, &interrupt_, nullptr);
   sigaction(SIGTERM, &terminate_, nullptr);
 }

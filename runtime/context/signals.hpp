@@ -2,13 +2,18 @@
 // Ctrl-C and SIGTERM ask a job to stop after the step it is in. Launchers repeat a signal within
 // milliseconds, so a repetition means nothing; one that comes two seconds after the first is a user
 // who does not want to wait: it kills at once.
+//
+// The thread that makes the guard, and all that it starts later, never run the handler: oneDNN's
+// generated code (2.6) keeps data below the stack pointer, where a handler would overwrite it.
 #pragma once
 
 #include <csignal>
+#include <memory>
 
 namespace lockstep {
 
-// Catches SIGINT and SIGTERM while it lives, then restores what was there. One at a time.
+// Catches SIGINT and SIGTERM while it lives, then restores what was there. One at a time; made
+// before any thread that computes.
 class SignalGuard {
  public:
   SignalGuard();
@@ -17,8 +22,12 @@ class SignalGuard {
   SignalGuard& operator=(const SignalGuard&) = delete;
 
  private:
+  class Watcher;  // the thread that takes the signals
+
   struct sigaction interrupt_ {
   }, terminate_{};  // as they were
+  sigset_t mask_{};  // of this thread, as it was
+  std::unique_ptr<Watcher> watcher_;
 };
 
 int stop_signal();  // the first signal that came, 0 if none

@@ -76,7 +76,7 @@ class Train(unittest.TestCase):
                 self.assertEqual({e["pid"] for e in events}, set(range(ranks)))
                 self.assertTrue({"linear_forward", "all_reduce"} <= {e["name"] for e in events})
                 self.assertIn("the model writes", result.stdout)
-                again = self.train(ranks=ranks)
+                again = self.train("batch.global=6", ranks=ranks)
                 self.expect_mistake(again, ["job.run_dir", "already holds a run"], left_behind=True)
                 for file in (self.dir / "run").iterdir():
                     file.unlink()
@@ -167,7 +167,7 @@ class Train(unittest.TestCase):
                 self.assertEqual(steps, list(range(1, len(steps) + 1)))
 
     def test_a_killed_rank_ends_the_job(self):
-        process = subprocess.Popen(self.command("job.steps=1000000", ranks=3), stdout=subprocess.DEVNULL,
+        process = subprocess.Popen(self.command("job.steps=1000000", "batch.global=6", ranks=3), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + LIMIT
         metrics = self.dir / "run/metrics.jsonl"
