@@ -6,6 +6,8 @@ target_compile_features(lockstep_options INTERFACE cxx_std_20)
 # No trapping or errno from math: with them the compiler may not vectorize exp and sqrt loops.
 target_compile_options(lockstep_options INTERFACE
   -Wall -Wextra -Wshadow -Werror -fno-math-errno -fno-trapping-math)
+# False alarms of GCC 12: string concatenation (PR 105651), and with sanitizers its own <regex>.
+target_compile_options(lockstep_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 if(LOCKSTEP_ARCH)
   target_compile_options(lockstep_options INTERFACE -march=${LOCKSTEP_ARCH})
 endif()
