@@ -62,13 +62,14 @@ std::string row(const char* name, const Total& t) {
 
 std::string dry_table(const JobConfig& job, const StepRecord& record) {
   const std::vector<Total> totals = totals_of(record.recording);
-  std::string text = format("One step of one rank of %d, recorded: %s, %.3f M parameters, %lld tokens\n\n",
-                            record.ranks, job.model.kind.c_str(),
-                            static_cast<double>(record.parameters) * 1e-6,
-                            static_cast<long long>(record.tokens));
+  std::string text =
+      format("One step of one rank of %d, recorded: %s, %.3f M parameters, %lld tokens\n\n",
+             record.ranks, job.model.kind.c_str(), static_cast<double>(record.parameters) * 1e-6,
+             static_cast<long long>(record.tokens));
   text += format("%-28s %9s %12s %12s %12s\n", "operation", "launches", "GFLOP", "MB read",
                  "MB written");
-  for (const Total& t : totals) text += row(t.first->name, t);
+  for (const Total& t : totals)
+    text += row(t.first->name, t);
   text += row("total", sum_of(totals));
   const double flops = model_flops(record.recording);
   text += format("\nmodel FLOPs   %.4f G, %.4f M per token\n", flops * 1e-9,

@@ -109,6 +109,8 @@ int rank_from_launcher() {
   return rank ? std::atoi(rank) : 0;
 }
 
-bool launched_by_others() { return launcher_rank() != nullptr; }
+bool launched_by_others() {
+  return launcher_rank() != nullptr;
+}
 
 }  // namespace lockstep

@@ -13,7 +13,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool holds_a_run(const fs::path& dir) { return fs::exists(dir / "job.toml"); }
+bool holds_a_run(const fs::path& dir) {
+  return fs::exists(dir / "job.toml");
+}
 
 fs::path choose(const JobConfig& job) {
   if (!job.job.run_dir.empty()) {
@@ -25,7 +27,8 @@ fs::path choose(const JobConfig& job) {
   }
   const fs::path base = fs::path("runs") / job.job.name;
   fs::path dir = base;
-  for (int i = 2; fs::exists(dir); ++i) dir = base.string() + "-" + std::to_string(i);
+  for (int i = 2; fs::exists(dir); ++i)
+    dir = base.string() + "-" + std::to_string(i);
   return dir;
 }
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lockstep train JOB.toml`: trains, or with job.device = "dry" records one step and counts it.
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -9,6 +7,7 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <unistd.h>
 
 #include "launch/command.hpp"
 #include "launch/dry_report.hpp"
@@ -35,8 +34,7 @@ bool wants_bar(const TrainOptions& options) {
 int record_dry(JobConfig job, const TrainOptions& options) {
   if (rank_from_launcher() != 0) return 0;
   if (job.model.vocabulary == 0) {
-    job.model.vocabulary =
-        job.data.kind == "bytes" ? 256 : open_corpus(job.data, 0).vocabulary;
+    job.model.vocabulary = job.data.kind == "bytes" ? 256 : open_corpus(job.data, 0).vocabulary;
   }
   const auto& p = job.parallel;
   const int ranks = (p.data ? p.data : 1) * p.tensor * p.pipeline;

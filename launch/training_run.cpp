@@ -28,7 +28,8 @@ std::string format(const char* pattern, Values... values) {
 
 std::string join(const std::vector<std::string>& paths) {
   std::string all;
-  for (const std::string& path : paths) all += (all.empty() ? "" : ", ") + path;
+  for (const std::string& path : paths)
+    all += (all.empty() ? "" : ", ") + path;
   return all;
 }
 
@@ -72,20 +73,20 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, bool progress_ba
   step_ = std::make_unique<TrainingStep>(*model_, *mesh_, *device_, job_);
 
   context_.together([&] {
-    loader_ = std::make_unique<BatchLoader>(
-        corpus_.train, LoaderOptions{.global = job_.batch.global,
-                                     .micro = job_.batch.micro,
-                                     .data_rank = mesh_->data().rank(),
-                                     .data_degree = mesh_->data().size(),
-                                     .sequence = job_.model.sequence,
-                                     .seed = job_.job.seed});
+    loader_ = std::make_unique<BatchLoader>(corpus_.train,
+                                            LoaderOptions{.global = job_.batch.global,
+                                                          .micro = job_.batch.micro,
+                                                          .data_rank = mesh_->data().rank(),
+                                                          .data_degree = mesh_->data().size(),
+                                                          .sequence = job_.model.sequence,
+                                                          .seed = job_.job.seed});
     if (corpus_.validation.size() > job_.model.sequence) {
       const std::int64_t micro = step_->split().micro;
-      validation_.emplace(corpus_.validation,
-                          ValidationOptions{.batch = micro,
-                                            .batches = job_.job.evaluate_batches *
-                                                       (job_.batch.global / micro),
-                                            .sequence = job_.model.sequence});
+      validation_.emplace(
+          corpus_.validation,
+          ValidationOptions{.batch = micro,
+                            .batches = job_.job.evaluate_batches * (job_.batch.global / micro),
+                            .sequence = job_.model.sequence});
     }
     if (!context_.first()) return;
     run_dir_ = make_run_directory(job_);

@@ -10,10 +10,10 @@
 namespace lockstep {
 
 struct StepRecord {
-  Recording recording;           // one step of one rank
-  MemoryStats memory;            // its peak is that of the rank's tensors
+  Recording recording;  // one step of one rank
+  MemoryStats memory;   // its peak is that of the rank's tensors
   std::int64_t parameters = 0;
-  std::int64_t tokens = 0;       // per rank and step
+  std::int64_t tokens = 0;  // per rank and step
   int ranks = 1;
 };
 

@@ -28,7 +28,8 @@ GradientBuckets::GradientBuckets(std::vector<Parameter*> parameters, Communicato
                                  std::size_t bucket_bytes)
     : data_(std::move(data)) {
   std::vector<std::int64_t> counts;
-  for (const Parameter* p : parameters) counts.push_back(p->value.count());
+  for (const Parameter* p : parameters)
+    counts.push_back(p->value.count());
   const BucketLayout layout = layout_buckets(counts, bucket_bytes);
 
   for (const std::int64_t count : layout.bucket_counts) {
@@ -57,15 +58,18 @@ void GradientBuckets::ready(Parameter& parameter) {
 double GradientBuckets::finish() {
   expect(pending_.size() == buckets_.size(), "backward left a gradient out");
   const double begin = now();
-  for (Work& work : pending_) work.wait();
+  for (Work& work : pending_)
+    work.wait();
   pending_.clear();
-  for (Bucket& bucket : buckets_) bucket.missing = bucket.uses;
+  for (Bucket& bucket : buckets_)
+    bucket.missing = bucket.uses;
   return now() - begin;
 }
 
 std::vector<Tensor> GradientBuckets::flat() const {
   std::vector<Tensor> all;
-  for (const Bucket& bucket : buckets_) all.push_back(bucket.flat);
+  for (const Bucket& bucket : buckets_)
+    all.push_back(bucket.flat);
   return all;
 }
 

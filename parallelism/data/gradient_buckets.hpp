@@ -21,7 +21,7 @@ struct BucketLayout {
     std::size_t bucket;
     std::int64_t offset;
   };
-  std::vector<Place> places;             // one per parameter, in the given order
+  std::vector<Place> places;                // one per parameter, in the given order
   std::vector<std::int64_t> bucket_counts;  // elements of each bucket
 };
 

@@ -53,7 +53,8 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
   kernels::fill(loss, 0.0f, compute);
   kernels::fill(stop, stop_requested ? 1.0f : 0.0f, compute);
 
-  for (std::int64_t m = 0; m < split_.count; ++m) micro_batch(next(), loss, m + 1 == split_.count);
+  for (std::int64_t m = 0; m < split_.count; ++m)
+    micro_batch(next(), loss, m + 1 == split_.count);
   StepResult result;
   {
     PhaseSpan span(compute, "reduce");

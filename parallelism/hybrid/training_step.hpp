@@ -29,8 +29,7 @@ class TrainingStep {
   TrainingStep(nn::Sequential& model, const Mesh& mesh, Device& device, const JobConfig& job);
 
   // `next` yields this rank's micro-batches in order. Collective over the mesh.
-  StepResult run(const std::function<HostBatch()>& next, double learning_rate,
-                 bool stop_requested);
+  StepResult run(const std::function<HostBatch()>& next, double learning_rate, bool stop_requested);
 
   // Mean loss over the batches [0, count) of `batch`, shared by the data ranks. Collective.
   double evaluate(const std::function<HostBatch(std::int64_t)>& batch, std::int64_t count);

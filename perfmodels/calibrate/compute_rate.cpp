@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "perfmodels/calibrate/compute_rate.hpp"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <vector>
+
+#include <omp.h>
 
 #include "runtime/base/clock.hpp"
 #include "runtime/kernels/gemm.hpp"
@@ -17,17 +17,22 @@ using Vector = float __attribute__((vector_size(64)));
 constexpr int kChains = 12;  // independent, to cover the latency of an FMA
 
 // Keeps the compiler from computing the loop away.
-void keep(Vector& v) { asm volatile("" : "+m"(v)); }
+void keep(Vector& v) {
+  asm volatile("" : "+m"(v));
+}
 
 double fma_flops(int rounds) {
   Vector a[kChains], x = {}, y = {};
   x += 0.999f;
   y += 1e-3f;
-  for (Vector& v : a) v = x;
+  for (Vector& v : a)
+    v = x;
   for (int r = 0; r < rounds; ++r) {
-    for (Vector& v : a) v = v * x + y;
+    for (Vector& v : a)
+      v = v * x + y;
   }
-  for (Vector& v : a) keep(v);
+  for (Vector& v : a)
+    keep(v);
   return 2.0 * rounds * kChains * (sizeof(Vector) / sizeof(float));
 }
 

@@ -33,7 +33,9 @@ LOCKSTEP_HD PhiloxBlock philox(std::uint64_t key, std::uint64_t counter, std::ui
 }
 
 // Uniform in [0, 1) with 24 bits, so that every float in it is exact.
-LOCKSTEP_HD float uniform01(std::uint32_t word) { return (word >> 8) * (1.0f / 16777216.0f); }
+LOCKSTEP_HD float uniform01(std::uint32_t word) {
+  return (word >> 8) * (1.0f / 16777216.0f);
+}
 
 // What a stream of random numbers is for; part of every key, so purposes never share numbers.
 enum class RandomPurpose : std::uint64_t { weights = 1, dropout = 2, data_order = 3, sampling = 4 };

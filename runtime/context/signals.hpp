@@ -25,7 +25,7 @@ class SignalGuard {
   class Watcher;  // the thread that takes the signals
 
   struct sigaction interrupt_ {
-  }, terminate_{};  // as they were
+  }, terminate_{};   // as they were
   sigset_t mask_{};  // of this thread, as it was
   std::unique_ptr<Watcher> watcher_;
 };

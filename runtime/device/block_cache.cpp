@@ -35,7 +35,8 @@ std::size_t size_class(std::size_t bytes) {
 
 BlockCache::~BlockCache() {
   for (auto& [size, blocks] : free_) {
-    for (void* block : blocks) std::free(block);
+    for (void* block : blocks)
+      std::free(block);
   }
 }
 

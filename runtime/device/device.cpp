@@ -94,6 +94,8 @@ class DryDevice : public Device {
 std::unique_ptr<Device> make_cpu_device(CommunicationDriver driver) {
   return std::make_unique<CpuDevice>(driver);
 }
-std::unique_ptr<Device> make_dry_device() { return std::make_unique<DryDevice>(); }
+std::unique_ptr<Device> make_dry_device() {
+  return std::make_unique<DryDevice>();
+}
 
 }  // namespace lockstep

@@ -20,10 +20,11 @@ enum class OperationKind : std::uint8_t { gemm, attention, streaming, collective
 struct Operation {
   const char* name = "";  // static storage
   OperationKind kind = OperationKind::streaming;
-  std::array<std::int64_t, 4> shape{};  // gemm: m n k; attention: B T H D; streaming, collective: count
+  std::array<std::int64_t, 4>
+      shape{};  // gemm: m n k; attention: B T H D; streaming, collective: count
   double flops = 0, bytes_read = 0, bytes_written = 0;
-  int ranks = 1;           // size of the group (collectives)
-  const char* detail = ""; // backend and algorithm (collectives); static storage
+  int ranks = 1;            // size of the group (collectives)
+  const char* detail = "";  // backend and algorithm (collectives); static storage
 };
 
 enum class StreamKind : std::uint8_t { compute, communication };

@@ -104,7 +104,7 @@ class WorkerStream : public Stream {
 
  private:
   struct Item {
-    Body body;                            // empty, with no marker: stop
+    Body body;  // empty, with no marker: stop
     std::shared_ptr<Event::State> marker;
   };
 

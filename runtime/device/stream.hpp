@@ -41,7 +41,7 @@ class Stream {
   virtual void wait(const Event& event) = 0;  // later work waits for it; the caller may not
   void synchronize() { record().wait(); }
 
-  virtual bool executes() const { return true; }  // false on the dry device: nothing is computed
+  virtual bool executes() const { return true; }     // false on the dry device: nothing is computed
   virtual double busy_seconds() const { return 0; }  // time spent in bodies since the start
   void record_into(Recording* recording) { recording_ = recording; }  // nullptr: stop recording
   Recording* recording() const { return recording_; }

@@ -8,7 +8,8 @@ namespace lockstep {
 Shape::Shape(std::span<const std::int64_t> dims) : rank_(static_cast<int>(dims.size())) {
   expect(rank_ <= kMaxDims, "too many dims");
   int i = 0;
-  for (std::int64_t d : dims) dims_[i++] = d;
+  for (std::int64_t d : dims)
+    dims_[i++] = d;
 }
 
 std::int64_t Shape::operator[](int dim) const {
@@ -19,13 +20,15 @@ std::int64_t Shape::operator[](int dim) const {
 
 std::int64_t Shape::count() const {
   std::int64_t n = 1;
-  for (int i = 0; i < rank_; ++i) n *= dims_[i];
+  for (int i = 0; i < rank_; ++i)
+    n *= dims_[i];
   return n;
 }
 
 std::string Shape::text() const {
   std::string s = "[";
-  for (int i = 0; i < rank_; ++i) s += (i ? ", " : "") + std::to_string(dims_[i]);
+  for (int i = 0; i < rank_; ++i)
+    s += (i ? ", " : "") + std::to_string(dims_[i]);
   return s + "]";
 }
 

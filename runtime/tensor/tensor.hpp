@@ -70,7 +70,7 @@ class Tensor {
   }
   std::byte* raw() const { return data_; }
 
-  Tensor view(const Shape& shape) const;  // same elements, same count
+  Tensor view(const Shape& shape) const;                     // same elements, same count
   Tensor slice(std::int64_t begin, std::int64_t end) const;  // along dim 0
   bool shares_storage_with(const Tensor& other) const { return memory_ == other.memory_; }
 

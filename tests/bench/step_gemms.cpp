@@ -47,8 +47,8 @@ void add_attention(Counts& counts, const Operation& op) {
   const auto [B, T, H, D] = op.shape;
   const auto heads = static_cast<double>(B * H);
   const bool forward = std::string(op.name) == "attention_forward";
-  counts[{T, T, D, Trans::no, Trans::yes, Into::overwrite}] += heads;            // QK^T or dO V^T
-  counts[{T, D, T, Trans::no, Trans::no, Into::overwrite}] += heads;             // PV or dS K
+  counts[{T, T, D, Trans::no, Trans::yes, Into::overwrite}] += heads;  // QK^T or dO V^T
+  counts[{T, D, T, Trans::no, Trans::no, Into::overwrite}] += heads;   // PV or dS K
   if (!forward) counts[{T, D, T, Trans::yes, Trans::no, Into::overwrite}] += 2 * heads;  // dV, dK
 }
 
@@ -91,11 +91,11 @@ int main(int argc, char** argv) {
     seconds += times * seconds_of(product);
     flops += times * 2.0 * product.m * product.n * product.k;
   }
-  std::printf("{\"products\": %zu, \"seconds\": %.6f, \"gflops_per_second\": %.1f, "
-              "\"tokens_per_second\": %.1f, \"gemm_rate_gflops\": %.1f, "
-              "\"fma_peak_gflops\": %.1f}\n",
-              counts.size(), seconds, flops / seconds * 1e-9,
-              static_cast<double>(record->tokens) / seconds, measure_gemm_rate() * 1e-9,
-              measure_fma_peak() * 1e-9);
+  std::printf(
+      "{\"products\": %zu, \"seconds\": %.6f, \"gflops_per_second\": %.1f, "
+      "\"tokens_per_second\": %.1f, \"gemm_rate_gflops\": %.1f, "
+      "\"fma_peak_gflops\": %.1f}\n",
+      counts.size(), seconds, flops / seconds * 1e-9, static_cast<double>(record->tokens) / seconds,
+      measure_gemm_rate() * 1e-9, measure_fma_peak() * 1e-9);
   return 0;
 }

@@ -33,7 +33,8 @@ TEST_CASE("whole models pass the gradient check, tied and untied") {
       const auto model = make_model(config, *device, 1);
       for (Parameter* p : parameters_of(*model)) {
         if (!p->decays) continue;
-        for (float& v : p->value.values()) v *= 5;  // away from the near-linear start
+        for (float& v : p->value.values())
+          v *= 5;  // away from the near-linear start
       }
       test::check_gradients(*model, test::random_tokens(*device, {2, 5}, 11, 1));
     }
@@ -53,7 +54,8 @@ TEST_CASE("weight gradients give the same bits at once and deferred") {
       model->backward_input(test::random_tensor(*device, y.shape(), 3), stash);
       stash.settle();
       std::vector<Tensor> all;
-      for (const Parameter* p : parameters) all.push_back(p->grad);
+      for (const Parameter* p : parameters)
+        all.push_back(p->grad);
       return all;
     };
     const auto now = gradients(Stash::WeightGradients::immediate);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallelism/data/gradient_buckets.hpp"
+
 #include "tests/support/catch.hpp"
 
 using namespace lockstep;

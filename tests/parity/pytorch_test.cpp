@@ -116,8 +116,8 @@ void check_training(const SafetensorsFile& file, const JobConfig& job, Device& d
   REQUIRE(losses.size() == 20);
   for (std::int64_t s = 0; s < 20; ++s) {
     INFO("step " << s);
-    const StepResult result = step.run([&] { return batch_of(file, job, s); },
-                                       job.optimizer.learning_rate, false);
+    const StepResult result =
+        step.run([&] { return batch_of(file, job, s); }, job.optimizer.learning_rate, false);
     CHECK(result.loss == Approx(losses[s]).margin(kTolerance));
     CHECK(result.grad_norm == Approx(norms[s]).epsilon(kTolerance));
   }

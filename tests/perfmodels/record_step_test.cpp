@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dry device against the real one and against the textbook's count.
 #include "perfmodels/record_step.hpp"
+
 #include "tests/support/catch.hpp"
 #include "tests/support/mpi.hpp"
 #include "tests/support/training.hpp"

@@ -60,7 +60,8 @@ TEST_CASE("GELU passes the gradient check") {
   const auto device = make_cpu_device();
   nn::Gelu layer;
   Tensor x = random_tensor(*device, {3, 37}, 4);
-  for (float& v : x.values()) v *= 4;
+  for (float& v : x.values())
+    v *= 4;
   test::check_gradients(layer, x);
 }
 
@@ -101,7 +102,8 @@ TEST_CASE("cross entropy's gradient is that of its loss, at odd vocabularies") {
     INFO("vocabulary " << vocabulary);
     const std::int64_t rows = 5;
     Tensor logits = random_tensor(*device, {rows, vocabulary}, 7);
-    for (float& v : logits.values()) v *= 5;
+    for (float& v : logits.values())
+      v *= 5;
     const Tensor targets = test::random_tokens(*device, {rows}, vocabulary, 8);
     const auto losses_of = [&](Tensor& work, float scale) {
       Tensor losses = Tensor::empty(*device, {rows});
@@ -113,7 +115,8 @@ TEST_CASE("cross entropy's gradient is that of its loss, at odd vocabularies") {
     test::check_against_differences(gradient, logits, "logits", [&] {
       Tensor work = test::copy_of(logits);
       double sum = 0;
-      for (const float loss : losses_of(work, 1.0f).values()) sum += 0.5 * loss;
+      for (const float loss : losses_of(work, 1.0f).values())
+        sum += 0.5 * loss;
       return sum;
     });
   }

@@ -105,10 +105,12 @@ TEST_CASE("attention survives large scores") {
   const auto device = make_cpu_device();
   const kernels::AttentionShape shape{.batch = 1, .tokens = 70, .heads = 1, .channels = 4};
   Tensor qkv = random_tensor(*device, {70, 12}, 5);
-  for (float& v : qkv.values()) v *= 300;
+  for (float& v : qkv.values())
+    v *= 300;
   Tensor o = Tensor::empty(*device, {70, 4}), sums = Tensor::empty(*device, {1, 1, 70});
   kernels::attention_forward(o, sums, qkv, shape, {}, device->compute());
-  for (const float v : o.values()) CHECK(std::abs(v) <= 301.0f);
+  for (const float v : o.values())
+    CHECK(std::abs(v) <= 301.0f);
 }
 
 TEST_CASE("a dropout mask belongs to the global element, not to the batch it is in") {
@@ -156,7 +158,8 @@ TEST_CASE("the global norm and the clip factor") {
                                          random_tensor(*device, {3}, 2)};
   double square = 0;
   for (const Tensor& g : gradients) {
-    for (const float v : g.values()) square += double{v} * v;
+    for (const float v : g.values())
+      square += double{v} * v;
   }
   Tensor norm = Tensor::empty(*device, {1}), factor = Tensor::empty(*device, {1});
   kernels::global_norm(norm, gradients, stream);
@@ -180,8 +183,7 @@ TEST_CASE("the updates follow their formulas and leave the gradient zeroed") {
   SECTION("AdamW") {
     const double m1 = 0.9 * 0.2 + 0.1 * 0.25, v1 = 0.95 * 0.3 + 0.05 * 0.0625;
     const double c1 = 1 - 0.9 * 0.9, c2 = 1 - 0.95 * 0.95;
-    const double wanted =
-        1.0 - 0.01 * 0.1 - 0.01 * (m1 / c1) / (std::sqrt(v1 / c2) + 1e-3);
+    const double wanted = 1.0 - 0.01 * 0.1 - 0.01 * (m1 / c1) / (std::sqrt(v1 / c2) + 1e-3);
     kernels::adamw_update(w, g, m, v, half,
                           {.learning_rate = 0.01f,
                            .beta1 = 0.9f,
@@ -196,9 +198,8 @@ TEST_CASE("the updates follow their formulas and leave the gradient zeroed") {
     CHECK(read_scalar(v) == Approx(v1));
   }
   SECTION("momentum") {
-    kernels::momentum_update(w, g, m, half,
-                             {.learning_rate = 0.01f, .momentum = 0.9f, .weight_decay = 0.1f},
-                             stream);
+    kernels::momentum_update(
+        w, g, m, half, {.learning_rate = 0.01f, .momentum = 0.9f, .weight_decay = 0.1f}, stream);
     const double velocity = 0.9 * 0.2 + 0.25 + 0.1;
     CHECK(read_scalar(m) == Approx(velocity));
     CHECK(read_scalar(w) == Approx(1 - 0.01 * velocity));

@@ -32,7 +32,8 @@ int signal_that_ends(Body body) {
 // To the process, as launchers and terminals do; some thread takes it a moment later.
 void send(int signal) {
   kill(getpid(), signal);
-  for (const double end = now() + 10; !stop_requested() && now() < end;) usleep(1000);
+  for (const double end = now() + 10; !stop_requested() && now() < end;)
+    usleep(1000);
 }
 
 }  // namespace
@@ -77,9 +78,11 @@ TEST_CASE("signals leave computation alone", "[unit]") {
   const SignalGuard guard;
   constexpr std::int64_t n = 192;
   std::vector<float> a(n * n), c(n * n), wanted(n * n);
-  for (std::size_t i = 0; i < a.size(); ++i) a[i] = static_cast<float>(i % 7) - 3;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    a[i] = static_cast<float>(i % 7) - 3;
   const auto multiply = [&](std::vector<float>& into) {
-    kernels::host_gemm({into.data(), n}, {a.data(), n}, {a.data(), n, kernels::Trans::yes}, n, n, n);
+    kernels::host_gemm({into.data(), n}, {a.data(), n}, {a.data(), n, kernels::Trans::yes}, n, n,
+                       n);
   };
   multiply(wanted);
   std::atomic<bool> done{false};

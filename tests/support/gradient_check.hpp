@@ -14,7 +14,8 @@ namespace lockstep::test {
 
 inline double weighted_sum(const Tensor& y, const Tensor& weights) {
   double sum = 0;
-  for (std::int64_t i = 0; i < y.count(); ++i) sum += double{y.data()[i]} * weights.data()[i];
+  for (std::int64_t i = 0; i < y.count(); ++i)
+    sum += double{y.data()[i]} * weights.data()[i];
   return sum;
 }
 
@@ -36,7 +37,8 @@ inline double finite_difference(float* x, const std::function<double()>& loss) {
 inline void check_against_differences(const Tensor& gradient, Tensor x, const char* what,
                                       const std::function<double()>& loss, int samples = 40) {
   double largest = 1e-3;
-  for (const float g : gradient.values()) largest = std::max(largest, std::abs(double{g}));
+  for (const float g : gradient.values())
+    largest = std::max(largest, std::abs(double{g}));
   const std::int64_t stride = std::max<std::int64_t>(1, x.count() / samples);
   for (std::int64_t i = 0; i < x.count(); i += stride) {
     INFO(what << " element " << i);

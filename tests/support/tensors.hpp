@@ -32,8 +32,7 @@ inline Tensor random_tensor(Device& device, const Shape& shape, std::uint64_t ke
   return t;
 }
 
-inline Tensor random_tokens(Device& device, const Shape& shape, int vocabulary,
-                            std::uint64_t key) {
+inline Tensor random_tokens(Device& device, const Shape& shape, int vocabulary, std::uint64_t key) {
   Tensor t = Tensor::empty(device, shape, DType::int32);
   for (std::int64_t i = 0; i < t.count(); ++i) {
     const std::uint32_t word = philox(key, static_cast<std::uint64_t>(i)).word[1];

@@ -57,18 +57,17 @@ inline Trained train(const JobConfig& job, const Communicator& world, Device& de
   const Mesh mesh(world, {});
   TrainingStep step(*model, mesh, device, job);
   const auto text = std::make_shared<MadeUpText>(job.model.vocabulary);
-  const BatchReader reader({text, 0, text->size()},
-                           {.global = job.batch.global,
-                            .micro = job.batch.micro,
-                            .data_rank = mesh.data().rank(),
-                            .data_degree = mesh.data().size(),
-                            .sequence = job.model.sequence,
-                            .seed = job.job.seed});
+  const BatchReader reader({text, 0, text->size()}, {.global = job.batch.global,
+                                                     .micro = job.batch.micro,
+                                                     .data_rank = mesh.data().rank(),
+                                                     .data_degree = mesh.data().size(),
+                                                     .sequence = job.model.sequence,
+                                                     .seed = job.job.seed});
   Trained trained;
   for (int s = 0; s < steps; ++s) {
     std::int64_t micro = 0;
-    const StepResult r = step.run([&] { return reader.read(s, micro++); },
-                                  job.optimizer.learning_rate, false);
+    const StepResult r =
+        step.run([&] { return reader.read(s, micro++); }, job.optimizer.learning_rate, false);
     trained.losses.push_back(r.loss);
     trained.grad_norms.push_back(r.grad_norm);
   }
