@@ -55,54 +55,66 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, bool progress_ba
     : context_(context), job_(std::move(job)), table_(job_.job.steps, progress_bar) {
   const Binding binding = bind_to_cores(context_, Topology());
   const int threads = set_threads(job_.job.threads, binding);
-  const auto seed = static_cast<std::uint64_t>(job_.job.seed);
-
-  context_.together([&] {
-    corpus_ = open_corpus(job_.data, job_.model.vocabulary);
-    job_.model.vocabulary = corpus_.vocabulary;
-    predicted_ = record_step(job_, context_.size());
+  context_.together([this] { read_inputs(); });
+  build();
+  context_.together([this] {
+    open_batches();
+    if (context_.first()) open_run_directory();
   });
-  device_ = make_cpu_device(context_.threads_allowed() ? CommunicationDriver::worker_thread
-                                                       : CommunicationDriver::caller);
-  const auto& parallel = job_.parallel;
-  const auto& c = job_.collectives;
-  mesh_ = std::make_unique<Mesh>(
-      Communicator::world(context_, *device_, {c.backend, c.algorithm, c.timeout_seconds}),
-      MeshDegrees{parallel.data, parallel.tensor, parallel.pipeline});
-  model_ = make_model(job_.model, *device_, seed);
-  step_ = std::make_unique<TrainingStep>(*model_, *mesh_, *device_, job_);
-
-  context_.together([&] {
-    loader_ = std::make_unique<BatchLoader>(corpus_.train,
-                                            LoaderOptions{.global = job_.batch.global,
-                                                          .micro = job_.batch.micro,
-                                                          .data_rank = mesh_->data().rank(),
-                                                          .data_degree = mesh_->data().size(),
-                                                          .sequence = job_.model.sequence,
-                                                          .seed = job_.job.seed});
-    if (corpus_.validation.size() > job_.model.sequence) {
-      const std::int64_t micro = step_->split().micro;
-      validation_.emplace(
-          corpus_.validation,
-          ValidationOptions{.batch = micro,
-                            .batches = job_.job.evaluate_batches * (job_.batch.global / micro),
-                            .sequence = job_.model.sequence});
-    }
-    if (!context_.first()) return;
-    run_dir_ = make_run_directory(job_);
-    metrics_.emplace(run_dir_ + "/metrics.jsonl");
-  });
-
   context_.barrier();  // all ranks compute at once, as they will in training
   gemm_rate_ = measure_gemm_rate();
+  introduce(threads, binding.description);
+}
+
+// Everything that a user may have got wrong, as far as it can be known without the other ranks.
+void TrainingRun::read_inputs() {
+  corpus_ = open_corpus(job_.data, job_.model.vocabulary);
+  job_.model.vocabulary = corpus_.vocabulary;
+  predicted_ = record_step(job_, context_.size());
+}
+
+void TrainingRun::build() {
+  device_ = make_cpu_device(context_.threads_allowed() ? CommunicationDriver::worker_thread
+                                                       : CommunicationDriver::caller);
+  const auto& p = job_.parallel;
+  const auto& c = job_.collectives;
+  const auto world =
+      Communicator::world(context_, *device_, {c.backend, c.algorithm, c.timeout_seconds});
+  mesh_ = std::make_unique<Mesh>(world, MeshDegrees{p.data, p.tensor, p.pipeline});
+  model_ = make_model(job_.model, *device_, static_cast<std::uint64_t>(job_.job.seed));
+  step_ = std::make_unique<TrainingStep>(*model_, *mesh_, *device_, job_);
+}
+
+void TrainingRun::open_batches() {
+  const std::int64_t sequence = job_.model.sequence, micro = step_->split().micro;
+  loader_ = std::make_unique<BatchLoader>(corpus_.train,
+                                          LoaderOptions{.global = job_.batch.global,
+                                                        .micro = job_.batch.micro,
+                                                        .data_rank = mesh_->data().rank(),
+                                                        .data_degree = mesh_->data().size(),
+                                                        .sequence = sequence,
+                                                        .seed = job_.job.seed});
+  if (corpus_.validation.size() <= sequence) return;
+  // The same windows in every layout: evaluate_batches global batches, cut into micro-batches.
+  const std::int64_t batches = job_.job.evaluate_batches * (job_.batch.global / micro);
+  validation_.emplace(corpus_.validation, ValidationOptions{micro, batches, sequence});
+}
+
+void TrainingRun::open_run_directory() {
+  run_dir_ = make_run_directory(job_);
+  metrics_.emplace(run_dir_ + "/metrics.jsonl");
+}
+
+void TrainingRun::introduce(int threads, const std::string& binding) const {
+  const auto count = [](int n, const char* noun) {
+    return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+  };
   log_info(format("%s: %.2f M parameters, %lld training tokens from %s", job_.model.kind.c_str(),
                   static_cast<double>(predicted_->parameters) * 1e-6,
                   static_cast<long long>(corpus_.train.size()), join(job_.data.path).c_str()));
-  log_info(format("%d %s on %d %s, %d %s each (rank 0 %s), GEMM %.0f GFLOP/s per rank",
-                  context_.size(), context_.size() == 1 ? "rank" : "ranks", context_.nodes(),
-                  context_.nodes() == 1 ? "node" : "nodes", threads,
-                  threads == 1 ? "thread" : "threads", binding.description.c_str(),
-                  gemm_rate_ * 1e-9));
+  log_info(format("%s on %s, %s each (rank 0 %s), GEMM %.0f GFLOP/s per rank",
+                  count(context_.size(), "rank").c_str(), count(context_.nodes(), "node").c_str(),
+                  count(threads, "thread").c_str(), binding.c_str(), gemm_rate_ * 1e-9));
   if (!validation_) log_warning("no validation data: data.validation_share holds no sequence");
 }
 
@@ -127,7 +139,7 @@ bool TrainingRun::train() {
     if (context_.first()) note_step(metrics);
     validation_loss_.reset();
     if (result.stop) {
-      log_warning(format("stopped by a signal after step %lld", static_cast<long long>(step)));
+      log_info(format("stopped by a signal after step %lld", static_cast<long long>(step)));
       return false;
     }
     if (evaluates_after(step) && evaluate(step) <= job_.job.target_loss) {
@@ -189,6 +201,7 @@ void TrainingRun::start_or_stop_trace(std::int64_t step) {
 }
 
 void TrainingRun::summarize() {
+  gemm_rate_ = std::max(gemm_rate_, measure_gemm_rate());  // the start may have been disturbed
   if (!context_.first() || step_seconds_.empty()) return;
   const double seconds = median(step_seconds_);
   const double flops = model_flops(predicted_->recording);
@@ -196,7 +209,8 @@ void TrainingRun::summarize() {
   const auto tokens = static_cast<double>(job_.batch.global * job_.model.sequence);
   print_row("");
   if (validation_loss_) {
-    print_row(format("validation loss   %.4f nats per token", *validation_loss_));
+    print_row(format("validation loss   %.4f nats per %s", *validation_loss_,
+                     job_.data.kind == "bytes" ? "byte" : "token"));
   }
   print_row(format("speed             %.0f tokens/s, %.0f per rank (median step %.1f ms)",
                    tokens / seconds, tokens / seconds / ranks, 1e3 * seconds));

@@ -29,6 +29,11 @@ class TrainingRun {
   int run();  // the exit status: 0, or 128 + the signal that stopped it
 
  private:
+  void read_inputs();
+  void build();
+  void open_batches();
+  void open_run_directory();
+  void introduce(int threads, const std::string& binding) const;
   bool train();  // false: stopped by a signal
   StepMetrics one_step(std::int64_t step, StepResult& result);
   void note_step(const StepMetrics& metrics);

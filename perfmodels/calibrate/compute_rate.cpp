@@ -46,14 +46,13 @@ double measure_gemm_rate(double seconds) {
     kernels::host_gemm({c.data(), n}, {a.data(), n}, {b.data(), n, kernels::Trans::yes}, n, n, n);
   };
   product();  // warm-up: threads, code, pages
-  std::vector<double> times;
-  for (const double end = now() + seconds; times.size() < 5 || now() < end;) {
+  double best = 0;
+  for (const double end = now() + seconds; best == 0 || now() < end;) {
     const double begin = now();
     product();
-    times.push_back(now() - begin);
+    best = std::max(best, 2.0 * n * n * n / (now() - begin));
   }
-  std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
-  return 2.0 * n * n * n / times[times.size() / 2];
+  return best;
 }
 
 double measure_fma_peak(double seconds) {

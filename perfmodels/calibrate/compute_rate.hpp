@@ -5,10 +5,11 @@
 
 namespace lockstep {
 
-// Median of products of 1024^3 over about `seconds`, by the library that the kernels use.
-double measure_gemm_rate(double seconds = 0.3);
+// The fastest of the products of 1024^3 that fit into `seconds`, by the library that the kernels
+// use: whatever else the machine does can only slow them.
+double measure_gemm_rate(double seconds = 0.4);
 
-// Independent vector multiply-adds in registers on every thread; best of several short runs.
+// Independent vector multiply-adds in registers on every thread; the fastest of several short runs.
 double measure_fma_peak(double seconds = 0.1);
 
 }  // namespace lockstep
