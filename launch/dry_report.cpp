@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/dry_report.hpp"
 
-#include <cstdio>
 #include <string_view>
 #include <vector>
 
 #include <nlohmann/json.hpp>
+
+#include "launch/format.hpp"
 
 namespace lockstep {
 
@@ -44,13 +45,6 @@ Total sum_of(const std::vector<Total>& totals) {
     sum.bytes_written += t.bytes_written;
   }
   return sum;
-}
-
-template <class... Values>
-std::string format(const char* pattern, Values... values) {
-  char text[256];
-  std::snprintf(text, sizeof text, pattern, values...);
-  return text;
 }
 
 std::string row(const char* name, const Total& t) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "launch/format.hpp"
 #include "runtime/logging/logging.hpp"
 
 namespace lockstep {
@@ -14,13 +15,6 @@ constexpr const char* kHeader =
     "    step      loss  grad norm       rate   tokens/s     MFU        ms  exposed";
 constexpr const char* kClearLine = "\r\x1b[K";
 constexpr int kRows = 100, kBarWidth = 40;
-
-template <class... Values>
-std::string format(const char* pattern, Values... values) {
-  char text[256];
-  std::snprintf(text, sizeof text, pattern, values...);
-  return text;
-}
 
 }  // namespace
 

@@ -2,10 +2,11 @@
 #include "launch/training_run.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
+#include "launch/format.hpp"
 #include "launch/generate.hpp"
 #include "launch/run_directory.hpp"
+#include "launch/run_summary.hpp"
 #include "models/registry.hpp"
 #include "perfmodels/calibrate/compute_rate.hpp"
 #include "runtime/base/clock.hpp"
@@ -18,13 +19,6 @@ namespace lockstep {
 namespace {
 
 constexpr std::int64_t kFirstTracedStep = 2;  // the first step allocates
-
-template <class... Values>
-std::string format(const char* pattern, Values... values) {
-  char text[512];
-  std::snprintf(text, sizeof text, pattern, values...);
-  return text;
-}
 
 std::string join(const std::vector<std::string>& paths) {
   std::string all;
@@ -43,7 +37,6 @@ ScheduleOptions schedule_of(const JobConfig& job) {
 }
 
 double median(std::vector<double> values) {
-  if (values.empty()) return 0;
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
@@ -202,29 +195,19 @@ void TrainingRun::start_or_stop_trace(std::int64_t step) {
 
 void TrainingRun::summarize() {
   gemm_rate_ = std::max(gemm_rate_, measure_gemm_rate());  // the start may have been disturbed
-  if (!context_.first() || step_seconds_.empty()) return;
-  const double seconds = median(step_seconds_);
-  const double flops = model_flops(predicted_->recording);
-  const double ranks = context_.size();
-  const auto tokens = static_cast<double>(job_.batch.global * job_.model.sequence);
-  print_row("");
-  if (validation_loss_) {
-    print_row(format("validation loss   %.4f nats per %s", *validation_loss_,
-                     job_.data.kind == "bytes" ? "byte" : "token"));
-  }
-  print_row(format("speed             %.0f tokens/s, %.0f per rank (median step %.1f ms)",
-                   tokens / seconds, tokens / seconds / ranks, 1e3 * seconds));
-  print_row(format("MFU               %.1f %% of the measured GEMM rate, %.0f GFLOP/s per rank",
-                   100 * flops / seconds / gemm_rate_, gemm_rate_ * 1e-9));
-  if (context_.size() > 1) {
-    const double hidden = std::max(0.0, 1 - exposed_seconds_ / std::max(comm_seconds_, 1e-9));
-    print_row(format("communication     %.1f ms per step, %.0f %% of it hidden behind backward",
-                     1e3 * comm_seconds_ / static_cast<double>(step_seconds_.size()),
-                     100 * hidden));
-  }
-  print_row(format("memory            %.0f MiB of tensors at most, per rank",
-                   static_cast<double>(device_->memory().peak) / (1 << 20)));
-  print_row("run directory     " + run_dir_);
+  if (!context_.first()) return;
+  const auto steps = static_cast<double>(step_seconds_.size());
+  print_row(summary_text({.validation_loss = validation_loss_,
+                          .unit = job_.data.kind == "bytes" ? "byte" : "token",
+                          .step_seconds = median(step_seconds_),
+                          .tokens = static_cast<double>(job_.batch.global * job_.model.sequence),
+                          .ranks = context_.size(),
+                          .model_flops = model_flops(predicted_->recording),
+                          .gemm_rate = gemm_rate_,
+                          .comm_seconds = comm_seconds_ / steps,
+                          .exposed_seconds = exposed_seconds_ / steps,
+                          .peak_bytes = device_->memory().peak,
+                          .run_dir = run_dir_}));
 }
 
 void TrainingRun::write_sample() {

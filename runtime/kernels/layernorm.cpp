@@ -72,12 +72,12 @@ void layernorm_forward(Tensor& y, LayerNormStatistics& statistics, const Tensor&
                       for (std::int64_t r = begin; r < end; ++r) {
                         const float* in = x.data() + r * channels;
                         float* out = y.data() + r * channels;
-                        const auto [mean, rstd] = statistics_of(in, channels);
-                        statistics.mean.data()[r] = mean;
-                        statistics.rstd.data()[r] = rstd;
+                        const Row row = statistics_of(in, channels);
+                        statistics.mean.data()[r] = row.mean;
+                        statistics.rstd.data()[r] = row.rstd;
 #pragma omp simd
                         for (std::int64_t c = 0; c < channels; ++c) {
-                          out[c] = (in[c] - mean) * rstd * g[c] + b[c];
+                          out[c] = (in[c] - row.mean) * row.rstd * g[c] + b[c];
                         }
                       }
                     });

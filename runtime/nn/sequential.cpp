@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/nn/sequential.hpp"
 
-#include <ranges>
-
 namespace lockstep::nn {
 
 Tensor Sequential::forward(const Tensor& x, Stash& stash) {
@@ -13,8 +11,8 @@ Tensor Sequential::forward(const Tensor& x, Stash& stash) {
 }
 
 Tensor Sequential::backward_input(Tensor dy, Stash& stash) {
-  for (const auto& layer : layers_ | std::views::reverse) {
-    dy = layer->backward_input(std::move(dy), stash);
+  for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) {
+    dy = (*layer)->backward_input(std::move(dy), stash);
   }
   return dy;
 }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/run_summary.hpp"
+
+#include <algorithm>
+
+#include "launch/format.hpp"
+
+namespace lockstep {
+
+namespace {
+
+std::string communication_line(const RunSummary& s) {
+  if (s.ranks == 1 || s.comm_seconds == 0) return "";
+  const double hidden = std::max(0.0, 1 - s.exposed_seconds / s.comm_seconds);
+  return format("communication     %.1f ms per step, %.0f %% of it hidden behind backward\n",
+                1e3 * s.comm_seconds, 100 * hidden);
+}
+
+}  // namespace
+
+std::string summary_text(const RunSummary& s) {
+  const double speed = s.tokens / s.step_seconds;
+  std::string text = "\n";
+  if (s.validation_loss) {
+    text += format("validation loss   %.4f nats per %s\n", *s.validation_loss, s.unit);
+  }
+  text += format("speed             %.0f tokens/s, %.0f per rank (median step %.1f ms)\n", speed,
+                 speed / s.ranks, 1e3 * s.step_seconds);
+  text += format("MFU               %.1f %% of the measured GEMM rate, %.0f GFLOP/s per rank\n",
+                 100 * s.model_flops / s.step_seconds / s.gemm_rate, s.gemm_rate * 1e-9);
+  text += communication_line(s);
+  text += format("memory            %.0f MiB of tensors at most, per rank\n",
+                 static_cast<double>(s.peak_bytes) / (1 << 20));
+  return text + "run directory     " + s.run_dir;
+}
+
+}  // namespace lockstep

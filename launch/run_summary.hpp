@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is said at the end of a run of training.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+namespace lockstep {
+
+struct RunSummary {
+  std::optional<double> validation_loss;  // nats
+  const char* unit = "token";             // what one loss is about: "token" or "byte"
+  double step_seconds = 0;                // median
+  double tokens = 0;                      // per step, all ranks
+  int ranks = 1;
+  double model_flops = 0;                        // per step and rank
+  double gemm_rate = 0;                          // FLOP/s of a rank
+  double comm_seconds = 0, exposed_seconds = 0;  // mean per step; exposed: not hidden by backward
+  std::size_t peak_bytes = 0;                    // of tensors, per rank
+  std::string run_dir;
+};
+
+std::string summary_text(const RunSummary& s);
+
+}  // namespace lockstep
