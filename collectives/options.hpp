@@ -9,7 +9,7 @@ namespace lockstep {
 struct CommunicatorOptions {
   std::string backend = "auto";    // a name of backends/table.hpp; auto is native for now
   std::string algorithm = "auto";  // of native: a name of algorithms/table.hpp
-  double timeout_seconds = 60;     // of one wait for another rank
+  double timeout_seconds = 600;    // of one wait for another rank
 };
 
 }  // namespace lockstep

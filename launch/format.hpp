@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// printf into a string: std::format is not in every compiler that we support.
+// printf into a string of any length: std::format is not in every compiler that we support.
 #pragma once
 
 #include <cstdio>
@@ -9,8 +9,9 @@ namespace lockstep {
 
 template <class... Values>
 std::string format(const char* pattern, Values... values) {
-  char text[512];
-  std::snprintf(text, sizeof text, pattern, values...);
+  const int length = std::snprintf(nullptr, 0, pattern, values...);
+  std::string text(static_cast<std::size_t>(length > 0 ? length : 0), '\0');
+  std::snprintf(text.data(), text.size() + 1, pattern, values...);
   return text;
 }
 

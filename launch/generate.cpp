@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "runtime/base/philox.hpp"
+#include "runtime/context/signals.hpp"
 #include "runtime/kernels/elementwise.hpp"
 
 namespace lockstep {
@@ -48,7 +49,7 @@ std::vector<std::int32_t> generate(Module& model, Device& device,
                                    const GenerateOptions& options) {
   std::vector<std::int32_t> tokens = prompt;
   const std::uint64_t key = random_key(options.seed, RandomPurpose::sampling);
-  for (std::int64_t i = 0; i < options.length; ++i) {
+  for (std::int64_t i = 0; i < options.length && !stop_requested(); ++i) {
     const std::vector<float> logits = next_logits(model, device, tokens, options.sequence);
     const double u = uniform01(philox(key, static_cast<std::uint64_t>(i)).word[0]);
     tokens.push_back(draw_token(logits, options.temperature, u));

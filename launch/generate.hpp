@@ -19,6 +19,7 @@ struct GenerateOptions {
 
 // Continues `prompt` (at least one token). Number i is drawn with Philox number i of the seed, so
 // every rank that runs this gets the same tokens. One forward pass over the window per token.
+// A signal to stop ends it early.
 std::vector<std::int32_t> generate(Module& model, Device& device,
                                    const std::vector<std::int32_t>& prompt,
                                    const GenerateOptions& options);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <initializer_list>
 #include <new>
 #include <string>
 #include <thread>
@@ -95,11 +96,16 @@ int report(const std::exception_ptr& error) {
 
 namespace {
 
-const char* launcher_rank() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
-    if (const char* rank = std::getenv(name)) return rank;
+const char* first_set(std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    if (const char* value = std::getenv(name)) return value;
   }
   return nullptr;
+}
+
+// Under mpirun inside a Slurm job the SLURM variables describe its daemon: they come last.
+const char* launcher_rank() {
+  return first_set({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"});
 }
 
 }  // namespace
@@ -107,6 +113,11 @@ const char* launcher_rank() {
 int rank_from_launcher() {
   const char* rank = launcher_rank();
   return rank ? std::atoi(rank) : 0;
+}
+
+int size_from_launcher() {
+  const char* size = first_set({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"});
+  return size && launched_by_others() ? std::atoi(size) : 1;
 }
 
 bool launched_by_others() {

@@ -25,6 +25,7 @@ int report(const std::exception_ptr& error);
 
 // Our rank as the launcher tells it, before MPI is started; 0 without a launcher.
 int rank_from_launcher();
+int size_from_launcher();   // ranks of the job; 1 without a launcher
 bool launched_by_others();  // mpirun or srun started us
 
 }  // namespace lockstep

@@ -2,10 +2,13 @@
 #include "launch/run_directory.hpp"
 
 #include <filesystem>
-#include <fstream>
 #include <system_error>
+#include <vector>
+
+#include <fcntl.h>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/file.hpp"
 
 namespace lockstep {
 
@@ -13,62 +16,82 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool holds_a_run(const fs::path& dir) {
-  return fs::exists(dir / "job.toml");
+// Directories and files that were made, taken away again unless they are kept: a failed start
+// leaves nothing.
+class Made {
+ public:
+  Made() = default;
+  Made(const Made&) = delete;
+  Made& operator=(const Made&) = delete;
+  ~Made() {
+    std::error_code ignored;
+    for (auto path = paths_.rbegin(); path != paths_.rend(); ++path)
+      fs::remove(*path, ignored);
+  }
+  void add(fs::path path) { paths_.push_back(std::move(path)); }
+  void keep() { paths_.clear(); }
+
+ private:
+  std::vector<fs::path> paths_;
+};
+
+// False if it is there already.
+bool make_directory(const fs::path& dir, Made& made) {
+  std::error_code error;
+  if (fs::create_directory(dir, error)) {
+    made.add(dir);
+    return true;
+  }
+  if (!error && fs::is_directory(dir, error)) return false;
+  throw ConfigError("job.run_dir: cannot make " + dir.string() + ": " +
+                    (error ? error.message() : "a file has that name") +
+                    "; name a directory that can be written");
 }
 
-fs::path choose(const JobConfig& job) {
-  if (!job.job.run_dir.empty()) {
-    if (holds_a_run(job.job.run_dir)) {
-      throw ConfigError("job.run_dir = \"" + job.job.run_dir +
-                        "\" already holds a run; name another directory or remove that one");
-    }
-    return job.job.run_dir;
+void make_parents(const fs::path& dir, Made& made) {
+  fs::path parent;
+  for (const fs::path& part : dir.parent_path()) {
+    parent /= part;
+    std::error_code error;
+    if (!fs::is_directory(parent, error)) make_directory(parent, made);
   }
-  const fs::path base = fs::path("runs") / job.job.name;
+}
+
+// runs/NAME, runs/NAME-2, ...: the first that nobody else has made.
+fs::path make_next_free(const fs::path& base, Made& made) {
   fs::path dir = base;
-  for (int i = 2; fs::exists(dir); ++i)
+  for (int i = 2; !make_directory(dir, made); ++i)
     dir = base.string() + "-" + std::to_string(i);
   return dir;
 }
 
-// Removes what it was told to unless it is kept: a failed start leaves nothing.
-class Cleanup {
- public:
-  explicit Cleanup(fs::path path) : path_(std::move(path)) {}
-  Cleanup(const Cleanup&) = delete;
-  Cleanup& operator=(const Cleanup&) = delete;
-  ~Cleanup() {
-    std::error_code ignored;
-    if (!kept_) fs::remove(path_, ignored);
+// Fails if the file exists: of two runs that start in one directory, one is told.
+void write_new_file(const fs::path& path, const std::string& text, Made& made) {
+  const FileHandle file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (file.get() < 0 && errno == EEXIST) {
+    throw ConfigError("job.run_dir = \"" + path.parent_path().string() +
+                      "\" already holds a run; name another directory or remove that one");
   }
-  void keep() { kept_ = true; }
-
- private:
-  fs::path path_;
-  bool kept_ = false;
-};
+  if (file.get() < 0) throw_errno("cannot make " + path.string());
+  made.add(path);
+  write_all(file, text, path.string());
+}
 
 }  // namespace
 
 std::string make_run_directory(const JobConfig& job) {
-  const fs::path dir = choose(job);
-  std::error_code error;
-  const bool made = fs::create_directories(dir, error);
-  if (error) {
-    throw ConfigError("job.run_dir: cannot make " + dir.string() + ": " + error.message() +
-                      "; name a directory that can be written");
+  const bool chosen = !job.job.run_dir.empty();
+  fs::path dir = chosen ? fs::path(job.job.run_dir) : fs::path("runs") / job.job.name;
+  if (!dir.has_filename()) dir = dir.parent_path();  // "here/" is "here"
+  Made made;
+  make_parents(dir, made);
+  if (chosen) {
+    make_directory(dir, made);
+  } else {
+    dir = make_next_free(dir, made);
   }
-  Cleanup directory(dir), file(dir / "job.toml");
-  if (!made) directory.keep();
-  std::ofstream out(dir / "job.toml");
-  out << to_toml(job) << std::flush;
-  if (!out) {
-    throw SystemError("cannot write " + (dir / "job.toml").string() +
-                      ": is the disk full? Free some space or set job.run_dir");
-  }
-  file.keep();
-  directory.keep();
+  write_new_file(dir / "job.toml", to_toml(job), made);
+  made.keep();
   return dir.string();
 }
 

@@ -13,6 +13,7 @@
 #include "launch/dry_report.hpp"
 #include "launch/job.hpp"
 #include "launch/training_run.hpp"
+#include "runtime/logging/logging.hpp"
 
 namespace lockstep {
 
@@ -37,7 +38,8 @@ int record_dry(JobConfig job, const TrainOptions& options) {
     job.model.vocabulary = job.data.kind == "bytes" ? 256 : open_corpus(job.data, 0).vocabulary;
   }
   const auto& p = job.parallel;
-  const int ranks = (p.data ? p.data : 1) * p.tensor * p.pipeline;
+  const bool given = p.data > 0 && !launched_by_others();  // else the launcher's ranks
+  const int ranks = given ? p.data * p.tensor * p.pipeline : size_from_launcher();
   const auto record = record_step(job, ranks);
   const std::string text = options.json ? dry_json(job, *record) : dry_table(job, *record);
   std::fputs(text.c_str(), stdout);
@@ -57,7 +59,11 @@ int train(const TrainOptions& options) {
   } catch (const ConfigError&) {
     mistake = std::current_exception();
   }
-  if (!mistake && job.job.device == "dry") return record_dry(job, options);
+  const bool dry = job.job.device == "dry";
+  if (options.json && !dry && !mistake && rank_from_launcher() == 0) {
+    log_warning("--json is for job.device = \"dry\"; a run's numbers are in its metrics.jsonl");
+  }
+  if (!mistake && dry) return record_dry(job, options);
   return run_job([&](const Context& context) {
     context.together([&] {
       if (mistake) std::rethrow_exception(mistake);

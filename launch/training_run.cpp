@@ -50,8 +50,8 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, bool progress_ba
   const int threads = set_threads(job_.job.threads, binding);
   context_.together([this] { read_inputs(); });
   build();
+  context_.together([this] { open_batches(); });
   context_.together([this] {
-    open_batches();
     if (context_.first()) open_run_directory();
   });
   context_.barrier();  // all ranks compute at once, as they will in training
@@ -63,6 +63,7 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, bool progress_ba
 void TrainingRun::read_inputs() {
   corpus_ = open_corpus(job_.data, job_.model.vocabulary);
   job_.model.vocabulary = corpus_.vocabulary;
+  count_windows(corpus_.train, job_.model.sequence);
   predicted_ = record_step(job_, context_.size());
 }
 
@@ -108,7 +109,9 @@ void TrainingRun::introduce(int threads, const std::string& binding) const {
   log_info(format("%s on %s, %s each (rank 0 %s), GEMM %.0f GFLOP/s per rank",
                   count(context_.size(), "rank").c_str(), count(context_.nodes(), "node").c_str(),
                   count(threads, "thread").c_str(), binding.c_str(), gemm_rate_ * 1e-9));
-  if (!validation_) log_warning("no validation data: data.validation_share holds no sequence");
+  if (!validation_ && job_.data.validation_share > 0 && context_.first()) {
+    log_warning("no evaluation: data.validation_share holds less than one model.sequence");
+  }
 }
 
 int TrainingRun::run() {
@@ -119,9 +122,9 @@ int TrainingRun::run() {
     write_chrome_trace(run_dir_ + "/trace.json", context_, trace_, trace_origin_);
   }
   summarize();
-  if (!finished) return 128 + (stop_signal() ? stop_signal() : SIGTERM);
-  if (job_.job.sample_length > 0) write_sample();
-  return 0;
+  if (finished && job_.job.sample_length > 0) write_sample();
+  if (finished && !stop_requested()) return 0;
+  return 128 + (stop_signal() ? stop_signal() : SIGTERM);
 }
 
 bool TrainingRun::train() {
@@ -135,7 +138,9 @@ bool TrainingRun::train() {
       log_info(format("stopped by a signal after step %lld", static_cast<long long>(step)));
       return false;
     }
-    if (evaluates_after(step) && evaluate(step) <= job_.job.target_loss) {
+    if (!evaluates_after(step)) continue;
+    const double loss = evaluate(step);
+    if (job_.job.target_loss > 0 && loss <= job_.job.target_loss) {
       log_info(format("target loss %g reached after step %lld", job_.job.target_loss,
                       static_cast<long long>(step)));
       return true;
@@ -211,7 +216,9 @@ void TrainingRun::summarize() {
 }
 
 void TrainingRun::write_sample() {
-  std::vector<std::int32_t> prompt(job_.job.sample_prompt.begin(), job_.job.sample_prompt.end());
+  std::vector<std::int32_t> prompt;
+  for (const unsigned char byte : job_.job.sample_prompt)
+    prompt.push_back(byte);
   if (prompt.empty()) prompt = {'\n'};
   const auto tokens = generate(*model_, *device_, prompt,
                                {.length = job_.job.sample_length,

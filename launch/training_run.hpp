@@ -48,6 +48,7 @@ class TrainingRun {
   SignalGuard signals_;
   Corpus corpus_;
   std::unique_ptr<StepRecord> predicted_;  // the step on the dry device
+  Recording trace_;                        // before the device, whose worker writes to it
   std::unique_ptr<Device> device_;
   std::unique_ptr<Mesh> mesh_;
   std::unique_ptr<nn::Sequential> model_;
@@ -61,7 +62,6 @@ class TrainingRun {
   std::optional<MetricsWriter> metrics_;
   StepTable table_;
 
-  Recording trace_;
   double trace_origin_ = 0;
   double comm_seconds_ = 0, exposed_seconds_ = 0;
   std::vector<double> step_seconds_;

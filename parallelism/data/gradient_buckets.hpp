@@ -38,7 +38,7 @@ class GradientBuckets {
   // and starts the sum of a bucket when it is complete.
   void ready(Parameter& parameter);
   // Waits for every bucket. Each must have been completed by ready(). Returns the seconds that the
-  // caller waited: communication that computation did not hide.
+  // caller spent in communication, here and in ready(): what computation did not hide.
   double finish();
 
   std::vector<Tensor> flat() const;  // the buckets, for norms
@@ -55,6 +55,7 @@ class GradientBuckets {
   std::vector<Bucket> buckets_;
   std::unordered_map<const Parameter*, std::size_t> bucket_of_;
   std::vector<Work> pending_;
+  double exposed_seconds_ = 0;
 };
 
 }  // namespace lockstep

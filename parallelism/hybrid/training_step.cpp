@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallelism/hybrid/training_step.hpp"
 
+#include "runtime/base/clock.hpp"
 #include "runtime/kernels/cross_entropy.hpp"
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/update.hpp"
@@ -58,8 +59,7 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
   StepResult result;
   {
     PhaseSpan span(compute, "reduce");
-    result.exposed_comm_seconds = buckets_.finish();
-    sum_over_data(status);
+    result.exposed_comm_seconds = buckets_.finish() + sum_over_data(status);
   }
   {
     PhaseSpan span(compute, "update");
@@ -118,8 +118,10 @@ double TrainingStep::evaluate(const std::function<HostBatch(std::int64_t)>& batc
   return read_scalar(loss);
 }
 
-void TrainingStep::sum_over_data(Tensor& values) {
+double TrainingStep::sum_over_data(Tensor& values) {
+  const double begin = now();
   data_.all_reduce(values, ReduceOp::sum).wait();
+  return now() - begin;
 }
 
 }  // namespace lockstep

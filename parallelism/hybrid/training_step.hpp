@@ -18,7 +18,7 @@ namespace lockstep {
 struct StepResult {
   double loss = 0;  // nats per token, mean over the global batch
   double grad_norm = 0;
-  double exposed_comm_seconds = 0;  // waited for, not hidden behind backward
+  double exposed_comm_seconds = 0;  // of this thread in communication, not hidden by computation
   double comm_seconds = 0;          // the communication worker was busy
   bool stop = false;                // some rank asked to stop
 };
@@ -40,7 +40,7 @@ class TrainingStep {
  private:
   void micro_batch(const HostBatch& host, Tensor& loss, bool last);
   Tensor losses_of(const HostBatch& host, Stash& stash, Tensor& logits, float scale);
-  void sum_over_data(Tensor& values);
+  double sum_over_data(Tensor& values);  // seconds that it took
 
   nn::Sequential& model_;
   Device& device_;

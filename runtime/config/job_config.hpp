@@ -18,6 +18,7 @@ struct JobSection {
   std::int64_t seed = 1;
   int threads = 0;  // 0: this rank's share of the cores
   std::string precision = "float32";
+  std::string determinism = "run";
   std::string run_dir;              // empty: runs/<name>
   double target_loss = 0;           // 0: none
   std::int64_t evaluate_every = 0;  // 0: only at the end

@@ -11,7 +11,7 @@ constexpr const char* kDeviceNames[] = {"auto", "cpu", "dry"};
 constexpr const char* kPrecisionNames[] = {"float32"};
 constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
-constexpr const char* kBackendNames[] = {"auto", "mpi", "native"};
+constexpr const char* kDeterminismNames[] = {"fast", "run"};
 
 Range at_least(double low) {
   return {.low = low};
@@ -41,6 +41,11 @@ Section job_keys(JobSection& job) {
           {"seed", &job.seed, "of weights, data order, dropout and sampling", at_least(0)},
           {"threads", &job.threads, "per rank; 0: its share of the node's cores", at_least(0)},
           {"precision", &job.precision, "of weights and arithmetic", {}, kPrecisionNames},
+          {"determinism",
+           &job.determinism,
+           "run: the same bits for the same layout; fast may give that up, but does not yet",
+           {},
+           kDeterminismNames},
           {"run_dir", &job.run_dir, "where results go; empty: runs/<name>"},
           {"target_loss", &job.target_loss, "validation loss that ends the run; 0: none",
            at_least(0)},
@@ -140,9 +145,9 @@ Section collectives_keys(CollectivesSection& collectives) {
       "collectives",
       "how ranks exchange tensors",
       {
-          {"backend", &collectives.backend, "who moves them", {}, kBackendNames},
+          {"backend", &collectives.backend, "who moves them: auto, native (ours), mpi"},
           {"algorithm", &collectives.algorithm, "of the native backend; auto: the cheapest"},
-          {"timeout_seconds", &collectives.timeout_seconds, "one that takes longer ends the job",
+          {"timeout_seconds", &collectives.timeout_seconds, "of one wait for another rank",
            above(0)},
       },
   };

@@ -43,8 +43,13 @@ void check_data(const DataSection& data, const JobSection& job) {
     throw ConfigError(said("job.evaluate_every", job.evaluate_every) +
                       " has nothing to evaluate on: data.validation_share is 0");
   }
-  if (job.target_loss > 0 && !validates) {
-    throw ConfigError("job.target_loss is judged by validation, but data.validation_share is 0");
+  if (job.target_loss > 0 && job.evaluate_every == 0) {
+    throw ConfigError(
+        "job.target_loss is judged by evaluations, but job.evaluate_every is 0 (only at the end)");
+  }
+  if (job.sample_length > 0 && data.kind == "tokens") {
+    throw ConfigError(
+        "job.sample_length writes bytes as text; data.kind = \"tokens\" has no text: use 0");
   }
 }
 

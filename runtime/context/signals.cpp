@@ -33,7 +33,7 @@ void on_signal(int signal) {
   int none = 0;
   if (first_signal.compare_exchange_strong(none, signal)) {
     first_time = seconds();
-  } else if (signal == SIGINT && seconds() - first_time > kPatienceSeconds) {
+  } else if (seconds() - first_time > kPatienceSeconds) {
     std::signal(signal, SIG_DFL);
     raise(signal);  // delivered when this handler returns
   }

@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::size_t kPrefetched = 4;  // hides a slow read; more would only hold memory
 
-// Windows of `sequence` tokens and the one token that follows them.
+}  // namespace
+
 std::int64_t count_windows(const TokenRange& range, std::int64_t sequence) {
   if (range.size() > sequence) return (range.size() - 1) / sequence;
   throw ConfigError("model.sequence = " + std::to_string(sequence) + " needs " +
@@ -20,8 +21,6 @@ std::int64_t count_windows(const TokenRange& range, std::int64_t sequence) {
                     " tokens, but the training part of data.path has " +
                     std::to_string(range.size()) + "; use more data or a shorter sequence");
 }
-
-}  // namespace
 
 BatchReader::BatchReader(TokenRange range, const LoaderOptions& options)
     : range_(std::move(range)),

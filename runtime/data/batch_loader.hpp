@@ -16,6 +16,9 @@
 
 namespace lockstep {
 
+// Windows of `sequence` tokens, each with the token that follows it. ConfigError if there is none.
+std::int64_t count_windows(const TokenRange& range, std::int64_t sequence);
+
 struct LoaderOptions {
   std::int64_t global = 8;
   std::int64_t micro = 0;  // 0: global / data_degree

@@ -58,7 +58,7 @@ std::unique_ptr<Stream> make_inline_stream(StreamKind kind);
 std::unique_ptr<Stream> make_worker_stream(StreamKind kind);
 std::unique_ptr<Stream> make_dry_stream(StreamKind kind);
 
-// A named stretch of the compute stream in the trace: "forward", "backward", "wait", "update".
+// A named stretch of the compute stream in the trace: "forward", "backward", "reduce", "update".
 class PhaseSpan {
  public:
   PhaseSpan(Stream& stream, const char* name);

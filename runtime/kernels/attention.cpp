@@ -2,7 +2,6 @@
 #include "runtime/kernels/attention.hpp"
 
 #include <cmath>
-#include <vector>
 
 #include "runtime/kernels/gemm.hpp"
 #include "runtime/kernels/math.hpp"
@@ -153,15 +152,24 @@ void backward_head(float* dqkv, const float* d_o, const float* o, const float* l
   }
 }
 
-// body(head, scratch of 2 x 64 x T floats) for every batch and head.
+int threads_for(const AttentionShape& s) {
+  return num_threads_for(s.batch * s.heads, 1);
+}
+
+// For each thread two blocks of scores, [2,64,T].
+Tensor scratch_for(Device& device, const AttentionShape& s) {
+  return Tensor::empty(device, {threads_for(s), 2 * kQueries * s.tokens});
+}
+
+// body(head, its thread's scratch) for every batch and head.
 template <class Body>
-void for_each_head(const AttentionShape& s, Body&& body) {
-  const std::int64_t heads = s.batch * s.heads;
-  parallel_ranges(num_threads_for(heads, 1), heads, [&](int, std::int64_t begin, std::int64_t end) {
-    std::vector<float> scratch(static_cast<std::size_t>(2 * kQueries * s.tokens));
-    for (std::int64_t i = begin; i < end; ++i)
-      body(Head(s, i), scratch.data());
-  });
+void for_each_head(const AttentionShape& s, Tensor& scratch, Body&& body) {
+  parallel_ranges(threads_for(s), s.batch * s.heads,
+                  [&](int thread, std::int64_t begin, std::int64_t end) {
+                    float* mine = scratch.data() + thread * scratch.dim(1);
+                    for (std::int64_t i = begin; i < end; ++i)
+                      body(Head(s, i), mine);
+                  });
 }
 
 }  // namespace
@@ -171,23 +179,25 @@ void attention_forward(Tensor& o, Tensor& log_sums, const Tensor& qkv, const Att
   const std::int64_t rows = shape.batch * shape.tokens;
   expect(qkv.count() == rows * 3 * shape.channels && o.count() == rows * shape.channels,
          "attention_forward: shapes");
-  stream.run(
-      attention_cost("attention_forward", shape, 2), [o, log_sums, qkv, shape, mask]() mutable {
-        for_each_head(shape, [&](const Head& head, float* scratch) {
-          forward_head(o.data(), log_sums.data(), qkv.data(), head, shape.channels, mask, scratch);
-        });
-      });
+  Tensor scratch = scratch_for(qkv.device(), shape);
+  stream.run(attention_cost("attention_forward", shape, 2), [o, log_sums, qkv, shape, mask,
+                                                             scratch]() mutable {
+    for_each_head(shape, scratch, [&](const Head& head, float* scores) {
+      forward_head(o.data(), log_sums.data(), qkv.data(), head, shape.channels, mask, scores);
+    });
+  });
 }
 
 void attention_backward(Tensor& dqkv, const Tensor& d_o, const Tensor& o, const Tensor& log_sums,
                         const Tensor& qkv, const AttentionShape& shape, const DropoutMask& mask,
                         Stream& stream) {
   expect(dqkv.count() == qkv.count() && d_o.count() == o.count(), "attention_backward: shapes");
+  Tensor scratch = scratch_for(qkv.device(), shape);
   stream.run(attention_cost("attention_backward", shape, 4),
-             [dqkv, d_o, o, log_sums, qkv, shape, mask]() mutable {
-               for_each_head(shape, [&](const Head& head, float* scratch) {
+             [dqkv, d_o, o, log_sums, qkv, shape, mask, scratch]() mutable {
+               for_each_head(shape, scratch, [&](const Head& head, float* scores) {
                  backward_head(dqkv.data(), d_o.data(), o.data(), log_sums.data(), qkv.data(), head,
-                               shape.channels, mask, scratch, scratch + kQueries * shape.tokens);
+                               shape.channels, mask, scores, scores + kQueries * shape.tokens);
                });
              });
 }

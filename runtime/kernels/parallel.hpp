@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <exception>
 
 #include <omp.h>
 
@@ -17,15 +18,23 @@ inline int num_threads_for(std::int64_t n, std::int64_t grain) {
   return static_cast<int>(std::clamp<std::int64_t>(n / grain, 1, omp_get_max_threads()));
 }
 
-// body(thread, begin, end) over near-equal contiguous ranges of [0, n).
+// body(thread, begin, end) over near-equal contiguous ranges of [0, n). The first exception of a
+// thread is thrown when all are done: none may leave an OpenMP region.
 template <class Body>
 void parallel_ranges(int threads, std::int64_t n, Body&& body) {
   if (threads == 1) return body(0, std::int64_t{0}, n);
+  std::exception_ptr error;
 #pragma omp parallel num_threads(threads)
   {
     const int t = omp_get_thread_num(), p = omp_get_num_threads();
-    body(t, n * t / p, n * (t + 1) / p);
+    try {
+      body(t, n * t / p, n * (t + 1) / p);
+    } catch (...) {
+#pragma omp critical(lockstep_kernel_error)
+      error = std::current_exception();
+    }
   }
+  if (error) std::rethrow_exception(error);
 }
 
 // body(begin, end) over elements: a thread for every 16 Ki of them.

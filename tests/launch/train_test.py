@@ -65,7 +65,7 @@ class Train(unittest.TestCase):
             with self.subTest(ranks=ranks):
                 run = f'job.run_dir="{self.dir}/run"'
                 result = self.train(run, "batch.global=6", "job.trace_steps=2", "job.sample_length=5",
-                                    "job.evaluate_every=3", ranks=ranks)
+                                    'job.sample_prompt="\u00e9"', "job.evaluate_every=3", ranks=ranks)
                 self.assertEqual(result.returncode, 0, result.stderr)
                 steps = [m for m in self.metrics() if "loss" in m]
                 self.assertEqual([m["step"] for m in steps], [1, 2, 3, 4, 5, 6])
@@ -92,11 +92,17 @@ class Train(unittest.TestCase):
         self.assertEqual([m["loss"] for m in self.metrics() if "loss" in m], first)
 
     def test_dry_records_and_trains_nothing(self):
-        result = self.train("job.device=dry", "parallel.data=4")
-        self.assertEqual(result.returncode, 0, result.stderr)
-        for word in ("all_reduce", "attention_backward", "peak memory", "of 4"):
-            self.assertIn(word, result.stdout)
-        self.assertFalse((self.dir / "run").exists())
+        for ranks, sets in ((1, ["parallel.data=4"]), (4, [])):
+            result = self.train("job.device=dry", *sets, ranks=ranks)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            for word in ("all_reduce", "attention_backward", "peak memory", "of 4"):
+                self.assertIn(word, result.stdout)
+            self.assertFalse((self.dir / "run").exists())
+
+    def test_runs_without_a_directory_number_themselves(self):
+        for name in ("again", "again-2"):
+            self.assertEqual(self.train("job.name=again", 'job.run_dir=""').returncode, 0)
+            self.assertTrue((self.dir / "runs" / name / "metrics.jsonl").exists())
 
     # ---- mistakes: one line that names the place and the remedy, a status, nothing left behind
 
@@ -128,6 +134,9 @@ class Train(unittest.TestCase):
             "vocabulary": ([*tokens, f'data.path="{self.dir}/tokens.bin"'], ["tokens.bin", "300", "256"]),
             "sequence": (["model.sequence=100000"], ["sequence", "100000"]),
             "batch": (["batch.micro=3"], ["batch"]),
+            "text of tokens": ([*tokens, f'data.path="{self.dir}/tokens.bin"', "job.sample_length=5"],
+                               ["job.sample_length"]),
+            "backend": (["collectives.backend=gloo"], ["collectives.backend", "native"]),
             "model": (["model.kind=gptt"], ["model.kind", "gpt"]),
             "algorithm": (["collectives.algorithm=rings"], ["collectives.algorithm", "ring"]),
             "not here": ([f'job.run_dir="{self.dir}/text/run"'], ["job.run_dir"]),

@@ -30,6 +30,7 @@ JobConfig changed() {
     for (const Key& key : section.keys)
       std::visit(Changed{key}, key.value);
   }
+  config.job.sample_length = 0;  // of tokens there is no text
   return config;
 }
 

@@ -155,8 +155,12 @@ TEST_CASE("keys that do not fit each other are named together") {
         "data.validation_share");
   CHECK(error_of("", {"data.validation_share=0", "job.evaluate_every=5"}) ==
         "job.toml: job.evaluate_every = 5 has nothing to evaluate on: data.validation_share is 0");
-  CHECK(error_of("", {"data.validation_share=0", "job.target_loss=2"}) ==
-        "job.toml: job.target_loss is judged by validation, but data.validation_share is 0");
+  CHECK(set_error("job.target_loss=2") ==
+        "job.toml: job.target_loss is judged by evaluations, but job.evaluate_every is 0 (only at "
+        "the end)");
+  CHECK(error_of("", {"data.kind=tokens", "job.sample_length=5"}) ==
+        "job.toml: job.sample_length writes bytes as text; data.kind = \"tokens\" has no text: "
+        "use 0");
   CHECK_NOTHROW(with({"model.kind=mlp", "model.heads=3"}));  // an MLP has no heads
 }
 

@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runtime/base/clock.hpp"
 #include "runtime/kernels/gemm.hpp"
 #include "tests/support/catch.hpp"
 
@@ -29,11 +28,14 @@ int signal_that_ends(Body body) {
   return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-// To the process, as launchers and terminals do; some thread takes it a moment later.
+// To the process, as launchers and terminals do; returns when a thread has taken it.
 void send(int signal) {
   kill(getpid(), signal);
-  for (const double end = now() + 10; !stop_requested() && now() < end;)
-    usleep(1000);
+  sigset_t pending;
+  do {
+    usleep(20000);  // also for the handler to run
+    sigpending(&pending);
+  } while (sigismember(&pending, signal));
 }
 
 }  // namespace
