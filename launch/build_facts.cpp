@@ -12,8 +12,7 @@ BuildFacts build_facts() {
           .build_type = LOCKSTEP_BUILD_TYPE,
           .march = LOCKSTEP_MARCH,
           .simd = kSimd,
-          .gemm = LOCKSTEP_GEMM_LIBRARY,
-          .cuda = LOCKSTEP_CUDA_VERSION};
+          .gemm = LOCKSTEP_GEMM_LIBRARY};
 }
 
 }  // namespace lockstep

@@ -13,7 +13,6 @@ struct BuildFacts {
   std::string march;  // empty: the compiler's default
   std::string simd;   // widest vectors that -march allows
   std::string gemm;   // library of matrix products
-  std::string cuda;   // version; empty: not in this build
 };
 
 BuildFacts build_facts();

@@ -12,6 +12,7 @@
 #include "launch/command.hpp"
 #include "launch/job.hpp"
 #include "runtime/context/binding.hpp"
+#include "runtime/device/cuda_info.hpp"
 
 namespace lockstep {
 
@@ -21,13 +22,8 @@ using Json = nlohmann::ordered_json;
 
 Json describe_build() {
   const BuildFacts b = build_facts();
-  return {{"version", b.version},
-          {"compiler", b.compiler},
-          {"build_type", b.build_type},
-          {"march", b.march},
-          {"simd", b.simd},
-          {"gemm", b.gemm},
-          {"cuda", b.cuda.empty() ? Json(nullptr) : Json(b.cuda)}};
+  return {{"version", b.version}, {"compiler", b.compiler}, {"build_type", b.build_type},
+          {"march", b.march},     {"simd", b.simd},         {"gemm", b.gemm}};
 }
 
 // "Open MPI v4.1.4, package: ..., ident: ...": what stands before the details.
@@ -67,6 +63,14 @@ Json describe_job(const Context& context, const Topology& topology) {
   return {{"ranks", context.size()}, {"nodes", context.nodes()}, {"placement", ranks}};
 }
 
+Json describe_cuda() {
+  const CudaInfo c = cuda_info();
+  return {{"built_in", c.built_in},
+          {"runtime", c.runtime_version},
+          {"devices", c.devices},
+          {"note", c.note}};
+}
+
 std::string size_text(std::uint64_t bytes) {
   const bool large = bytes >= std::uint64_t{1} << 30, medium = bytes >= std::uint64_t{1} << 20;
   char text[32];
@@ -89,7 +93,14 @@ void print_fact(const char* name, const std::string& value) {
   std::printf("  %-13s%s\n", name, value.c_str());
 }
 
-void print_build(const Json& build, const Json& mpi) {
+std::string cuda_text(const Json& c) {
+  if (!c["built_in"]) return "not in this build";
+  const std::string runtime = "runtime " + c["runtime"].get<std::string>() + ", ";
+  if (c["devices"] == 0) return runtime + "no GPU here (" + c["note"].get<std::string>() + ")";
+  return runtime + plural(c["devices"], "GPU") + " (training runs on CPUs in this version)";
+}
+
+void print_build(const Json& build, const Json& mpi, const Json& cuda) {
   const std::string march = build["march"].get<std::string>();
   std::printf("lockstep %s\n", build["version"].get<std::string>().c_str());
   print_fact("compiler", build["compiler"].get<std::string>() + ", " +
@@ -99,8 +110,7 @@ void print_build(const Json& build, const Json& mpi) {
   print_fact("GEMM", build["gemm"]);
   print_fact("MPI", mpi["library"].get<std::string>() + ", thread level " +
                         mpi["thread_level"].get<std::string>());
-  print_fact("CUDA",
-             build["cuda"].is_null() ? "not in this build" : build["cuda"].get<std::string>());
+  print_fact("CUDA", cuda_text(cuda));
 }
 
 void print_node(const Json& node) {
@@ -130,13 +140,14 @@ int show_info(const Context& context, bool as_json) {
   const Topology topology;
   const Json facts = {{"build", describe_build()},
                       {"mpi", describe_mpi(context)},
+                      {"cuda", describe_cuda()},
                       {"node", describe_node(topology.hardware())},
                       {"job", describe_job(context, topology)}};
   if (!context.first()) return 0;
   if (as_json) {
     std::printf("%s\n", facts.dump(2).c_str());
   } else {
-    print_build(facts["build"], facts["mpi"]);
+    print_build(facts["build"], facts["mpi"], facts["cuda"]);
     print_node(facts["node"]);
     print_job(facts["job"]);
   }
