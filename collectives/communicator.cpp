@@ -82,6 +82,7 @@ const std::string& Communicator::name() const {
 Communicator Communicator::split(const std::string& name,
                                  const std::function<int(int rank)>& color_of) const {
   std::vector<int> colors;
+  colors.reserve(static_cast<std::size_t>(size()));
   for (int r = 0; r < size(); ++r)
     colors.push_back(color_of(r));
   group_->device->communication().synchronize();  // the backend serves one thread at a time

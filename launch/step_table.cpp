@@ -2,6 +2,7 @@
 #include "launch/step_table.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "launch/format.hpp"
@@ -61,7 +62,7 @@ void StepTable::draw_bar(std::int64_t step, double step_seconds) {
 }
 
 std::string duration_text(double seconds) {
-  const auto s = static_cast<long long>(seconds + 0.5);
+  const auto s = std::llround(seconds);
   if (s >= 3600) return format("%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
   return format("%lld:%02lld", s / 60, s % 60);
 }

@@ -161,6 +161,7 @@ class ThreadTransport : public Transport {
 std::vector<std::unique_ptr<Transport>> make_thread_transports(int ranks, double timeout_seconds) {
   auto group = std::make_shared<Group>(ranks);
   std::vector<std::unique_ptr<Transport>> transports;
+  transports.reserve(static_cast<std::size_t>(ranks));
   for (int r = 0; r < ranks; ++r) {
     transports.push_back(std::make_unique<ThreadTransport>(group, r, timeout_seconds));
   }

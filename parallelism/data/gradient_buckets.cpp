@@ -30,6 +30,7 @@ GradientBuckets::GradientBuckets(std::vector<Parameter*> parameters, Communicato
                                  std::size_t bucket_bytes)
     : data_(std::move(data)) {
   std::vector<std::int64_t> counts;
+  counts.reserve(parameters.size());
   for (const Parameter* p : parameters)
     counts.push_back(p->value.count());
   const BucketLayout layout = layout_buckets(counts, bucket_bytes);

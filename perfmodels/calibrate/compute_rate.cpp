@@ -33,7 +33,8 @@ double fma_flops(int rounds) {
   }
   for (Vector& v : a)
     keep(v);
-  return 2.0 * rounds * kChains * (sizeof(Vector) / sizeof(float));
+  constexpr int kWidth = sizeof(Vector) / sizeof(float);
+  return 2.0 * rounds * kChains * kWidth;
 }
 
 }  // namespace

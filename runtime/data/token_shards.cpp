@@ -146,6 +146,7 @@ std::int64_t vocabulary_of(const std::vector<Shard>& shards) {
 std::unique_ptr<TokenSource> open_tokens(const std::vector<std::string>& paths,
                                          std::int64_t vocabulary, const std::string& key) {
   std::vector<Shard> shards;
+  shards.reserve(paths.size());
   for (const std::string& path : paths)
     shards.emplace_back(path, key);
   if (vocabulary == 0) vocabulary = vocabulary_of(shards);

@@ -116,40 +116,47 @@ void probabilities(float* row, float log_sum, std::int64_t visible, std::int64_t
   std::fill(row + visible, row + keys, 0.0f);
 }
 
-void backward_head(float* dqkv, const float* d_o, const float* o, const float* log_sums,
-                   const float* qkv, const Head& head, std::int64_t C, const DropoutMask& mask,
-                   float* p, float* ds) {
-  const float *q = qkv + head.qkv, *k = q + C, *v = k + C;
-  float *dq = dqkv + head.qkv, *dk = dq + C, *dv = dk + C;
-  // From the last block on: it sees all keys, so it overwrites dK and dV and the others add.
-  for (std::int64_t b = (head.T - 1) / kQueries; b >= 0; --b) {
-    const Block block = block_at(b, head.T);
-    const Into into = block.keys == head.T ? Into::overwrite : Into::accumulate;
-    const float* dout = d_o + head.out + block.first * C;
-    score(p, block, head, q, k);
-    host_gemm({ds, block.keys}, {dout, C}, {v, head.stride, Trans::yes}, block.rows, block.keys,
-              head.D);  // dP = dO V^T
+// What backward reads and writes: the whole packed tensors.
+struct Backward {
+  float* dqkv;
+  const float *d_o, *o, *log_sums, *qkv;
+  std::int64_t C;
+  DropoutMask mask;
+};
 
-    for (std::int64_t r = 0; r < block.rows; ++r) {
-      const std::int64_t query = block.first + r;
-      float *row = p + r * block.keys, *drow = ds + r * block.keys;
-      const float delta = dot(dout + r * C, o + head.out + query * C, head.D);
-      probabilities(row, log_sums[head.index * head.T + query], query + 1, block.keys);
-      drop_row(drow, query, query + 1, head, mask);
+// Scores p become the probabilities that forward used, dP becomes dS = P (dP - D).
+void score_gradients(float* p, float* ds, const Block& block, const Head& head, const Backward& t) {
+  for (std::int64_t r = 0; r < block.rows; ++r) {
+    const std::int64_t query = block.first + r, at = head.out + query * t.C;
+    float *row = p + r * block.keys, *drow = ds + r * block.keys;
+    const float delta = dot(t.d_o + at, t.o + at, head.D);
+    probabilities(row, t.log_sums[head.index * head.T + query], query + 1, block.keys);
+    drop_row(drow, query, query + 1, head, t.mask);
 #pragma omp simd
-      for (std::int64_t j = 0; j < block.keys; ++j)
-        drow[j] = row[j] * (drow[j] - delta);
-      drop_row(row, query, query + 1, head, mask);
-    }
-
-    host_gemm({dv, head.stride, into}, {p, block.keys, Trans::yes}, {dout, C}, block.keys, head.D,
-              block.rows);
-    host_gemm({dq + block.first * head.stride, head.stride}, {ds, block.keys}, {k, head.stride},
-              block.rows, head.D, block.keys, head.scale);
-    host_gemm({dk, head.stride, into}, {ds, block.keys, Trans::yes},
-              {q + block.first * head.stride, head.stride}, block.keys, head.D, block.rows,
-              head.scale);
+    for (std::int64_t j = 0; j < block.keys; ++j)
+      drow[j] = row[j] * (drow[j] - delta);
+    drop_row(row, query, query + 1, head, t.mask);
   }
+}
+
+void backward_block(const Block& block, const Head& head, const Backward& t, float* p, float* ds) {
+  const std::int64_t first = block.first * head.stride;
+  const float *q = t.qkv + head.qkv, *k = q + t.C, *v = k + t.C;
+  float *dq = t.dqkv + head.qkv, *dk = dq + t.C, *dv = dk + t.C;
+  const float* d_o = t.d_o + head.out + block.first * t.C;
+  // The last block sees all keys, so it overwrites dK and dV; the others, after it, add.
+  const Into into = block.keys == head.T ? Into::overwrite : Into::accumulate;
+
+  score(p, block, head, q, k);
+  host_gemm({ds, block.keys}, {d_o, t.C}, {v, head.stride, Trans::yes}, block.rows, block.keys,
+            head.D);  // dP = dO V^T
+  score_gradients(p, ds, block, head, t);
+  host_gemm({dv, head.stride, into}, {p, block.keys, Trans::yes}, {d_o, t.C}, block.keys, head.D,
+            block.rows);
+  host_gemm({dq + first, head.stride}, {ds, block.keys}, {k, head.stride}, block.rows, head.D,
+            block.keys, head.scale);
+  host_gemm({dk, head.stride, into}, {ds, block.keys, Trans::yes}, {q + first, head.stride},
+            block.keys, head.D, block.rows, head.scale);
 }
 
 int threads_for(const AttentionShape& s) {
@@ -195,9 +202,12 @@ void attention_backward(Tensor& dqkv, const Tensor& d_o, const Tensor& o, const 
   Tensor scratch = scratch_for(qkv.device(), shape);
   stream.run(attention_cost("attention_backward", shape, 4),
              [dqkv, d_o, o, log_sums, qkv, shape, mask, scratch]() mutable {
+               const Backward tensors{dqkv.data(), d_o.data(),     o.data(), log_sums.data(),
+                                      qkv.data(),  shape.channels, mask};
                for_each_head(shape, scratch, [&](const Head& head, float* scores) {
-                 backward_head(dqkv.data(), d_o.data(), o.data(), log_sums.data(), qkv.data(), head,
-                               shape.channels, mask, scores, scores + kQueries * shape.tokens);
+                 float* second = scores + kQueries * head.T;
+                 for (std::int64_t b = (head.T - 1) / kQueries; b >= 0; --b)
+                   backward_block(block_at(b, head.T), head, tensors, scores, second);
                });
              });
 }

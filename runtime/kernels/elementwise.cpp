@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/kernels/elementwise.hpp"
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -48,22 +49,36 @@ void add(Tensor& y, const Tensor& x, Stream& stream) {
   });
 }
 
+namespace {
+
+// Four normal numbers from one Philox block.
+std::array<double, 4> normals(const PhiloxBlock& b) {
+  std::array<double, 4> z{};
+  for (const std::size_t i : {0, 2}) {
+    const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform01(b.word[i])));
+    const double angle = 2.0 * std::numbers::pi * uniform01(b.word[i + 1]);
+    z[i] = radius * std::cos(angle);
+    z[i + 1] = radius * std::sin(angle);
+  }
+  return z;
+}
+
+}  // namespace
+
 void fill_normal(Tensor& y, float deviation, std::uint64_t key, Stream& stream) {
-  const std::int64_t n = y.count();
+  const std::int64_t n = y.count(), blocks = (n + 3) / 4;
   const Operation cost{
       .name = "fill_normal", .shape = {n}, .flops = 40.0 * n, .bytes_written = 4.0 * n};
-  stream.run(cost, [y, deviation, key, n]() mutable {
-    for (std::int64_t i = 0; i < n; i += 4) {
-      const PhiloxBlock b = philox(key, static_cast<std::uint64_t>(i / 4));
-      for (int pair = 0; pair < 2; ++pair) {
-        const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform01(b.word[2 * pair])));
-        const double angle = 2.0 * std::numbers::pi * uniform01(b.word[2 * pair + 1]);
-        const double normal[2] = {radius * std::cos(angle), radius * std::sin(angle)};
-        for (int j = 0; j < 2 && i + 2 * pair + j < n; ++j) {
-          y.data()[i + 2 * pair + j] = static_cast<float>(deviation * normal[j]);
-        }
-      }
-    }
+  stream.run(cost, [y, deviation, key, n, blocks]() mutable {
+    parallel_ranges(num_threads_for(blocks, 1024), blocks,
+                    [&](int, std::int64_t begin, std::int64_t end) {
+                      for (std::int64_t b = begin; b < end; ++b) {
+                        const auto z = normals(philox(key, static_cast<std::uint64_t>(b)));
+                        for (std::int64_t i = 4 * b; i < std::min(n, 4 * b + 4); ++i) {
+                          y.data()[i] = static_cast<float>(deviation * z[i - 4 * b]);
+                        }
+                      }
+                    });
   });
 }
 
