@@ -12,7 +12,7 @@ namespace {
 std::string communication_line(const RunSummary& s) {
   if (s.ranks == 1 || s.comm_seconds == 0) return "";
   const double hidden = std::max(0.0, 1 - s.exposed_seconds / s.comm_seconds);
-  return format("communication     %.1f ms per step, %.0f %% of it hidden behind backward\n",
+  return format("communication     %.1f ms per step under way, %.0f %% of it behind backward\n",
                 1e3 * s.comm_seconds, 100 * hidden);
 }
 
