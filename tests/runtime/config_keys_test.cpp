@@ -76,11 +76,10 @@ TEST_CASE("no two keys share a member") {
 }
 
 TEST_CASE("the reference shows a key with its default, meaning and limits") {
-  using Catch::Matchers::Contains;
   CHECK_THAT(key_reference(),
-             Contains("steps = 100                       # optimizer steps (at least 1)"));
-  CHECK_THAT(key_reference(), Contains("(constant, linear, cosine or wsd)"));
-  CHECK_THAT(key_reference(), Contains("\n[model]  # what is trained\n"));
+             ContainsSubstring("steps = 100                       # optimizer steps (at least 1)"));
+  CHECK_THAT(key_reference(), ContainsSubstring("(constant, linear, cosine or wsd)"));
+  CHECK_THAT(key_reference(), ContainsSubstring("\n[model]  # what is trained\n"));
 }
 
 TEST_CASE("edit distance counts insertions, deletions, replacements and swaps") {

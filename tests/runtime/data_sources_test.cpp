@@ -167,7 +167,7 @@ TEST_CASE("tokens: a bad shard is named with what is wrong") {
                                        ": the header promises 5 tokens, the file has 4; fetch it "
                                        "again");
   const std::string negative = dir.write("negative.bin", header(-1));
-  CHECK_THAT(tokens_error({negative}), Catch::Matchers::Contains("promises -1 tokens"));
+  CHECK_THAT(tokens_error({negative}), ContainsSubstring("promises -1 tokens"));
   const std::string odd = dir.write("odd.bin", "abc");
   CHECK(tokens_error({odd}) == "data.path: " + odd + ": 3 bytes are not whole 16-bit tokens");
   const std::string empty = dir.write("empty.bin", "");
@@ -178,8 +178,7 @@ TEST_CASE("tokens: a bad shard is named with what is wrong") {
   CHECK(tokens_error({dir.path()}) ==
         "data.path: " + dir.path() +
             ": is not a regular file; name shards that every rank can read");
-  CHECK_THAT(tokens_error({dir.path("nil")}),
-             Catch::Matchers::Contains("No such file or directory"));
+  CHECK_THAT(tokens_error({dir.path("nil")}), ContainsSubstring("No such file or directory"));
 }
 
 TEST_CASE("tokens: a token beyond the vocabulary is named with its file and position") {

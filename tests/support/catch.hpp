@@ -5,8 +5,12 @@
 #if LOCKSTEP_CATCH2 >= 3
 #include <catch2/catch_all.hpp>
 using Catch::Approx;
+using Catch::Matchers::ContainsSubstring;
 #else
 #include <catch2/catch.hpp>
+inline auto ContainsSubstring(const std::string& part) {
+  return Catch::Matchers::Contains(part);
+}
 #endif
 
 #if LOCKSTEP_CATCH2 >= 3
