@@ -3,6 +3,7 @@
 // with the same global batch and seed, dropout included.
 #include <string>
 
+#include "collectives/backends/table.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/mpi.hpp"
 #include "tests/support/training.hpp"
@@ -27,16 +28,16 @@ test::Trained train_together(const JobConfig& job, const std::string& backend) {
 }  // namespace
 
 TEST_CASE("data parallelism gives the serial loss curve") {
-  for (const char* kind : {"gpt", "mlp"}) {
+  for (const std::string& kind : model_kinds()) {
     JobConfig job = test::small_job();
     job.model.kind = kind;
     const test::Trained alone = train_alone(job);
     CHECK(alone.losses.back() < alone.losses.front());
-    for (const char* backend : {"mpi", "native"}) {
+    for (const BackendEntry& backend : backends()) {
       for (const std::int64_t micro : {0, 1}) {  // without and with accumulation
-        INFO(kind << ", backend " << backend << ", micro " << micro);
+        INFO(kind << ", backend " << backend.name << ", micro " << micro);
         job.batch.micro = micro;
-        const test::Trained together = train_together(job, backend);
+        const test::Trained together = train_together(job, backend.name);
         for (int s = 0; s < kSteps; ++s) {
           INFO("step " << s);
           CHECK(together.losses[s] == Approx(alone.losses[s]).margin(1e-5));
@@ -49,8 +50,8 @@ TEST_CASE("data parallelism gives the serial loss curve") {
 
 TEST_CASE("the same seed and layout give the same bits") {
   const JobConfig job = test::small_job();
-  for (const char* backend : {"mpi", "native"}) {
-    CHECK(train_together(job, backend) == train_together(job, backend));
+  for (const BackendEntry& backend : backends()) {
+    CHECK(train_together(job, backend.name) == train_together(job, backend.name));
   }
   JobConfig other = job;
   other.job.seed = 8;
