@@ -157,8 +157,6 @@ Work Communicator::submit(const Call& call, std::function<void(Backend&)> body) 
         try {
           body(*group->backend);
         } catch (const SystemError& error) {
-          // MPI may still write to the tensors of a collective that was given up: they stay.
-          new auto(body);
           throw SystemError(text_of(operation, dtype, group->name) + ": " + error.what());
         }
       });
