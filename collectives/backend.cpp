@@ -9,4 +9,8 @@ std::shared_ptr<void> Backend::allocate(Device& device, std::size_t bytes) {
   return device.allocate(bytes);
 }
 
+bool Backend::owns(const Elements&) const {
+  return false;
+}
+
 }  // namespace lockstep

@@ -1,36 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who carries out the collectives of one group: one class, a handful of functions. Calls are
-// blocking and come from one thread in program order (the communication stream). ReduceOp::average
-// arrives as a sum: the communicator divides.
+// blocking and come from one thread at a time, in program order (the communication stream).
+// ReduceOp::average arrives as it is and is treated as a sum: the communicator divides.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
-#include "collectives/elements.hpp"
-#include "collectives/reduce.hpp"
+#include "collectives/call.hpp"
+#include "collectives/deadline.hpp"
+#include "collectives/links.hpp"
 
 namespace lockstep {
 
 class Device;
+struct Algorithm;
 
-enum class Collective : std::uint8_t {
-  all_reduce,
-  reduce_scatter,
-  all_gather,
-  broadcast,
-  send,
-  receive,
-  barrier
+// How a call is served.
+struct Choice {
+  const char* label = "";                // "native/ring", "mpi": static storage
+  const Algorithm* algorithm = nullptr;  // null: the backend's own way
+  double seconds = 0;                    // what that is expected to take; 0: not known
 };
-
-constexpr const char* name_of(Collective c) {
-  constexpr const char* kNames[] = {"all_reduce", "reduce_scatter", "all_gather", "broadcast",
-                                    "send",       "receive",        "barrier"};
-  return kNames[static_cast<int>(c)];
-}
 
 class Backend {
  public:
@@ -41,23 +34,27 @@ class Backend {
 
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  // What recordings call this choice: "native/ring", "mpi". Static storage. `bytes` of the full
-  // vector.
-  virtual const char* label(Collective what, std::size_t bytes) const = 0;
+  virtual GroupShape shape() const = 0;
 
-  virtual void all_reduce(const Elements& data, ReduceOp op) = 0;
-  virtual void reduce_scatter(const Elements& shard, const Elements& full, ReduceOp op) = 0;
-  virtual void all_gather(const Elements& full, const Elements& shard) = 0;
-  virtual void broadcast(const Elements& data, int root) = 0;
-  virtual void send(const Elements& data, int to) = 0;
-  virtual void receive(const Elements& data, int from) = 0;
-  virtual void barrier() = 0;
+  // All ways to serve the call, as they are priced, cheapest first. Depends only on what all ranks
+  // know alike, and needs no elements.
+  virtual std::vector<Choice> candidates(const Call& call) const = 0;
+  // The first of these, or the one that was asked for by name.
+  virtual Choice choose(const Call& call) const = 0;
+
+  // Returns when the call is complete on this rank. A DeadlineError after the deadline. Not for
+  // messages:
+  virtual void run(const Call& call, const Choice& choice, const Deadline& deadline) = 0;
+  // Sends and receives that go on at the same time.
+  virtual void transfer(std::span<const Call> messages, const Deadline& deadline) = 0;
 
   // The group of the ranks r of equal colors[r], in the order of this group. Every rank knows all
   // colours, so that the dry backend, which has nobody to ask, can split too. Collective.
   virtual std::unique_ptr<Backend> split(const std::vector<int>& colors) = 0;
-  // Memory that this backend moves best.
+  // Memory that this backend moves best. Collective.
   virtual std::shared_ptr<void> allocate(Device& device, std::size_t bytes);
+  // Whether all of `data` is memory from allocate() that all ranks see.
+  virtual bool owns(const Elements& data) const;
 };
 
 }  // namespace lockstep

@@ -1,21 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a rank waits for another by polling: at once at first, then giving the core away, then
-// asleep. The communication worker shares its core with the compute thread, and ranks may outnumber
-// cores, so a wait must never cost the others their time.
+// How a rank waits for another by polling. It spins where it has a core to itself and nothing
+// better to do; it gives the core away at once where ranks outnumber cores, or where it is the
+// communication worker, which shares its core with the computing thread; and it sleeps when the
+// wait gets long.
 #pragma once
+
+#include <cstdint>
+
+#include "collectives/deadline.hpp"
 
 namespace lockstep {
 
+enum class Crowding : std::uint8_t { own_core, shared_core };
+
 class Backoff {
  public:
-  explicit Backoff(double timeout_seconds);
+  explicit Backoff(const Deadline& deadline, Crowding crowding = Crowding::shared_core);
 
-  // Call after each poll that found nothing. False when the deadline has passed.
+  // Call after each poll that found nothing. False when the deadline has passed; throws what the
+  // deadline's watch throws.
   bool pause();
 
  private:
-  double timeout_, begin_;
-  int polls_ = 0;
+  bool pause_long();
+
+  const Deadline& deadline_;
+  double begin_ = 0, looked_ = 0;
+  int polls_ = 0, spins_;
 };
 
 }  // namespace lockstep

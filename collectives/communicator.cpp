@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collectives/communicator.hpp"
 
+#include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "collectives/backend.hpp"
 #include "collectives/backends/dry.hpp"
 #include "collectives/backends/native.hpp"
 #include "collectives/backends/table.hpp"
+#include "runtime/base/clock.hpp"
 #include "runtime/context/context.hpp"
 
 namespace lockstep {
@@ -16,13 +17,7 @@ struct Communicator::Group {
   std::string name;
   Device* device;
   std::unique_ptr<Backend> backend;
-};
-
-// What is recorded of an operation. `full` is the tensor that its size is named after.
-struct Communicator::Call {
-  Collective what;
-  Tensor full;
-  std::size_t bytes_read = 0, bytes_written = 0;
+  CommunicatorOptions options;
 };
 
 namespace {
@@ -31,16 +26,39 @@ Elements elements_of(const Tensor& t) {
   return {t.raw(), static_cast<std::size_t>(t.count()), t.dtype()};
 }
 
+std::size_t count_of(const Tensor& t) {
+  return static_cast<std::size_t>(t.count());
+}
+
 // "all_reduce of 1000 x float32 in group data of 4 ranks (native/ring)"
-std::string text_of(const Operation& op, DType dtype, const std::string& group) {
-  return std::string(op.name) + " of " + std::to_string(op.shape[0]) + " x " + name_of(dtype) +
-         " in group " + group + " of " + std::to_string(op.ranks) + " ranks (" + op.detail + ")";
+std::string text_of(const Call& call, const char* label, const std::string& group, int ranks) {
+  return std::string(name_of(call.what)) + " of " + std::to_string(call.count()) + " x " +
+         name_of(call.dtype) + " in group " + group + " of " + std::to_string(ranks) + " ranks (" +
+         label + ")";
+}
+
+// What is recorded: a rank that gives nothing reads nothing.
+Operation operation_of(const Call& call, const char* label, int rank, int ranks) {
+  const bool to_root = call.what == Collective::reduce || call.what == Collective::gather;
+  const bool from_root = call.what == Collective::broadcast || call.what == Collective::scatter;
+  const bool reads = !from_root || rank == call.root;
+  const bool writes =
+      (!to_root || rank == call.root) && (call.what != Collective::broadcast || rank != call.root);
+  return {.name = name_of(call.what),
+          .kind = OperationKind::collective,
+          .shape = {static_cast<std::int64_t>(call.count())},
+          .bytes_read = reads ? static_cast<double>(call.in.bytes()) : 0,
+          .bytes_written = writes ? static_cast<double>(call.out.bytes()) : 0,
+          .ranks = ranks,
+          .detail = label};
 }
 
 }  // namespace
 
-Communicator::Communicator(std::string name, Device& device, std::unique_ptr<Backend> backend)
-    : group_(std::make_shared<Group>(Group{std::move(name), &device, std::move(backend)})) {}
+Communicator::Communicator(std::string name, Device& device, std::unique_ptr<Backend> backend,
+                           const CommunicatorOptions& options)
+    : group_(
+          std::make_shared<Group>(Group{std::move(name), &device, std::move(backend), options})) {}
 
 Communicator Communicator::world(const Context& context, Device& device,
                                  const CommunicatorOptions& options) {
@@ -49,7 +67,7 @@ Communicator Communicator::world(const Context& context, Device& device,
 
 Communicator Communicator::over(MPI_Comm comm, Device& device, const CommunicatorOptions& options) {
   if (device.executes()) {
-    return {"world", device, find_backend(options.backend).make(comm, options)};
+    return {"world", device, find_backend(options.backend).make(comm, options), options};
   }
   int size = 1, rank = 0;
   check_mpi(MPI_Comm_size(comm, &size));
@@ -59,14 +77,14 @@ Communicator Communicator::over(MPI_Comm comm, Device& device, const Communicato
 
 Communicator Communicator::over(std::unique_ptr<Transport> net, Device& device,
                                 const CommunicatorOptions& options) {
-  return {"world", device, native::make(std::move(net), options)};
+  return {"world", device, native::make(std::move(net), options), options};
 }
 
 Communicator Communicator::dry(Device& device, int size, int rank,
                                const CommunicatorOptions& options) {
   expect(!device.executes(), "a dry communicator on a device that computes");
   expect(0 <= rank && rank < size, "no such rank");
-  return {"world", device, dry::make(size, rank, options)};
+  return {"world", device, dry::make(size, rank, options), options};
 }
 
 int Communicator::rank() const {
@@ -78,6 +96,9 @@ int Communicator::size() const {
 const std::string& Communicator::name() const {
   return group_->name;
 }
+const Backend& Communicator::backend() const {
+  return *group_->backend;
+}
 
 Communicator Communicator::split(const std::string& name,
                                  const std::function<int(int rank)>& color_of) const {
@@ -86,88 +107,164 @@ Communicator Communicator::split(const std::string& name,
   for (int r = 0; r < size(); ++r)
     colors.push_back(color_of(r));
   group_->device->communication().synchronize();  // the backend serves one thread at a time
-  return {name, *group_->device, group_->backend->split(colors)};
+  return {name, *group_->device, group_->backend->split(colors), group_->options};
 }
 
 std::shared_ptr<void> Communicator::allocate(std::size_t bytes) const {
+  group_->device->communication().synchronize();
   return group_->backend->allocate(*group_->device, bytes);
 }
 
 Work Communicator::all_reduce(Tensor& data, ReduceOp op) const {
-  return submit({Collective::all_reduce, data, data.bytes(), data.bytes()},
-                [data, op](Backend& backend) {
-                  backend.all_reduce(elements_of(data), op);
-                  finish(elements_of(data), op, backend.size());
-                });
+  return all_reduce(data, data, op);
+}
+
+Work Communicator::all_reduce(Tensor& result, const Tensor& data, ReduceOp op) const {
+  expect(result.count() == data.count() && result.dtype() == data.dtype(), "unequal tensors");
+  return submit(all_reduce_call(elements_of(result), elements_of(data), op, size()), result, data);
 }
 
 Work Communicator::reduce_scatter(Tensor& shard, const Tensor& full, ReduceOp op) const {
-  expect_shard(shard, full);
-  return submit({Collective::reduce_scatter, full, full.bytes(), shard.bytes()},
-                [shard, full, op](Backend& backend) {
-                  backend.reduce_scatter(elements_of(shard), elements_of(full), op);
-                  finish(elements_of(shard), op, backend.size());
-                });
+  return reduce_scatter(shard, full, op, even(full));
+}
+
+Work Communicator::reduce_scatter(Tensor& shard, const Tensor& full, ReduceOp op,
+                                  const Blocks& blocks) const {
+  expect_shard(shard, blocks);
+  expect(count_of(full) == blocks.total() && shard.dtype() == full.dtype(), "unequal tensors");
+  return submit(reduce_scatter_call(elements_of(shard), elements_of(full), op, blocks), shard,
+                full);
 }
 
 Work Communicator::all_gather(Tensor& full, const Tensor& shard) const {
-  expect_shard(shard, full);
-  return submit({Collective::all_gather, full, shard.bytes(), full.bytes()},
-                [full, shard](Backend& backend) {
-                  backend.all_gather(elements_of(full), elements_of(shard));
-                });
+  return all_gather(full, shard, even(full));
+}
+
+Work Communicator::all_gather(Tensor& full, const Tensor& shard, const Blocks& blocks) const {
+  expect_shard(shard, blocks);
+  expect(count_of(full) == blocks.total() && shard.dtype() == full.dtype(), "unequal tensors");
+  return submit(all_gather_call(elements_of(full), elements_of(shard), blocks), full, shard);
 }
 
 Work Communicator::broadcast(Tensor& data, int root) const {
-  expect(0 <= root && root < size(), "broadcast from a rank that is not in the group");
-  const std::size_t bytes = data.bytes();
-  return submit(
-      {Collective::broadcast, data, root == rank() ? bytes : 0, root == rank() ? 0 : bytes},
-      [data, root](Backend& backend) { backend.broadcast(elements_of(data), root); });
+  expect_root(root);
+  return submit(broadcast_call(elements_of(data), root, size()), data, data);
+}
+
+Work Communicator::reduce(Tensor& result, const Tensor& data, ReduceOp op, int root) const {
+  expect_root(root);
+  expect(rank() != root || (result.count() == data.count() && result.dtype() == data.dtype()),
+         "unequal tensors");
+  return submit(reduce_call(elements_of(result), elements_of(data), op, root, size()), result,
+                data);
+}
+
+Work Communicator::gather(Tensor& full, const Tensor& shard, int root, const Blocks& blocks) const {
+  expect_root(root);
+  expect_shard(shard, blocks);
+  expect(rank() != root || (count_of(full) == blocks.total() && full.dtype() == shard.dtype()),
+         "unequal tensors");
+  return submit(gather_call(elements_of(full), elements_of(shard), root, blocks), full, shard);
+}
+
+Work Communicator::scatter(Tensor& shard, const Tensor& full, int root,
+                           const Blocks& blocks) const {
+  expect_root(root);
+  expect_shard(shard, blocks);
+  expect(rank() != root || (count_of(full) == blocks.total() && full.dtype() == shard.dtype()),
+         "unequal tensors");
+  Call call = scatter_call(elements_of(shard), elements_of(full), root, blocks);
+  call.dtype = shard.dtype();  // `full` may be empty here
+  return submit(call, shard, full);
+}
+
+Work Communicator::all_to_all(Tensor& out, const Tensor& in) const {
+  expect(out.count() == in.count() && out.dtype() == in.dtype(), "unequal tensors");
+  expect(in.count() % size() == 0, "all_to_all of a count that the ranks do not divide");
+  return submit(all_to_all_call(elements_of(out), elements_of(in), size()), out, in);
 }
 
 Work Communicator::send(const Tensor& data, int to) const {
-  expect(0 <= to && to < size() && to != rank(), "send to no other rank of the group");
-  return submit({Collective::send, data, data.bytes(), 0},
-                [data, to](Backend& backend) { backend.send(elements_of(data), to); });
+  return transfer({{Transfer::Direction::send, data, to}});
 }
 
 Work Communicator::receive(Tensor& data, int from) const {
-  expect(0 <= from && from < size() && from != rank(), "receive from no other rank of the group");
-  return submit({Collective::receive, data, 0, data.bytes()},
-                [data, from](Backend& backend) { backend.receive(elements_of(data), from); });
+  return transfer({{Transfer::Direction::receive, data, from}});
 }
 
 Work Communicator::barrier() const {
-  return submit({Collective::barrier, {}, 0, 0}, [](Backend& backend) { backend.barrier(); });
+  return submit(barrier_call(), {}, {});
 }
 
-Work Communicator::submit(const Call& call, std::function<void(Backend&)> body) const {
+Work Communicator::transfer(std::vector<Transfer> transfers) const {
+  std::vector<Call> calls;
+  for (const Transfer& t : transfers) {
+    expect_peer(t.peer);
+    const bool sends = t.direction == Transfer::Direction::send;
+    calls.push_back(sends ? send_call(elements_of(t.data), t.peer)
+                          : receive_call(elements_of(t.data), t.peer));
+  }
   Device& device = *group_->device;
-  const Operation operation{.name = name_of(call.what),
-                            .kind = OperationKind::collective,
-                            .shape = {call.full.count()},
-                            .bytes_read = static_cast<double>(call.bytes_read),
-                            .bytes_written = static_cast<double>(call.bytes_written),
-                            .ranks = size(),
-                            .detail = group_->backend->label(call.what, call.full.bytes())};
+  Operation operation =
+      operation_of(calls.front(), group_->backend->choose(calls.front()).label, rank(), size());
+  for (std::size_t i = 1; i < calls.size(); ++i) {
+    operation.bytes_read += static_cast<double>(calls[i].in.bytes());
+    operation.bytes_written += static_cast<double>(calls[i].out.bytes());
+  }
+  if (calls.size() > 1) operation.name = "transfer";
+  device.communication().wait(device.compute().record());
+  device.communication().run(operation, [group = group_, calls, keep = std::move(transfers)] {
+    Backend& backend = *group->backend;
+    try {
+      backend.transfer(calls, {now() + group->options.timeout_seconds});
+    } catch (const SystemError& error) {
+      throw SystemError(
+          text_of(calls.front(), backend.choose(calls.front()).label, group->name, backend.size()) +
+          ": " + error.what());
+    }
+  });
+  return {device.compute(), device.communication().record()};
+}
+
+Work Communicator::submit(Call call, const Tensor& out, const Tensor& in) const {
+  const Backend& backend = *group_->backend;
+  const bool shared = (call.out.count == 0 || backend.owns(call.out)) &&
+                      (call.in.count == 0 || backend.owns(call.in));
+  call.memory = shared ? MemoryKind::shared : MemoryKind::plain;
+  const Choice choice = backend.choose(call);
+
+  Device& device = *group_->device;
   device.communication().wait(device.compute().record());
   device.communication().run(
-      operation, [group = group_, operation, body = std::move(body), dtype = call.full.dtype()] {
+      operation_of(call, choice.label, rank(), size()), [group = group_, call, choice, out, in] {
+        Backend& server = *group->backend;
         try {
-          body(*group->backend);
+          server.run(call, choice, {now() + group->options.timeout_seconds});
         } catch (const SystemError& error) {
-          throw SystemError(text_of(operation, dtype, group->name) + ": " + error.what());
+          throw SystemError(text_of(call, choice.label, group->name, server.size()) + ": " +
+                            error.what());
         }
+        const bool holds_result = call.what != Collective::reduce || server.rank() == call.root;
+        if (holds_result) finish(call.out, call.op, server.size());
       });
   return {device.compute(), device.communication().record()};
 }
 
-void Communicator::expect_shard(const Tensor& shard, const Tensor& full) const {
-  const Block block = block_bounds(static_cast<std::size_t>(full.count()), size(), rank());
-  expect(static_cast<std::size_t>(shard.count()) == block.count,
-         "a shard has the size of the rank's block");
-  expect(shard.dtype() == full.dtype(), "shard and full tensor of one type");
+Blocks Communicator::even(const Tensor& full) const {
+  return {count_of(full), size()};
+}
+
+void Communicator::expect_root(int rank) const {
+  expect(0 <= rank && rank < size(), "a root that is not in the group");
+}
+
+void Communicator::expect_peer(int peer) const {
+  expect(0 <= peer && peer < size() && peer != rank(), "a message to no other rank of the group");
+}
+
+void Communicator::expect_shard(const Tensor& shard, const Blocks& blocks) const {
+  expect(blocks.size() == size(), "one block for each rank of the group");
+  expect(count_of(shard) == blocks[rank()].count, "a shard has the size of the rank's block");
 }
 
 }  // namespace lockstep

@@ -5,14 +5,18 @@
 // the compute stream was given before, and returns a Work. All groups and backends of a rank share
 // that one ordered queue: every rank must submit the operations of a group in the same order, and
 // then no two groups can deadlock each other. A group of one rank is real: it answers at once.
+//
+// A rank that does not come by collectives.timeout_seconds, or that calls something else, is a
+// SystemError that names it, thrown by wait().
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "collectives/call.hpp"
 #include "collectives/options.hpp"
-#include "collectives/reduce.hpp"
 #include "collectives/work.hpp"
 #include "runtime/context/mpi.hpp"
 #include "runtime/tensor/tensor.hpp"
@@ -22,7 +26,14 @@ namespace lockstep {
 class Backend;
 class Context;
 class Transport;
-enum class Collective : std::uint8_t;
+
+// One of the messages that go on at the same time.
+struct Transfer {
+  enum class Direction : std::uint8_t { send, receive };
+  Direction direction;
+  Tensor data;
+  int peer;
+};
 
 class Communicator {
  public:
@@ -44,25 +55,46 @@ class Communicator {
   // The group of the ranks of equal colour, in the order of this group. `color_of(r)` must be the
   // same function on every rank. Collective; waits for what was submitted before.
   Communicator split(const std::string& name, const std::function<int(int rank)>& color_of) const;
-  // Device memory that the backend moves best: for buckets and activations that travel.
+  // Device memory that the backend moves best, for buckets and activations that travel: shared
+  // among the ranks of a node. Use it on all ranks of the group or on none. Collective.
   std::shared_ptr<void> allocate(std::size_t bytes) const;
+  // How a call of that size would be served: cheapest first, see backend.hpp.
+  const Backend& backend() const;
 
-  // A shard is this rank's near-equal block of the full tensor's elements (elements.hpp); it may
-  // be a view of that very block, on every rank or on none.
+  // Flat views: shapes do not matter, counts and types do. n elements of the full tensor; a shard
+  // is this rank's block of them: near-equal (blocks.hpp), or as `blocks` says, the same on every
+  // rank. Where input and output have the same size they may be the same tensor, and a shard may be
+  // a view of its own block, on every rank or on none.
   Work all_reduce(Tensor& data, ReduceOp op) const;  // in place
+  Work all_reduce(Tensor& result, const Tensor& data, ReduceOp op) const;
   Work reduce_scatter(Tensor& shard, const Tensor& full, ReduceOp op) const;
+  Work reduce_scatter(Tensor& shard, const Tensor& full, ReduceOp op, const Blocks& blocks) const;
   Work all_gather(Tensor& full, const Tensor& shard) const;
+  Work all_gather(Tensor& full, const Tensor& shard, const Blocks& blocks) const;
   Work broadcast(Tensor& data, int root) const;
+  // `result` is written on the root only. It may be empty elsewhere, and so may `full` below.
+  Work reduce(Tensor& result, const Tensor& data, ReduceOp op, int root) const;
+  Work gather(Tensor& full, const Tensor& shard, int root, const Blocks& blocks) const;
+  Work scatter(Tensor& shard, const Tensor& full, int root, const Blocks& blocks) const;
+  // Block r of `in` goes to rank r, block r of `out` comes from it; p divides the count. Not in
+  // place.
+  Work all_to_all(Tensor& out, const Tensor& in) const;
+  // A sender may have to wait for the receiver, and the queue waits with it: messages that cross
+  // belong in one transfer().
   Work send(const Tensor& data, int to) const;
   Work receive(Tensor& data, int from) const;
+  Work transfer(std::vector<Transfer> transfers) const;
   Work barrier() const;
 
  private:
   struct Group;
-  struct Call;
-  Communicator(std::string name, Device& device, std::unique_ptr<Backend> backend);
-  Work submit(const Call& call, std::function<void(Backend&)> body) const;
-  void expect_shard(const Tensor& shard, const Tensor& full) const;
+  Communicator(std::string name, Device& device, std::unique_ptr<Backend> backend,
+               const CommunicatorOptions& options);
+  Work submit(Call call, const Tensor& out, const Tensor& in) const;
+  Blocks even(const Tensor& full) const;
+  void expect_root(int rank) const;
+  void expect_peer(int rank) const;
+  void expect_shard(const Tensor& shard, const Blocks& blocks) const;
 
   std::shared_ptr<const Group> group_;
 };

@@ -18,10 +18,10 @@ void check_each(int code, const std::vector<MPI_Status>& statuses) {
 
 }  // namespace
 
-bool wait_all(std::vector<MPI_Request>& requests, std::vector<MPI_Status>& statuses,
-              double timeout_seconds) {
+bool wait_all(std::span<MPI_Request> requests, std::vector<MPI_Status>& statuses,
+              const Deadline& deadline) {
   statuses.resize(requests.size());
-  Backoff backoff(timeout_seconds);
+  Backoff backoff(deadline);
   for (;;) {
     int done = 0;
     check_each(

@@ -3,15 +3,17 @@
 // wait are completed together.
 #pragma once
 
+#include <span>
 #include <vector>
 
+#include "collectives/deadline.hpp"
 #include "runtime/context/mpi.hpp"
 
 namespace lockstep {
 
 // True when all are complete, with their statuses; false when the deadline passed first: the
 // requests then stay open. Failures of MPI throw SystemError.
-bool wait_all(std::vector<MPI_Request>& requests, std::vector<MPI_Status>& statuses,
-              double timeout_seconds);
+bool wait_all(std::span<MPI_Request> requests, std::vector<MPI_Status>& statuses,
+              const Deadline& deadline);
 
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "collectives/elements.hpp"
 
@@ -11,9 +12,14 @@ namespace lockstep {
 
 enum class ReduceOp : std::uint8_t { sum, product, min, max, average };
 
-// out = a (op) b, element by element; out may be a or b. float32, float64, int32, int64, uint8.
+// out = a (op) b, element by element; out may be a or b. All types; 16-bit
+// floats are added in float32 and rounded once per call.
 // `average` adds: whoever completed the sum divides it once, by finish().
 void combine(const Elements& out, const Elements& a, const Elements& b, ReduceOp op);
+
+// Every one of outs = in[0] (op) in[1] (op) ..., from left to right; an out may be one of the
+// inputs. Reads each input once and keeps partial results in the cache.
+void combine_all(std::span<const Elements> outs, std::span<const Elements> in, ReduceOp op);
 
 // What is left to do on a completed result: `average` divides by the number of contributions
 // (integers towards zero); nothing for the others.

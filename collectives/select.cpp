@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collectives/select.hpp"
 
+#include <algorithm>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "runtime/base/error.hpp"
 
@@ -10,35 +12,49 @@ namespace lockstep {
 
 namespace {
 
-std::set<std::string_view> known_names() {
+void check_known(const std::string& name) {
   std::set<std::string_view> names{"auto"};
-  auto add = [&](const auto& table) {
-    for (const auto& algorithm : table)
-      names.insert(algorithm.name());
-  };
-  add(kAllReduceAlgorithms);
-  add(kReduceScatterAlgorithms);
-  add(kAllGatherAlgorithms);
-  add(kBroadcastAlgorithms);
-  add(kBarrierAlgorithms);
-  return names;
-}
-
-void check_known(const std::string& algorithm) {
-  const std::set<std::string_view> names = known_names();
-  if (names.contains(algorithm)) return;
+  for (const Algorithm* algorithm : algorithms())
+    names.insert(algorithm->name());
+  if (names.contains(name)) return;
   std::string allowed;
-  for (std::string_view name : names)
-    (allowed += allowed.empty() ? "" : ", ") += name;
-  throw ConfigError("collectives.algorithm = \"" + algorithm +
-                    "\" is unknown; allowed: " + allowed);
+  for (std::string_view known : names)
+    (allowed += allowed.empty() ? "" : ", ") += known;
+  throw ConfigError("collectives.algorithm = \"" + name + "\" is unknown; allowed: " + allowed);
 }
 
 }  // namespace
 
-Selector::Selector(std::string algorithm, int ranks, const Link& link)
-    : algorithm_(std::move(algorithm)), ranks_(ranks), link_(link) {
+Selector::Selector(std::string algorithm, const GroupShape& group, const Links& links)
+    : algorithm_(std::move(algorithm)), group_(group), links_(links) {
   check_known(algorithm_);
+}
+
+bool Selector::serves(const Algorithm& algorithm, const Call& call) const {
+  return algorithm.what == call.what && !algorithm.refusal(group_) &&
+         call.bytes() <= algorithm.largest;
+}
+
+Choice Selector::priced(const Algorithm& algorithm, const Call& call) const {
+  return {algorithm.label, &algorithm,
+          algorithm.seconds(group_, static_cast<double>(call.bytes()), links_)};
+}
+
+std::vector<Choice> Selector::candidates(const Call& call) const {
+  std::vector<Choice> choices;
+  for (const Algorithm* algorithm : algorithms()) {
+    if (serves(*algorithm, call)) choices.push_back(priced(*algorithm, call));
+  }
+  std::stable_sort(choices.begin(), choices.end(),
+                   [](const Choice& a, const Choice& b) { return a.seconds < b.seconds; });
+  return choices;
+}
+
+Choice Selector::choose(const Call& call) const {
+  const Algorithm* named = find_algorithm(call.what, algorithm_);
+  if (named && serves(*named, call)) return priced(*named, call);
+  const std::vector<Choice> choices = candidates(call);
+  return choices.empty() ? Choice{.label = "native"} : choices.front();
 }
 
 }  // namespace lockstep

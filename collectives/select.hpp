@@ -4,34 +4,32 @@
 #pragma once
 
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "collectives/algorithms/table.hpp"
+#include "collectives/backend.hpp"
 
 namespace lockstep {
 
 class Selector {
  public:
-  // `algorithm` is "auto" or a name of any table; ConfigError names collectives.algorithm
+  // `algorithm` is "auto" or a name of the table; ConfigError names collectives.algorithm
   // otherwise.
-  Selector(std::string algorithm, int ranks, const Link& link = kDefaultLink);
+  Selector(std::string algorithm, const GroupShape& group, const Links& links = {});
 
-  template <class Run, std::size_t N>
-  const Algorithm<Run>& choose(const Algorithm<Run> (&table)[N], double bytes) const {
-    const Algorithm<Run>* best = table;
-    for (const Algorithm<Run>& candidate : table) {
-      if (candidate.name() == algorithm_) return candidate;
-      if (candidate.seconds(ranks_, bytes, link_) < best->seconds(ranks_, bytes, link_)) {
-        best = &candidate;
-      }
-    }
-    return *best;
-  }
+  const GroupShape& group() const { return group_; }
+  const Links& links() const { return links_; }
+  // Cheapest first. Empty for messages, which no algorithm serves.
+  std::vector<Choice> candidates(const Call& call) const;
+  Choice choose(const Call& call) const;
 
  private:
+  bool serves(const Algorithm& algorithm, const Call& call) const;
+  Choice priced(const Algorithm& algorithm, const Call& call) const;
+
   std::string algorithm_;
-  int ranks_;
-  Link link_;
+  GroupShape group_;
+  Links links_;
 };
 
 }  // namespace lockstep

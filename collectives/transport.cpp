@@ -1,11 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collectives/transport.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <new>
 
+#include "collectives/transports/subgroup.hpp"
 #include "runtime/base/error.hpp"
 
 namespace lockstep {
+
+Transport::Transport() = default;
+Transport::~Transport() = default;
+
+int Transport::node_of(int) const {
+  return 0;
+}
+
+GroupShape Transport::shape() const {
+  std::vector<int> on_node;
+  for (int r = 0; r < size(); ++r) {
+    const auto node = static_cast<std::size_t>(node_of(r));
+    if (node >= on_node.size()) on_node.resize(node + 1);
+    ++on_node[node];
+  }
+  const auto [least, most] = std::minmax_element(on_node.begin(), on_node.end());
+  return {.ranks = size(),
+          .nodes = static_cast<int>(on_node.size()),
+          .even = *least == *most,
+          .shared_memory = const_cast<Transport*>(this)->shared() != nullptr};
+}
+
+void Transport::begin(const Call&, const Deadline&) {}
+
+Ticket Transport::post_send(const Elements& data, int to) {
+  if (data.count > 0) start_send(++posted_, data, to);
+  return posted_;
+}
+
+Ticket Transport::post_receive(const Elements& data, int from) {
+  if (data.count > 0) start_receive(++posted_, data, from);
+  return posted_;
+}
+
+void Transport::send(const Elements& data, int to) {
+  complete(post_send(data, to));
+}
+
+void Transport::receive(const Elements& data, int from) {
+  complete(post_receive(data, from));
+}
+
+void Transport::exchange(const Elements& out, int to, const Elements& in, int from) {
+  post_receive(in, from);
+  complete(post_send(out, to));
+}
 
 void Transport::combine(const Elements& out, const Elements& a, const Elements& b, ReduceOp op) {
   lockstep::combine(out, a, b, op);
@@ -16,10 +65,56 @@ void Transport::copy(const Elements& out, const Elements& in) {
   if (out.data != in.data && in.bytes() > 0) std::memmove(out.data, in.data, in.bytes());
 }
 
+void Transport::combine_all(std::span<const Elements> outs, std::span<const Elements> in,
+                            ReduceOp op) {
+  lockstep::combine_all(outs, in, op);
+}
+
 Elements Transport::scratch(std::size_t count, DType dtype) {
   const std::size_t bytes = count * size_of(dtype);
-  if (scratch_.size() < bytes) scratch_.resize(bytes);
-  return {scratch_.data(), count, dtype};
+  if (scratch_bytes_ < bytes) {
+    scratch_ = working_memory(bytes);
+    scratch_bytes_ = bytes;
+  }
+  return {scratch_.get(), count, dtype};
+}
+
+std::shared_ptr<std::byte> Transport::working_memory(std::size_t bytes) {
+  constexpr std::align_val_t kLine{64};
+  return {static_cast<std::byte*>(::operator new(bytes, kLine)),
+          [](std::byte* memory) { ::operator delete(memory, kLine); }};
+}
+
+Transport& Transport::inside() {
+  if (!inside_) {
+    std::vector<int> mine;
+    for (int r = 0; r < size(); ++r) {
+      if (node_of(r) == node_of(rank())) mine.push_back(r);
+    }
+    inside_ = subgroup(std::move(mine));
+  }
+  return *inside_;
+}
+
+Transport& Transport::across() {
+  if (!across_) {
+    const auto place_of = [this](int rank) {  // among the ranks of its node
+      int place = 0;
+      for (int r = 0; r < rank; ++r)
+        place += node_of(r) == node_of(rank);
+      return place;
+    };
+    std::vector<int> mine;
+    for (int r = 0; r < size(); ++r) {
+      if (place_of(r) == place_of(rank())) mine.push_back(r);
+    }
+    across_ = subgroup(std::move(mine));
+  }
+  return *across_;
+}
+
+std::unique_ptr<Transport> Transport::subgroup(std::vector<int> ranks) {
+  return make_subgroup(*this, std::move(ranks));
 }
 
 }  // namespace lockstep

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collectives/wait_errors.hpp"
 
-#include <sstream>
-
-#include "runtime/base/error.hpp"
-
 namespace lockstep {
 
 std::string sending(std::size_t bytes, int to) {
@@ -15,12 +11,10 @@ std::string receiving(std::size_t bytes, int from) {
   return "receiving " + std::to_string(bytes) + " bytes from rank " + std::to_string(from);
 }
 
-void throw_timeout(const std::string& waiting_for, double timeout_seconds) {
-  std::ostringstream text;
-  text << "no answer for " << timeout_seconds << " s while " << waiting_for
-       << ": a rank has ended, hangs, or called something else; see the last messages of the "
-          "ranks, or raise collectives.timeout_seconds if one is only slow";
-  throw SystemError(text.str());
+void throw_timeout(const std::string& waiting_for) {
+  throw DeadlineError("no answer in time while " + waiting_for +
+                      ": a rank has ended, hangs, or called something else; see the last messages "
+                      "of the ranks, or raise collectives.timeout_seconds if one is only slow");
 }
 
 void expect_message(std::size_t received, std::size_t expected, int from) {

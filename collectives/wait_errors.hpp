@@ -5,14 +5,23 @@
 #include <cstddef>
 #include <string>
 
+#include "runtime/base/error.hpp"
+
 namespace lockstep {
+
+// An operation was not complete by its deadline. The message says what was waited for; the
+// communicator adds who has not come, and what they were doing.
+class DeadlineError : public SystemError {
+ public:
+  using SystemError::SystemError;
+};
 
 // What a rank waits for: "sending 12 bytes to rank 3".
 std::string sending(std::size_t bytes, int to);
 std::string receiving(std::size_t bytes, int from);
 
-// Throws SystemError: "no answer for 60 s while `waiting_for`", and what to do.
-[[noreturn]] void throw_timeout(const std::string& waiting_for, double timeout_seconds);
+// Throws DeadlineError: "no answer while `waiting_for`", and what to do.
+[[noreturn]] void throw_timeout(const std::string& waiting_for);
 // Throws SystemError unless the message has the expected size.
 void expect_message(std::size_t received, std::size_t expected, int from);
 

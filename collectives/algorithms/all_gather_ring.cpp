@@ -11,18 +11,27 @@
 
 namespace lockstep {
 
-double all_gather_ring_seconds(int p, double n, const Link& link) {
+namespace {
+
+double seconds(const GroupShape& group, double n, const Links& links) {
+  const int p = group.ranks;
+  const Link& link = links.of(group);
   return (p - 1) * link.alpha + n * (p - 1) / p * link.beta;
 }
 
-void all_gather_ring(Transport& net, const Elements& full, const Elements& shard) {
+void run(Transport& net, const Call& call) {
+  const Elements &full = call.out, &shard = call.in;
   const int p = net.size(), me = net.rank();
   const int next = (me + 1) % p, prev = (me + p - 1) % p;
 
-  net.copy(block_of(full, p, me), shard);
+  net.copy(call.block(full, me), shard);
   for (int s = 0; s < p - 1; ++s) {
-    net.exchange(block_of(full, p, me - s), next, block_of(full, p, me - s - 1), prev);
+    net.exchange(call.block(full, me - s), next, call.block(full, me - s - 1), prev);
   }
 }
+
+}  // namespace
+
+extern const Algorithm all_gather_ring{Collective::all_gather, "native/ring", run, seconds};
 
 }  // namespace lockstep

@@ -21,16 +21,18 @@ namespace {
 int power_of_two_below(int p) {
   return static_cast<int>(std::bit_floor(static_cast<unsigned>(p)));
 }
-}  // namespace
-
-double all_reduce_recursive_doubling_seconds(int p, double n, const Link& link) {
+double seconds(const GroupShape& group, double n, const Links& links) {
+  const int p = group.ranks;
+  const Link& link = links.of(group);
   const int q = power_of_two_below(p), folds = p > q;
   const int doublings = std::countr_zero(static_cast<unsigned>(q));
   return (doublings + 2 * folds) * (link.alpha + n * link.beta) +
          (doublings + folds) * n * link.gamma;
 }
 
-void all_reduce_recursive_doubling(Transport& net, const Elements& data, ReduceOp op) {
+void run(Transport& net, const Call& call) {
+  const Elements& data = call.out;
+  net.copy(data, call.in);
   const int p = net.size(), me = net.rank();
   const int q = power_of_two_below(p), r = p - q;
   const Elements incoming = net.scratch(data.count, data.dtype);
@@ -43,7 +45,7 @@ void all_reduce_recursive_doubling(Transport& net, const Elements& data, ReduceO
   }
   if (paired) {
     net.receive(incoming, me + 1);
-    net.combine(data, data, incoming, op);
+    net.combine(data, data, incoming, call.op);
   }
 
   const int place = paired ? me / 2 : me - r;  // among the q ranks that go on
@@ -52,12 +54,17 @@ void all_reduce_recursive_doubling(Transport& net, const Elements& data, ReduceO
     const int partner = place ^ distance;
     net.exchange(data, rank_at(partner), incoming, rank_at(partner));
     if (partner < place) {
-      net.combine(data, incoming, data, op);
+      net.combine(data, incoming, data, call.op);
     } else {
-      net.combine(data, data, incoming, op);
+      net.combine(data, data, incoming, call.op);
     }
   }
   if (paired) net.send(data, me + 1);
 }
+
+}  // namespace
+
+extern const Algorithm all_reduce_recursive_doubling{Collective::all_reduce,
+                                                     "native/recursive_doubling", run, seconds};
 
 }  // namespace lockstep

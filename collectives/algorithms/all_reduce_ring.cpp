@@ -12,25 +12,35 @@
 
 namespace lockstep {
 
-double all_reduce_ring_seconds(int p, double n, const Link& link) {
+namespace {
+
+double seconds(const GroupShape& group, double n, const Links& links) {
+  const int p = group.ranks;
+  const Link& link = links.of(group);
   const double moved = n * (p - 1) / p;
   return 2 * (p - 1) * link.alpha + 2 * moved * link.beta + moved * link.gamma;
 }
 
-void all_reduce_ring(Transport& net, const Elements& data, ReduceOp op) {
+void run(Transport& net, const Call& call) {
+  const Elements& data = call.out;
+  net.copy(data, call.in);
   const int p = net.size(), me = net.rank();
   const int next = (me + 1) % p, prev = (me + p - 1) % p;
-  const Elements incoming = net.scratch(largest_block(data.count, p), data.dtype);
+  const Elements incoming = net.scratch(call.blocks.largest(), data.dtype);
 
   for (int s = 0; s < p - 1; ++s) {  // lap 1: block me+1 ends up complete here
-    const Elements target = block_of(data, p, me - s - 1);
+    const Elements target = call.block(data, me - s - 1);
     const Elements from_prev = incoming.first(target.count);
-    net.exchange(block_of(data, p, me - s), next, from_prev, prev);
-    net.combine(target, target, from_prev, op);
+    net.exchange(call.block(data, me - s), next, from_prev, prev);
+    net.combine(target, target, from_prev, call.op);
   }
   for (int s = 0; s < p - 1; ++s) {  // lap 2: pass the complete blocks on
-    net.exchange(block_of(data, p, me + 1 - s), next, block_of(data, p, me - s), prev);
+    net.exchange(call.block(data, me + 1 - s), next, call.block(data, me - s), prev);
   }
 }
+
+}  // namespace
+
+extern const Algorithm all_reduce_ring{Collective::all_reduce, "native/ring", run, seconds};
 
 }  // namespace lockstep

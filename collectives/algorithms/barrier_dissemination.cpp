@@ -13,11 +13,14 @@
 
 namespace lockstep {
 
-double barrier_dissemination_seconds(int p, double, const Link& link) {
-  return std::bit_width(static_cast<unsigned>(p) - 1) * link.alpha;
+namespace {
+
+double seconds(const GroupShape& group, double, const Links& links) {
+  const int p = group.ranks;
+  return std::bit_width(static_cast<unsigned>(p) - 1) * links.of(group).alpha;
 }
 
-void barrier_dissemination(Transport& net) {
+void run(Transport& net, const Call&) {
   const int p = net.size(), me = net.rank();
   const Elements signals = net.scratch(2, DType::uint8);
 
@@ -26,5 +29,10 @@ void barrier_dissemination(Transport& net) {
                  (me + p - distance) % p);
   }
 }
+
+}  // namespace
+
+extern const Algorithm barrier_dissemination{Collective::barrier, "native/dissemination", run,
+                                             seconds};
 
 }  // namespace lockstep

@@ -14,11 +14,17 @@
 
 namespace lockstep {
 
-double broadcast_binomial_seconds(int p, double n, const Link& link) {
+namespace {
+
+double seconds(const GroupShape& group, double n, const Links& links) {
+  const int p = group.ranks;
+  const Link& link = links.of(group);
   return std::bit_width(static_cast<unsigned>(p) - 1) * (link.alpha + n * link.beta);
 }
 
-void broadcast_binomial(Transport& net, const Elements& data, int root) {
+void run(Transport& net, const Call& call) {
+  const Elements& data = call.out;
+  const int root = call.root;
   const int p = net.size();
   const int place = (net.rank() - root + p) % p;  // the root is at 0
   auto rank_at = [&](int v) { return (v + root) % p; };
@@ -32,5 +38,9 @@ void broadcast_binomial(Transport& net, const Elements& data, int root) {
     if (place + bit < p) net.send(data, rank_at(place + bit));
   }
 }
+
+}  // namespace
+
+extern const Algorithm broadcast_binomial{Collective::broadcast, "native/binomial", run, seconds};
 
 }  // namespace lockstep

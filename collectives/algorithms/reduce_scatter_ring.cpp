@@ -13,26 +13,35 @@
 
 namespace lockstep {
 
-double reduce_scatter_ring_seconds(int p, double n, const Link& link) {
+namespace {
+
+double seconds(const GroupShape& group, double n, const Links& links) {
+  const int p = group.ranks;
+  const Link& link = links.of(group);
   return (p - 1) * link.alpha + n * (p - 1) / p * (link.beta + link.gamma);
 }
 
-void reduce_scatter_ring(Transport& net, const Elements& shard, const Elements& full, ReduceOp op) {
+void run(Transport& net, const Call& call) {
+  const Elements &shard = call.out, &full = call.in;
   const int p = net.size(), me = net.rank();
   const int next = (me + 1) % p, prev = (me + p - 1) % p;
   if (p == 1) return net.copy(shard, full);
 
-  const std::size_t most = largest_block(full.count, p);
+  const std::size_t most = call.blocks.largest();
   const Elements scratch = net.scratch(2 * most, full.dtype);
-  Elements outgoing = block_of(full, p, me - 1);
+  Elements outgoing = call.block(full, me - 1);
   for (int s = 0; s < p - 1; ++s) {
-    const Elements own = block_of(full, p, me - s - 2);
+    const Elements own = call.block(full, me - s - 2);
     const Elements incoming = scratch.subspan(s % 2 * most, own.count);
     net.exchange(outgoing, next, incoming, prev);
     const Elements& sum = s == p - 2 ? shard : incoming;
-    net.combine(sum, incoming, own, op);
+    net.combine(sum, incoming, own, call.op);
     outgoing = sum;
   }
 }
+
+}  // namespace
+
+extern const Algorithm reduce_scatter_ring{Collective::reduce_scatter, "native/ring", run, seconds};
 
 }  // namespace lockstep

@@ -1,44 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every algorithm of every collective. The selector, the tests, the benchmark and the performance
-// models walk these tables. An algorithm is one file of this folder, declared here and entered
-// below: a function against Transport, and what it costs.
-//
-//   p ranks; n bytes of the full vector (of all shards together, where there are shards)
+// Every algorithm of every collective. The selector, the tests, the verifier, the benchmark and the
+// performance models walk this table. An algorithm is one file of this folder that defines one
+// Algorithm (a function against Transport, what it costs, what it cannot serve), and a line in
+// table.cpp.
 #pragma once
 
+#include <span>
+#include <string>
 #include <string_view>
 
-#include "collectives/link.hpp"
+#include "collectives/links.hpp"
 #include "collectives/transport.hpp"
 
 namespace lockstep {
 
-using Seconds = double(int p, double n, const Link& link);
+// Carries out a call of its collective on `net`, which all ranks do at once.
+using Run = void(Transport& net, const Call& call);
+// What it costs: n bytes of the full vector.
+using Seconds = double(const GroupShape& group, double n, const Links& links);
+// Why it cannot serve such a group, whatever the call: nullptr if it can.
+using Refusal = const char*(const GroupShape& group);
 
-using AllReduce = void(Transport& net, const Elements& data, ReduceOp op);
-using ReduceScatter = void(Transport& net, const Elements& shard, const Elements& full,
-                           ReduceOp op);
-using AllGather = void(Transport& net, const Elements& full, const Elements& shard);
-using Broadcast = void(Transport& net, const Elements& data, int root);
-using Barrier = void(Transport& net);
+const char* serves_all(const GroupShape& group);
+const char* needs_shared_memory(const GroupShape& group);  // "its ranks do not share one memory"
+const char* needs_nodes(const GroupShape& group);          // several, of several ranks each
+const char* needs_even_nodes(const GroupShape& group);     // and the same number on each
 
-AllReduce all_reduce_ring, all_reduce_recursive_doubling;
-ReduceScatter reduce_scatter_ring;
-AllGather all_gather_ring;
-Broadcast broadcast_binomial;
-Barrier barrier_dissemination;
-
-Seconds all_reduce_ring_seconds, all_reduce_recursive_doubling_seconds;
-Seconds reduce_scatter_ring_seconds;
-Seconds all_gather_ring_seconds;
-Seconds broadcast_binomial_seconds;
-Seconds barrier_dissemination_seconds;
-
-template <class Run>
 struct Algorithm {
+  Collective what;
   const char* label;  // "native/NAME", as recordings show it
   Run* run;
   Seconds* seconds;
+  Refusal* refusal = serves_all;
+  std::size_t largest = static_cast<std::size_t>(-1);  // bytes of a full vector that it serves
 
   constexpr std::string_view name() const {
     const std::string_view text = label;
@@ -46,26 +40,8 @@ struct Algorithm {
   }
 };
 
-inline constexpr Algorithm<AllReduce> kAllReduceAlgorithms[] = {
-    {"native/ring", all_reduce_ring, all_reduce_ring_seconds},
-    {"native/recursive_doubling", all_reduce_recursive_doubling,
-     all_reduce_recursive_doubling_seconds},
-};
-
-inline constexpr Algorithm<ReduceScatter> kReduceScatterAlgorithms[] = {
-    {"native/ring", reduce_scatter_ring, reduce_scatter_ring_seconds},
-};
-
-inline constexpr Algorithm<AllGather> kAllGatherAlgorithms[] = {
-    {"native/ring", all_gather_ring, all_gather_ring_seconds},
-};
-
-inline constexpr Algorithm<Broadcast> kBroadcastAlgorithms[] = {
-    {"native/binomial", broadcast_binomial, broadcast_binomial_seconds},
-};
-
-inline constexpr Algorithm<Barrier> kBarrierAlgorithms[] = {
-    {"native/dissemination", barrier_dissemination, barrier_dissemination_seconds},
-};
+std::span<const Algorithm* const> algorithms();
+// The one called `name` ("ring") of a collective; nullptr if there is none.
+const Algorithm* find_algorithm(Collective what, std::string_view name);
 
 }  // namespace lockstep

@@ -3,7 +3,9 @@
 
 #include <utility>
 
+#include "collectives/select.hpp"
 #include "collectives/transports/mpi.hpp"
+#include "runtime/base/error.hpp"
 
 namespace lockstep::native {
 
@@ -14,29 +16,33 @@ class NativeBackend : public Backend {
   NativeBackend(std::unique_ptr<Transport> net, CommunicatorOptions options)
       : net_(std::move(net)),
         options_(std::move(options)),
-        selector_(options_.algorithm, net_->size()) {}
+        selector_(options_.algorithm, net_->shape()) {}
 
   int rank() const override { return net_->rank(); }
   int size() const override { return net_->size(); }
-  const char* label(Collective what, std::size_t bytes) const override {
-    return native::label(selector_, what, bytes);
+  GroupShape shape() const override { return selector_.group(); }
+
+  std::vector<Choice> candidates(const Call& call) const override {
+    return selector_.candidates(call);
+  }
+  Choice choose(const Call& call) const override { return selector_.choose(call); }
+
+  void run(const Call& call, const Choice& choice, const Deadline& deadline) override {
+    net_->begin(call, deadline);
+    choice.algorithm->run(*net_, call);
   }
 
-  void all_reduce(const Elements& data, ReduceOp op) override {
-    choose(kAllReduceAlgorithms, data).run(*net_, data, op);
+  void transfer(std::span<const Call> messages, const Deadline& deadline) override {
+    for (const Call& message : messages) {
+      net_->begin(message, deadline);
+      if (message.what == Collective::send) {
+        net_->post_send(message.in, message.root);
+      } else {
+        net_->post_receive(message.out, message.root);
+      }
+    }
+    net_->complete();
   }
-  void reduce_scatter(const Elements& shard, const Elements& full, ReduceOp op) override {
-    choose(kReduceScatterAlgorithms, full).run(*net_, shard, full, op);
-  }
-  void all_gather(const Elements& full, const Elements& shard) override {
-    choose(kAllGatherAlgorithms, full).run(*net_, full, shard);
-  }
-  void broadcast(const Elements& data, int root) override {
-    choose(kBroadcastAlgorithms, data).run(*net_, data, root);
-  }
-  void send(const Elements& data, int to) override { net_->send(data, to); }
-  void receive(const Elements& data, int from) override { net_->receive(data, from); }
-  void barrier() override { choose(kBarrierAlgorithms, {}).run(*net_); }
 
   std::unique_ptr<Backend> split(const std::vector<int>& colors) override {
     const int color = colors[static_cast<std::size_t>(rank())];
@@ -44,11 +50,6 @@ class NativeBackend : public Backend {
   }
 
  private:
-  template <class Run, std::size_t N>
-  const Algorithm<Run>& choose(const Algorithm<Run> (&table)[N], const Elements& full) const {
-    return selector_.choose(table, static_cast<double>(full.bytes()));
-  }
-
   std::unique_ptr<Transport> net_;
   CommunicatorOptions options_;
   Selector selector_;
@@ -57,31 +58,11 @@ class NativeBackend : public Backend {
 }  // namespace
 
 std::unique_ptr<Backend> make(MPI_Comm comm, const CommunicatorOptions& options) {
-  return make(make_mpi_transport(comm, options.timeout_seconds), options);
+  return make(make_mpi_transport(comm), options);
 }
 
 std::unique_ptr<Backend> make(std::unique_ptr<Transport> net, const CommunicatorOptions& options) {
   return std::make_unique<NativeBackend>(std::move(net), options);
-}
-
-const char* label(const Selector& selector, Collective what, std::size_t bytes) {
-  const auto n = static_cast<double>(bytes);
-  switch (what) {
-    case Collective::all_reduce:
-      return selector.choose(kAllReduceAlgorithms, n).label;
-    case Collective::reduce_scatter:
-      return selector.choose(kReduceScatterAlgorithms, n).label;
-    case Collective::all_gather:
-      return selector.choose(kAllGatherAlgorithms, n).label;
-    case Collective::broadcast:
-      return selector.choose(kBroadcastAlgorithms, n).label;
-    case Collective::barrier:
-      return selector.choose(kBarrierAlgorithms, n).label;
-    case Collective::send:
-    case Collective::receive:
-      break;
-  }
-  return "native";
 }
 
 }  // namespace lockstep::native

@@ -6,7 +6,6 @@
 
 #include "collectives/backend.hpp"
 #include "collectives/options.hpp"
-#include "collectives/select.hpp"
 #include "collectives/transport.hpp"
 #include "runtime/context/mpi.hpp"
 
@@ -14,8 +13,5 @@ namespace lockstep::native {
 
 std::unique_ptr<Backend> make(MPI_Comm comm, const CommunicatorOptions& options);
 std::unique_ptr<Backend> make(std::unique_ptr<Transport> net, const CommunicatorOptions& options);
-
-// The label of the algorithm that `selector` chooses.
-const char* label(const Selector& selector, Collective what, std::size_t bytes);
 
 }  // namespace lockstep::native

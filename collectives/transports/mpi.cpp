@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "collectives/mpi_requests.hpp"
+#include "collectives/transports/nodes.hpp"
 #include "collectives/wait_errors.hpp"
 
 namespace lockstep {
@@ -13,109 +14,120 @@ namespace lockstep {
 namespace {
 
 constexpr std::size_t kLargestMessage = std::size_t{1} << 30;  // MPI counts are ints
-constexpr int kTag = 0;
+constexpr int kTags = 32749;  // every MPI has tags up to 32767; the largest prime below
 
 class MpiTransport : public Transport {
  public:
-  MpiTransport(CommHandle comm, double timeout_seconds)
-      : comm_(std::move(comm)), timeout_(timeout_seconds) {
+  explicit MpiTransport(CommHandle comm) : comm_(std::move(comm)), nodes_(nodes_of(comm_.get())) {
     check_mpi(MPI_Comm_rank(comm_.get(), &rank_));
     check_mpi(MPI_Comm_size(comm_.get(), &size_));
   }
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
+  int node_of(int rank) const override { return nodes_[static_cast<std::size_t>(rank)]; }
 
-  void send(const Elements& data, int to) override {
-    post_send(data, to);
-    if (!complete()) fail(sending(data.bytes(), to));
-  }
-
-  void receive(const Elements& data, int from) override {
-    post_receive(data, from);
-    if (!complete()) fail(receiving(data.bytes(), from));
-  }
-
-  void exchange(const Elements& out, int to, const Elements& in, int from) override {
-    post_receive(in, from);
-    post_send(out, to);
-    if (!complete()) {
-      fail(sending(out.bytes(), to) + " and " + receiving(in.bytes(), from));
-    }
+  // Operations that differ have different tags, so their messages do not match: both sides wait
+  // until the deadline, and nothing is overwritten.
+  void begin(const Call& call, const Deadline& deadline) override {
+    tag_ = static_cast<int>(call.fingerprint() % kTags);
+    deadline_ = deadline;
   }
 
   std::unique_ptr<Transport> split(int color, int key) override {
-    return std::make_unique<MpiTransport>(lockstep::split(comm_.get(), color, key), timeout_);
+    return std::make_unique<MpiTransport>(lockstep::split(comm_.get(), color, key));
+  }
+
+ protected:
+  void start_send(Ticket ticket, const Elements& data, int to) override {
+    for_each_message(data, [&](std::byte* at, int bytes) {
+      MPI_Request request = MPI_REQUEST_NULL;
+      check_mpi(MPI_Isend(at, bytes, MPI_BYTE, to, tag_, comm_.get(), &request));
+      open(ticket, request, bytes, to, Direction::out);
+    });
+  }
+
+  void start_receive(Ticket ticket, const Elements& data, int from) override {
+    for_each_message(data, [&](std::byte* at, int bytes) {
+      MPI_Request request = MPI_REQUEST_NULL;
+      check_mpi(MPI_Irecv(at, bytes, MPI_BYTE, from, tag_, comm_.get(), &request));
+      open(ticket, request, bytes, from, Direction::in);
+    });
+  }
+
+  void finish(Ticket up_to) override {
+    const auto later = std::find_if(messages_.begin(), messages_.end(),
+                                    [&](const Message& m) { return m.ticket > up_to; });
+    const auto n = later - messages_.begin();
+    if (!wait_all(std::span(requests_).first(static_cast<std::size_t>(n)), statuses_, deadline_)) {
+      fail();
+    }
+    for (std::ptrdiff_t i = 0; i < n; ++i)
+      check_size(messages_[static_cast<std::size_t>(i)], statuses_[static_cast<std::size_t>(i)]);
+    messages_.erase(messages_.begin(), later);
+    requests_.erase(requests_.begin(), requests_.begin() + n);
   }
 
  private:
-  void post_send(const Elements& data, int to) {
-    for_each_message(data, [&](std::byte* at, int bytes, MPI_Request* request) {
-      check_mpi(MPI_Isend(at, bytes, MPI_BYTE, to, kTag, comm_.get(), request));
-    });
-  }
-
-  void post_receive(const Elements& data, int from) {
-    for_each_message(data, [&](std::byte* at, int bytes, MPI_Request* request) {
-      check_mpi(MPI_Irecv(at, bytes, MPI_BYTE, from, kTag, comm_.get(), request));
-      expected_.push_back(bytes);
-    });
-  }
+  enum class Direction : std::uint8_t { out, in };
+  struct Message {
+    Ticket ticket;
+    int bytes, peer;
+    Direction direction;
+  };
 
   template <class Post>
-  void for_each_message(const Elements& data, Post post) {
+  static void for_each_message(const Elements& data, Post post) {
     for (std::size_t begin = 0; begin < data.bytes(); begin += kLargestMessage) {
-      requests_.push_back(MPI_REQUEST_NULL);
-      post(data.data + begin, static_cast<int>(std::min(kLargestMessage, data.bytes() - begin)),
-           &requests_.back());
+      post(data.data + begin, static_cast<int>(std::min(kLargestMessage, data.bytes() - begin)));
     }
   }
 
-  bool complete() {
-    if (!wait_all(requests_, statuses_, timeout_)) return false;
-    for (std::size_t i = 0; i < expected_.size(); ++i)
-      check_size(statuses_[i], expected_[i]);
-    forget();
-    return true;
+  void open(Ticket ticket, MPI_Request request, int bytes, int peer, Direction direction) {
+    messages_.push_back({ticket, bytes, peer, direction});
+    requests_.push_back(request);
   }
 
   // A longer message is an error of MPI already.
-  static void check_size(const MPI_Status& status, int expected) {
+  static void check_size(const Message& message, const MPI_Status& status) {
+    if (message.direction == Direction::out) return;
     int received = 0;
     check_mpi(MPI_Get_count(&status, MPI_BYTE, &received));
-    expect_message(static_cast<std::size_t>(received), static_cast<std::size_t>(expected),
-                   status.MPI_SOURCE);
-  }
-
-  void forget() {
-    requests_.clear();
-    expected_.clear();
+    expect_message(static_cast<std::size_t>(received), static_cast<std::size_t>(message.bytes),
+                   message.peer);
   }
 
   // The job is about to end. A receive is taken back, so that no late message is written into
   // memory that the caller frees; a send only reads.
-  [[noreturn]] void fail(const std::string& doing) {
+  [[noreturn]] void fail() {
+    std::string doing;
     for (std::size_t i = 0; i < requests_.size(); ++i) {
       if (requests_[i] == MPI_REQUEST_NULL) continue;
-      if (i < expected_.size()) check_mpi(MPI_Cancel(&requests_[i]));
+      const Message& m = messages_[i];
+      const auto bytes = static_cast<std::size_t>(m.bytes);
+      doing += (doing.empty() ? "" : " and ") +
+               (m.direction == Direction::in ? receiving(bytes, m.peer) : sending(bytes, m.peer));
+      if (m.direction == Direction::in) check_mpi(MPI_Cancel(&requests_[i]));
       check_mpi(MPI_Request_free(&requests_[i]));
     }
-    forget();
-    throw_timeout(doing, timeout_);
+    messages_.clear();
+    requests_.clear();
+    throw_timeout(doing);
   }
 
   CommHandle comm_;
-  double timeout_;
-  int rank_ = 0, size_ = 1;
-  std::vector<MPI_Request> requests_;  // of the call under way: receives first
-  std::vector<int> expected_;          // bytes of each receive
+  std::vector<int> nodes_;
+  int rank_ = 0, size_ = 1, tag_ = 0;
+  Deadline deadline_;
+  std::vector<Message> messages_;      // that are posted and not complete, oldest first
+  std::vector<MPI_Request> requests_;  // of each of these
   std::vector<MPI_Status> statuses_;
 };
 
 }  // namespace
 
-std::unique_ptr<Transport> make_mpi_transport(MPI_Comm comm, double timeout_seconds) {
-  return std::make_unique<MpiTransport>(duplicate(comm), timeout_seconds);
+std::unique_ptr<Transport> make_mpi_transport(MPI_Comm comm) {
+  return std::make_unique<MpiTransport>(duplicate(comm));
 }
 
 }  // namespace lockstep

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages by MPI point-to-point on a communicator of its own. Works on every machine, between
-// nodes and inside one.
+// Ranks as MPI processes, messages as MPI point-to-point, any number of them under way.
 #pragma once
 
 #include <memory>
@@ -10,7 +9,7 @@
 
 namespace lockstep {
 
-// Duplicates `comm`; collective.
-std::unique_ptr<Transport> make_mpi_transport(MPI_Comm comm, double timeout_seconds);
+// Over a duplicate of `comm`. Collective.
+std::unique_ptr<Transport> make_mpi_transport(MPI_Comm comm);
 
 }  // namespace lockstep

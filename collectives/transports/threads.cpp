@@ -12,17 +12,20 @@
 #include <utility>
 
 #include "collectives/wait_errors.hpp"
+#include "runtime/base/clock.hpp"
 
 namespace lockstep {
 
 namespace {
 
 using Message = std::vector<std::byte>;
+constexpr double kSplitSeconds = 60;
+
 using TimePoint = std::chrono::system_clock::time_point;
 
-TimePoint deadline_after(double seconds) {
-  return std::chrono::system_clock::now() +
-         std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(seconds));
+TimePoint time_point(double deadline) {
+  const std::chrono::duration<double> left(deadline - now());
+  return std::chrono::system_clock::now() + std::chrono::duration_cast<TimePoint::duration>(left);
 }
 
 class Mailbox {
@@ -38,11 +41,10 @@ class Mailbox {
   }
 
   // False when nothing came in time.
-  bool take(int from, Message& message, double timeout_seconds) {
+  bool take(int from, Message& message, double deadline) {
     std::unique_lock lock(mutex_);
     auto& queue = from_[static_cast<std::size_t>(from)];
-    if (!arrived_.wait_until(lock, deadline_after(timeout_seconds),
-                             [&] { return !queue.empty(); })) {
+    if (!arrived_.wait_until(lock, time_point(deadline), [&] { return !queue.empty(); })) {
       return false;
     }
     message = std::move(queue.front());
@@ -73,16 +75,16 @@ class Group {
   };
 
   // Every rank calls it; the last to come seats all, the others wait for their seat.
-  Seat split(int rank, int color, int key, double timeout_seconds) {
+  Seat split(int rank, int color, int key) {
     std::unique_lock lock(mutex_);
     wishes_.push_back({color, key, rank});
     if (wishes_.size() == boxes_.size()) {
       seat_all();
       seated_.notify_all();
     }
-    if (!seated_.wait_until(lock, deadline_after(timeout_seconds),
+    if (!seated_.wait_until(lock, time_point(now() + kSplitSeconds),
                             [&] { return seats_[index(rank)].group != nullptr; })) {
-      throw_timeout("splitting a group of " + std::to_string(size()) + " ranks", timeout_seconds);
+      throw_timeout("splitting a group of " + std::to_string(size()) + " ranks");
     }
     return std::exchange(seats_[index(rank)], {});
   }
@@ -120,50 +122,58 @@ class Group {
 
 class ThreadTransport : public Transport {
  public:
-  ThreadTransport(std::shared_ptr<Group> group, int rank, double timeout_seconds)
-      : group_(std::move(group)), rank_(rank), timeout_(timeout_seconds) {}
+  ThreadTransport(std::shared_ptr<Group> group, int rank) : group_(std::move(group)), rank_(rank) {}
 
   int rank() const override { return rank_; }
   int size() const override { return group_->size(); }
-
-  void send(const Elements& data, int to) override {
-    if (data.bytes() > 0) group_->box(to).put(rank_, Message(data.data, data.data + data.bytes()));
-  }
-
-  void receive(const Elements& data, int from) override {
-    if (data.bytes() == 0) return;
-    Message message;
-    if (!group_->box(rank_).take(from, message, timeout_)) {
-      throw_timeout(receiving(data.bytes(), from), timeout_);
-    }
-    expect_message(message.size(), data.bytes(), from);
-    std::memcpy(data.data, message.data(), message.size());
-  }
-
-  void exchange(const Elements& out, int to, const Elements& in, int from) override {
-    send(out, to);
-    receive(in, from);
-  }
+  void begin(const Call&, const Deadline& deadline) override { deadline_ = deadline; }
 
   std::unique_ptr<Transport> split(int color, int key) override {
-    Group::Seat seat = group_->split(rank_, color, key, timeout_);
-    return std::make_unique<ThreadTransport>(std::move(seat.group), seat.rank, timeout_);
+    Group::Seat seat = group_->split(rank_, color, key);
+    return std::make_unique<ThreadTransport>(std::move(seat.group), seat.rank);
+  }
+
+ protected:
+  void start_send(Ticket, const Elements& data, int to) override {
+    group_->box(to).put(rank_, Message(data.data, data.data + data.bytes()));
+  }
+  void start_receive(Ticket ticket, const Elements& data, int from) override {
+    receives_.push_back({ticket, data, from});
+  }
+  void finish(Ticket up_to) override {
+    while (!receives_.empty() && receives_.front().ticket <= up_to) {
+      const Receive receive = receives_.front();
+      receives_.pop_front();
+      Message message;
+      if (!group_->box(rank_).take(receive.from, message, deadline_.at)) {
+        throw_timeout(receiving(receive.data.bytes(), receive.from));
+      }
+      expect_message(message.size(), receive.data.bytes(), receive.from);
+      std::memcpy(receive.data.data, message.data(), message.size());
+    }
   }
 
  private:
+  struct Receive {
+    Ticket ticket;
+    Elements data;
+    int from;
+  };
+
   std::shared_ptr<Group> group_;
   int rank_;
-  double timeout_;
+  Deadline deadline_{now() + kSplitSeconds};
+  std::deque<Receive> receives_;
 };
 
 }  // namespace
 
-std::vector<std::unique_ptr<Transport>> make_thread_transports(int ranks, double timeout_seconds) {
+std::vector<std::unique_ptr<Transport>> make_thread_transports(int ranks) {
   auto group = std::make_shared<Group>(ranks);
   std::vector<std::unique_ptr<Transport>> transports;
   transports.reserve(static_cast<std::size_t>(ranks));
   for (int r = 0; r < ranks; ++r) {
-    transports.push_back(std::make_unique<ThreadTransport>(group, r, timeout_seconds));
+    transports.push_back(std::make_unique<ThreadTransport>(group, r));
   }
   return transports;
 }

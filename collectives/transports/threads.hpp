@@ -11,6 +11,6 @@
 namespace lockstep {
 
 // One transport per rank, each to be used by one thread.
-std::vector<std::unique_ptr<Transport>> make_thread_transports(int ranks, double timeout_seconds);
+std::vector<std::unique_ptr<Transport>> make_thread_transports(int ranks);
 
 }  // namespace lockstep

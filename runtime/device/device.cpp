@@ -30,7 +30,10 @@ Device::Device(std::unique_ptr<Stream> compute, std::unique_ptr<Stream> communic
       communication_(std::move(communication)) {}
 
 std::shared_ptr<void> Device::allocate(std::size_t bytes) {
-  std::shared_ptr<void> block = take(bytes);
+  return adopt(take(bytes), bytes);
+}
+
+std::shared_ptr<void> Device::adopt(std::shared_ptr<void> block, std::size_t bytes) {
   ledger_->add(bytes);
   void* address = block.get();
   return {address, [block = std::move(block), ledger = ledger_, bytes](void*) mutable {
@@ -59,11 +62,9 @@ namespace {
 class CpuDevice : public Device {
  public:
   explicit CpuDevice(CommunicationDriver driver)
-      : Device(make_inline_stream(StreamKind::compute),
-               driver == CommunicationDriver::worker_thread
-                   ? make_worker_stream(StreamKind::communication)
-                   : make_inline_stream(StreamKind::communication)),
-        cache_(std::make_shared<BlockCache>()) {}
+      : CpuDevice(driver == CommunicationDriver::worker_thread
+                      ? make_worker_stream(StreamKind::communication)
+                      : make_inline_stream(StreamKind::communication)) {}
 
   DeviceKind kind() const override { return DeviceKind::cpu; }
 
@@ -75,6 +76,11 @@ class CpuDevice : public Device {
   std::size_t reserved() const override { return cache_->reserved(); }
 
  private:
+  explicit CpuDevice(std::unique_ptr<Stream> communication)
+      : Device{make_inline_stream(StreamKind::compute, communication.get()),  // in this order
+               std::move(communication)},
+        cache_(std::make_shared<BlockCache>()) {}
+
   std::shared_ptr<BlockCache> cache_;
 };
 

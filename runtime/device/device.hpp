@@ -30,6 +30,8 @@ class Device {
   virtual DeviceKind kind() const = 0;
   // 64-byte aligned and uninitialized; nullptr on the dry device. Throws SystemError when full.
   std::shared_ptr<void> allocate(std::size_t bytes);
+  // Counts memory that somebody else took for it, until it is given back.
+  std::shared_ptr<void> adopt(std::shared_ptr<void> memory, std::size_t bytes);
   MemoryStats memory() const;
   void reset_peak();
 

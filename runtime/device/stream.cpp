@@ -2,6 +2,7 @@
 #include "runtime/device/stream.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -11,7 +12,30 @@
 
 namespace lockstep {
 
+class WorkerStream;
+
 struct Event::State {
+  WorkerStream* stream = nullptr;
+
+  bool complete() {
+    std::lock_guard lock(mutex);
+    return done;
+  }
+  void finish(const std::exception_ptr& with) {
+    {
+      std::lock_guard lock(mutex);
+      done = true;
+      error = with;
+    }
+    changed.notify_all();
+  }
+  void wait() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return done; });
+    if (error) std::rethrow_exception(error);
+  }
+
+ private:
   std::mutex mutex;
   std::condition_variable changed;
   bool done = false;
@@ -21,25 +45,19 @@ struct Event::State {
 Event::Event() = default;
 
 bool Event::done() const {
-  if (!state_) return true;
-  std::lock_guard lock(state_->mutex);
-  return state_->done;
-}
-
-void Event::wait() const {
-  if (!state_) return;
-  std::unique_lock lock(state_->mutex);
-  state_->changed.wait(lock, [&] { return state_->done; });
-  if (state_->error) std::rethrow_exception(state_->error);
+  return !state_ || state_->complete();
 }
 
 namespace {
 
+thread_local bool background = false;
+
 class InlineStream : public Stream {
  public:
-  using Stream::Stream;
+  InlineStream(StreamKind kind, Stream* beside) : Stream(kind), beside_(beside) {}
 
   void run(const Operation& operation, Body body) override {
+    if (beside_) beside_->wake();
     const double begin = now();
     body();
     const double end = now();
@@ -51,6 +69,7 @@ class InlineStream : public Stream {
   double busy_seconds() const override { return busy_; }
 
  private:
+  Stream* beside_;
   double busy_ = 0;
 };
 
@@ -68,100 +87,142 @@ class DryStream : public Stream {
 
 }  // namespace
 
-// One thread, one queue, program order. After the first exception nothing more runs: later events
+// One queue, program order. Whoever has time carries it out: the worker thread, or a caller that
+// waits for an event of this stream. After the first exception nothing more runs: later events
 // carry it to whoever waits.
 class WorkerStream : public Stream {
  public:
   explicit WorkerStream(StreamKind kind) : Stream(kind), thread_([this] { loop(); }) {}
 
   ~WorkerStream() override {
-    push({});
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    filled_.notify_one();
     thread_.join();
   }
 
   void run(const Operation& operation, Body body) override {
-    push([this, operation, body = std::move(body), into = recording()] {
-      const double begin = now();
-      body();
-      const double end = now();
-      busy_.store(busy_.load(std::memory_order_relaxed) + end - begin, std::memory_order_relaxed);
-      if (into) into->add(operation, kind(), begin, end);
-    });
+    push({[this, operation, body = std::move(body), into = recording()] {
+            const double begin = now();
+            body();
+            const double end = now();
+            busy_.store(busy_.load(std::memory_order_relaxed) + end - begin,
+                        std::memory_order_relaxed);
+            if (into) into->add(operation, kind(), begin, end);
+          },
+          nullptr});
   }
 
   Event record() override {
     Event event;
     event.state_ = std::make_shared<Event::State>();
-    push_marker(event.state_);
+    event.state_->stream = this;
+    push({{}, event.state_});
     return event;
   }
 
   void wait(const Event& event) override {
-    push([event] { event.wait(); });
+    if (!event.state_) return;
+    push({[event] { event.wait(); }, nullptr});
+  }
+
+  void wake() override {
+    if (unseen_.exchange(false, std::memory_order_relaxed)) filled_.notify_one();
   }
 
   double busy_seconds() const override { return busy_.load(std::memory_order_relaxed); }
 
+  // Carries out what stands before `marker`, unless the worker is at it.
+  void help(Event::State& marker) {
+    for (;;) {
+      std::unique_lock turn(turn_, std::try_to_lock);
+      if (!turn || marker.complete()) return;
+      Item item;
+      if (!pop(item)) return;
+      execute(item);
+    }
+  }
+
  private:
+  static constexpr std::chrono::milliseconds kLookAgain{1};
+
   struct Item {
-    Body body;  // empty, with no marker: stop
-    std::shared_ptr<Event::State> marker;
+    Body body;
+    std::shared_ptr<Event::State> marker;  // instead of a body
   };
 
-  void push(Body body) { push_item({std::move(body), nullptr}); }
-  void push_marker(std::shared_ptr<Event::State> marker) { push_item({{}, std::move(marker)}); }
-  void push_item(Item item) {
+  void push(Item item) {
     {
       std::lock_guard lock(mutex_);
       queue_.push_back(std::move(item));
     }
-    filled_.notify_one();
+    unseen_.store(true, std::memory_order_relaxed);
   }
 
-  Item pop() {
-    std::unique_lock lock(mutex_);
-    filled_.wait(lock, [&] { return !queue_.empty(); });
-    Item item = std::move(queue_.front());
+  bool pop(Item& item) {
+    std::lock_guard lock(mutex_);
+    if (queue_.empty()) return false;
+    item = std::move(queue_.front());
     queue_.pop_front();
-    return item;
+    return true;
+  }
+
+  // False at the end.
+  bool await_work() {
+    std::unique_lock lock(mutex_);
+    while (queue_.empty()) {
+      if (stopping_) return false;
+      filled_.wait_for(lock, kLookAgain);
+    }
+    return true;
   }
 
   void loop() {
-    for (;;) {
-      Item item = pop();
-      if (item.marker) {
-        complete(*item.marker);
-      } else if (!item.body) {
-        return;
-      } else if (!error_) {
-        try {
-          item.body();
-        } catch (...) {
-          error_ = std::current_exception();
-        }
-      }
+    background = true;
+    while (await_work()) {
+      unseen_.store(false, std::memory_order_relaxed);
+      std::lock_guard turn(turn_);
+      Item item;
+      if (pop(item)) execute(item);
     }
   }
 
-  void complete(Event::State& marker) {
-    {
-      std::lock_guard lock(marker.mutex);
-      marker.done = true;
-      marker.error = error_;
+  // Of whoever has the turn.
+  void execute(Item& item) {
+    if (item.marker) return item.marker->finish(error_);
+    if (error_) return;
+    try {
+      item.body();
+    } catch (...) {
+      error_ = std::current_exception();
     }
-    marker.changed.notify_all();
   }
 
-  std::mutex mutex_;
+  std::mutex mutex_;  // of the queue
   std::condition_variable filled_;
   std::deque<Item> queue_;
-  std::exception_ptr error_;  // of the worker thread only
+  bool stopping_ = false;
+  std::mutex turn_;  // held while one item is carried out
+  std::exception_ptr error_;
+  std::atomic<bool> unseen_{false};  // something was pushed that the worker was not woken for
   std::atomic<double> busy_{0};
   std::thread thread_;  // last: starts when all above is ready
 };
 
-std::unique_ptr<Stream> make_inline_stream(StreamKind kind) {
-  return std::make_unique<InlineStream>(kind);
+void Event::wait() const {
+  if (!state_) return;
+  if (!state_->complete()) state_->stream->help(*state_);
+  state_->wait();
+}
+
+bool in_background() {
+  return background;
+}
+
+std::unique_ptr<Stream> make_inline_stream(StreamKind kind, Stream* beside) {
+  return std::make_unique<InlineStream>(kind, beside);
 }
 std::unique_ptr<Stream> make_worker_stream(StreamKind kind) {
   return std::make_unique<WorkerStream>(kind);

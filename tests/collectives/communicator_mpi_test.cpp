@@ -43,98 +43,7 @@ std::vector<T> values_of(const Tensor& t) {
   return {t.data<T>(), t.data<T>() + t.count()};
 }
 
-template <class T>
-void check_all_reduce(const Communicator& world, Device& device, std::size_t count, ReduceOp op) {
-  Tensor data = tensor_of(device, contributions<T>(world.rank(), count));
-  world.all_reduce(data, op).wait();
-  INFO("count " << count << " op " << static_cast<int>(op) << " " << name_of(dtype_of<T>()));
-  CHECK(values_of<T>(data) == serial_reduction<T>(world.size(), count, op));
-}
-
-// 0, 1, p-1, p, p+1 and some more; the last goes by rendezvous in every MPI.
-std::vector<std::size_t> message_counts(const Communicator& world) {
-  auto counts = counts_for(world.size());
-  counts.push_back(300'001);
-  return counts;
-}
-
 }  // namespace
-
-TEST_CASE("all_reduce equals the serial reduction", "[mpi]") {
-  with_every_world([](const Communicator& world, Device& device) {
-    for (std::size_t count : message_counts(world)) {
-      check_all_reduce<float>(world, device, count, ReduceOp::sum);
-    }
-    for (ReduceOp op : kOps) {
-      check_all_reduce<float>(world, device, 33, op);
-      check_all_reduce<double>(world, device, 33, op);
-      check_all_reduce<std::int32_t>(world, device, 33, op);
-      check_all_reduce<std::int64_t>(world, device, 33, op);
-      check_all_reduce<std::uint8_t>(world, device, 33, op);
-    }
-  });
-}
-
-TEST_CASE("reduce_scatter and all_gather are the halves of all_reduce", "[mpi]") {
-  with_every_world([](const Communicator& world, Device& device) {
-    for (std::size_t count : message_counts(world)) {
-      const auto mine = contributions<float>(world.rank(), count);
-      const auto total = serial_reduction<float>(world.size(), count, ReduceOp::sum);
-      const auto shard_of_total = block(total, world.size(), world.rank());
-      Tensor full = tensor_of(device, mine), gathered = tensor_of(device, mine);
-      Tensor shard = tensor_of(device, std::vector<float>(shard_of_total.size()));
-
-      world.reduce_scatter(shard, full, ReduceOp::sum).wait();
-      world.all_gather(gathered, shard).wait();
-
-      INFO("count " << count);
-      CHECK(values_of<float>(shard) == shard_of_total);
-      CHECK(values_of<float>(gathered) == total);
-      CHECK(values_of<float>(full) == mine);
-    }
-  });
-}
-
-TEST_CASE("a shard may be a view of its own block", "[mpi]") {
-  with_every_world([](const Communicator& world, Device& device) {
-    constexpr std::size_t kCount = 1003;
-    Tensor full = tensor_of(device, contributions<float>(world.rank(), kCount));
-    const Block own = block_bounds(kCount, world.size(), world.rank());
-    Tensor shard = full.slice(static_cast<std::int64_t>(own.begin),
-                              static_cast<std::int64_t>(own.begin + own.count));
-
-    world.reduce_scatter(shard, full, ReduceOp::average).wait();
-    world.all_gather(full, shard).wait();
-
-    CHECK(values_of<float>(full) ==
-          serial_reduction<float>(world.size(), kCount, ReduceOp::average));
-  });
-}
-
-TEST_CASE("broadcast brings the data of any root", "[mpi]") {
-  with_every_world([](const Communicator& world, Device& device) {
-    for (std::size_t count : message_counts(world)) {
-      for (int root = 0; root < world.size(); ++root) {
-        Tensor data = tensor_of(device, contributions<std::int64_t>(world.rank(), count));
-        world.broadcast(data, root).wait();
-        INFO("count " << count << " root " << root);
-        CHECK(values_of<std::int64_t>(data) == contributions<std::int64_t>(root, count));
-      }
-    }
-  });
-}
-
-TEST_CASE("send and receive pass a tensor along the ranks", "[mpi]") {
-  with_every_world([](const Communicator& world, Device& device) {
-    for (std::size_t count : message_counts(world)) {
-      const int me = world.rank();
-      Tensor data = tensor_of(device, contributions<float>(me, count));
-      if (me > 0) world.receive(data, me - 1).wait();
-      if (me + 1 < world.size()) world.send(data, me + 1).wait();
-      CHECK(values_of<float>(data) == contributions<float>(0, count));
-    }
-  });
-}
 
 TEST_CASE("many operations of several groups are under way at once", "[mpi]") {
   with_every_world([](const Communicator& world, Device& device) {
@@ -190,22 +99,9 @@ TEST_CASE("a rank that sends nothing is named when the deadline passes", "[mpi]"
       }
       INFO(backend.name << ": " << message);
       CHECK(message.find("receive of 5 x float32 in group world") == 0);
-      CHECK(message.find("no answer for 0.1 s") != std::string::npos);
+      CHECK(message.find("no answer in time") != std::string::npos);
       CHECK(message.find("from rank 1") != std::string::npos);
     }
-    context().barrier();
-  }
-}
-
-TEST_CASE("a message of another size is an error", "[mpi]") {
-  if (context().size() < 2) return;
-  for (std::int64_t sent : {3, 7}) {
-    auto device = make_cpu_device();
-    const auto world =
-        Communicator::world(context(), *device, {.backend = "native", .timeout_seconds = 30});
-    Tensor data = Tensor::empty(*device, {world.rank() == 1 ? sent : 5});
-    if (world.rank() == 1) world.send(data, 0).wait();
-    if (world.rank() == 0) CHECK_THROWS_AS(world.receive(data, 1).wait(), SystemError);
     context().barrier();
   }
 }

@@ -21,23 +21,32 @@ std::unique_ptr<Stream> worker() {
 
 }  // namespace
 
-TEST_CASE("a worker runs in program order, on one thread that is not the caller's", "[unit]") {
+TEST_CASE("a worker runs in program order, one body at a time, whoever carries it out", "[unit]") {
   auto stream = worker();
   std::vector<int> order;
-  std::vector<std::thread::id> threads;
-  for (int i = 0; i < 100; ++i) {
-    stream->run(kSome, [&, i] {
-      order.push_back(i);
-      threads.push_back(std::this_thread::get_id());
-    });
+  for (int round = 0; round < 50; ++round) {
+    for (int i = 0; i < 20; ++i) {
+      stream->run(kSome, [&, n = 20 * round + i] { order.push_back(n); });
+      if (i == round % 20) stream->wake();
+    }
+    stream->synchronize();
   }
-  stream->synchronize();
 
-  REQUIRE(order.size() == 100);
-  for (int i = 0; i < 100; ++i)
-    CHECK(order[i] == i);
-  for (const auto& id : threads)
-    CHECK((id == threads[0] && id != std::this_thread::get_id()));
+  REQUIRE(order.size() == 1000);
+  for (int i = 0; i < 1000; ++i)
+    CHECK(order[static_cast<std::size_t>(i)] == i);
+}
+
+TEST_CASE("without a waiter the worker carries it out: at once when woken, soon otherwise",
+          "[unit]") {
+  for (const bool woken : {true, false}) {
+    auto stream = worker();
+    std::promise<bool> beside;
+    stream->run(kSome, [&] { beside.set_value(in_background()); });
+    if (woken) stream->wake();
+    CHECK(beside.get_future().get());
+    CHECK_FALSE(in_background());
+  }
 }
 
 TEST_CASE("an event is done when what was submitted before it is done, not later", "[unit]") {

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collectives/blocks.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace lockstep {
+
+Blocks::Blocks(const std::vector<std::size_t>& counts) : ranks_(static_cast<int>(counts.size())) {
+  auto begins = std::make_shared<std::vector<std::size_t>>(counts.size() + 1);
+  std::partial_sum(counts.begin(), counts.end(), begins->begin() + 1);
+  total_ = begins->back();
+  begins_ = std::move(begins);
+}
+
+Block Blocks::uneven(int i) const {
+  const auto k = static_cast<std::size_t>(i);
+  return {(*begins_)[k], (*begins_)[k + 1] - (*begins_)[k]};
+}
+
+std::size_t Blocks::largest() const {
+  const auto p = static_cast<std::size_t>(ranks_);
+  if (!begins_) return (total_ + p - 1) / p;
+  std::size_t most = 0;
+  for (int i = 0; i < ranks_; ++i)
+    most = std::max(most, uneven(i).count);
+  return most;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The constants of every algorithm's formula: what messages, reductions and shared memory cost in a
+// group. The defaults are figures of one machine (two x86 cores, Open MPI 4.1; between nodes: a
+// 100 Gbit/s network); measure.hpp measures them, a machine profile will hold them.
+#pragma once
+
+namespace lockstep {
+
+struct Link {
+  double alpha = 0;  // seconds per message
+  double beta = 0;   // seconds per byte sent
+  double gamma = 0;  // seconds per byte reduced
+};
+
+// Among ranks that address each other's memory.
+struct SharedCosts {
+  double sync = 0;    // seconds until all have seen a flag of all, per rank of the group
+  double copy = 0;    // seconds per byte that one core copies
+  double reduce = 0;  // seconds per byte that one core reads to reduce it
+  double reach = 0;   // seconds to begin to read memory that is not mapped here (a system call)
+  double fetch = 0;   // seconds per byte of that
+};
+
+// Where the ranks of a group lie.
+struct GroupShape {
+  int ranks = 1;
+  int nodes = 1;
+  bool even = true;             // every node has ranks/nodes of them
+  bool shared_memory = false;   // all address each other's memory (Transport::shared)
+  bool oversubscribed = false;  // more ranks on a node than cores
+  int per_node() const { return ranks / nodes; }
+};
+
+struct Links {
+  Link inside{.alpha = 0.5e-6, .beta = 1 / 14e9, .gamma = 1 / 10e9};
+  Link across{.alpha = 3e-6, .beta = 1 / 11e9, .gamma = 1 / 10e9};
+  SharedCosts shared{
+      .sync = 0.1e-6, .copy = 1 / 10e9, .reduce = 1 / 20e9, .reach = 1e-6, .fetch = 1 / 12e9};
+
+  // The slowest link that messages of an algorithm which does not know of nodes take.
+  const Link& of(const GroupShape& group) const { return group.nodes > 1 ? across : inside; }
+};
+
+}  // namespace lockstep

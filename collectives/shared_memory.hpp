@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What ranks that can address each other's memory do besides sending messages. All functions are
+// collective: every rank of the group calls them in the same order.
+#pragma once
+
+#include "collectives/elements.hpp"
+
+namespace lockstep {
+
+class SharedMemory {
+ public:
+  SharedMemory() = default;
+  virtual ~SharedMemory() = default;
+  SharedMemory(const SharedMemory&) = delete;
+  SharedMemory& operator=(const SharedMemory&) = delete;
+
+  // Nobody returns before all have come; what was written before is then seen by all.
+  virtual void barrier() = 0;
+
+  // Copies `data` to where all can read it, and returns when all have. staged(r) is what rank r
+  // staged, until this rank stages again. No barrier is needed behind it: there are two areas, used
+  // in turn. At most stage_bytes().
+  virtual void stage(const Elements& data) = 0;
+  virtual Elements staged(int rank) = 0;
+  virtual std::size_t stage_bytes() const = 0;
+
+  // Shows `data` to all, and returns when all have shown theirs. Until the next barrier() it may be
+  // read, and where addressable() written, by the others; a rank that goes on must pass one.
+  virtual void show(const Elements& data) = 0;
+  // Every rank's shown memory has an address here (the same answer on every rank): it came from
+  // Communicator::allocate.
+  virtual bool addressable() const = 0;
+  virtual Elements shown(int rank) = 0;  // only where addressable()
+  // Copies the elements from `begin` of what `rank` shows: by a system call where it has no
+  // address.
+  virtual void fetch(const Elements& out, int rank, std::size_t begin) = 0;
+};
+
+}  // namespace lockstep
