@@ -43,7 +43,8 @@ std::uint64_t Call::fingerprint() const {
   hash = mix(hash, static_cast<std::uint64_t>(message ? Collective::send : what));
   hash = mix(hash, count());
   hash = mix(hash, static_cast<std::uint64_t>(dtype) << 8 | static_cast<std::uint64_t>(op));
-  return mix(hash, message ? 0 : static_cast<std::uint64_t>(root));
+  if (message) return hash;
+  return mix(hash, static_cast<std::uint64_t>(root) << 1 | (memory == MemoryKind::shared));
 }
 
 Call all_reduce_call(const Elements& out, const Elements& in, ReduceOp op, int ranks) {

@@ -65,7 +65,7 @@ struct Call {
   std::size_t bytes() const { return count() * size_of(dtype); }
   // Block i of a full vector.
   Elements block(const Elements& full, int i) const { return full.at(blocks[i]); }
-  // What all ranks must agree on: collective, count, type, operation, root.
+  // What all ranks must agree on: collective, count, type, operation, root, kind of memory.
   std::uint64_t fingerprint() const;
 };
 

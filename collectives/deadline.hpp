@@ -2,6 +2,8 @@
 // Until when a rank waits for others, and who looks after them meanwhile.
 #pragma once
 
+#include <limits>
+
 namespace lockstep {
 
 // Looks at the other ranks during a long wait: throws what is wrong with them, if it can see it.
@@ -12,8 +14,8 @@ class Watch {
 };
 
 struct Deadline {
-  double at = 0;           // a time of now()
-  Watch* watch = nullptr;  // asked now and then
+  double at = std::numeric_limits<double>::infinity();  // a time of now()
+  Watch* watch = nullptr;                               // asked now and then
 };
 
 }  // namespace lockstep

@@ -4,6 +4,8 @@
 // 100 Gbit/s network); measure.hpp measures them, a machine profile will hold them.
 #pragma once
 
+#include "collectives/call.hpp"
+
 namespace lockstep {
 
 struct Link {
@@ -25,9 +27,10 @@ struct SharedCosts {
 struct GroupShape {
   int ranks = 1;
   int nodes = 1;
-  bool even = true;             // every node has ranks/nodes of them
-  bool shared_memory = false;   // all address each other's memory (Transport::shared)
-  bool oversubscribed = false;  // more ranks on a node than cores
+  bool even = true;                       // every node has ranks/nodes of them
+  bool shared_memory = false;             // Transport::shared is there
+  bool reads_private = false;             // and reads what is not from allocate()
+  MemoryKind memory = MemoryKind::plain;  // of the call that is priced
   int per_node() const { return ranks / nodes; }
 };
 

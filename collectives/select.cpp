@@ -36,8 +36,10 @@ bool Selector::serves(const Algorithm& algorithm, const Call& call) const {
 }
 
 Choice Selector::priced(const Algorithm& algorithm, const Call& call) const {
+  GroupShape group = group_;
+  group.memory = call.memory;
   return {algorithm.label, &algorithm,
-          algorithm.seconds(group_, static_cast<double>(call.bytes()), links_)};
+          algorithm.seconds(group, static_cast<double>(call.bytes()), links_)};
 }
 
 std::vector<Choice> Selector::candidates(const Call& call) const {

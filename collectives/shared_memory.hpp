@@ -7,6 +7,9 @@
 
 namespace lockstep {
 
+// What a rank may stage at once.
+inline constexpr std::size_t kStageBytes = std::size_t{32} << 10;
+
 class SharedMemory {
  public:
   SharedMemory() = default;
@@ -19,10 +22,9 @@ class SharedMemory {
 
   // Copies `data` to where all can read it, and returns when all have. staged(r) is what rank r
   // staged, until this rank stages again. No barrier is needed behind it: there are two areas, used
-  // in turn. At most stage_bytes().
+  // in turn. At most kStageBytes.
   virtual void stage(const Elements& data) = 0;
   virtual Elements staged(int rank) = 0;
-  virtual std::size_t stage_bytes() const = 0;
 
   // Shows `data` to all, and returns when all have shown theirs. Until the next barrier() it may be
   // read, and where addressable() written, by the others; a rank that goes on must pass one.
@@ -30,9 +32,10 @@ class SharedMemory {
   // Every rank's shown memory has an address here (the same answer on every rank): it came from
   // Communicator::allocate.
   virtual bool addressable() const = 0;
-  virtual Elements shown(int rank) = 0;  // only where addressable()
+  virtual Elements shown(int rank) = 0;  // of others only where addressable()
   // Copies the elements from `begin` of what `rank` shows: by a system call where it has no
-  // address.
+  // address, which works only where reads_private().
+  virtual bool reads_private() const = 0;
   virtual void fetch(const Elements& out, int rank, std::size_t begin) = 0;
 };
 

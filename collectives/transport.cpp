@@ -25,13 +25,26 @@ GroupShape Transport::shape() const {
     ++on_node[node];
   }
   const auto [least, most] = std::minmax_element(on_node.begin(), on_node.end());
+  const SharedMemory* memory = const_cast<Transport*>(this)->shared();
   return {.ranks = size(),
           .nodes = static_cast<int>(on_node.size()),
           .even = *least == *most,
-          .shared_memory = const_cast<Transport*>(this)->shared() != nullptr};
+          .shared_memory = memory != nullptr,
+          .reads_private = memory && memory->reads_private()};
 }
 
-void Transport::begin(const Call&, const Deadline&) {}
+void Transport::begin(const Call& call, const Deadline& deadline) {
+  fingerprint_ = call.fingerprint();
+  deadline_ = deadline;
+}
+
+std::shared_ptr<std::byte> Transport::allocate(std::size_t) {
+  return nullptr;
+}
+
+bool Transport::owns(const Elements&) const {
+  return false;
+}
 
 Ticket Transport::post_send(const Elements& data, int to) {
   if (data.count > 0) start_send(++posted_, data, to);
@@ -86,31 +99,33 @@ std::shared_ptr<std::byte> Transport::working_memory(std::size_t bytes) {
 }
 
 Transport& Transport::inside() {
-  if (!inside_) {
-    std::vector<int> mine;
-    for (int r = 0; r < size(); ++r) {
-      if (node_of(r) == node_of(rank())) mine.push_back(r);
-    }
-    inside_ = subgroup(std::move(mine));
+  std::vector<int> mine;
+  for (int r = 0; r < size() && !inside_; ++r) {
+    if (node_of(r) == node_of(rank())) mine.push_back(r);
   }
-  return *inside_;
+  return part(inside_, std::move(mine));
 }
 
 Transport& Transport::across() {
-  if (!across_) {
-    const auto place_of = [this](int rank) {  // among the ranks of its node
-      int place = 0;
-      for (int r = 0; r < rank; ++r)
-        place += node_of(r) == node_of(rank);
-      return place;
-    };
-    std::vector<int> mine;
-    for (int r = 0; r < size(); ++r) {
-      if (place_of(r) == place_of(rank())) mine.push_back(r);
-    }
-    across_ = subgroup(std::move(mine));
+  const auto place_of = [this](int rank) {  // among the ranks of its node
+    int place = 0;
+    for (int r = 0; r < rank; ++r)
+      place += node_of(r) == node_of(rank);
+    return place;
+  };
+  std::vector<int> mine;
+  for (int r = 0; r < size() && !across_; ++r) {
+    if (place_of(r) == place_of(rank())) mine.push_back(r);
   }
-  return *across_;
+  return part(across_, std::move(mine));
+}
+
+// What was begun on the whole goes on in the part.
+Transport& Transport::part(std::unique_ptr<Transport>& made, std::vector<int> ranks) {
+  if (!made) made = subgroup(std::move(ranks));
+  made->fingerprint_ = fingerprint_;
+  made->deadline_ = deadline_;
+  return *made;
 }
 
 std::unique_ptr<Transport> Transport::subgroup(std::vector<int> ranks) {

@@ -75,6 +75,12 @@ class Transport {
   Transport& inside();
   Transport& across();
 
+  // This rank's part of memory that the ranks of a node address in common; null where there is none
+  // or it does not fit (the same answer on every rank). Collective.
+  virtual std::shared_ptr<std::byte> allocate(std::size_t bytes);
+  // Whether all of `data` lies in memory from allocate().
+  virtual bool owns(const Elements& data) const;
+
   // A transport of the ranks of equal colour, ordered by key, then rank. Collective.
   virtual std::unique_ptr<Transport> split(int color, int key) = 0;
 
@@ -82,10 +88,16 @@ class Transport {
   virtual void start_send(Ticket ticket, const Elements& data, int to) = 0;
   virtual void start_receive(Ticket ticket, const Elements& data, int from) = 0;
   virtual void finish(Ticket up_to) = 0;
-  // The group of `ranks` (ascending, this one among them) for inside() and across().
+  // The group of `ranks` of this transport (ascending, this one among them) for inside() and
+  // across().
   virtual std::unique_ptr<Transport> subgroup(std::vector<int> ranks);
 
+  std::uint64_t fingerprint_ = 0;  // of the operation that has begun
+  Deadline deadline_;
+
  private:
+  Transport& part(std::unique_ptr<Transport>& made, std::vector<int> ranks);
+
   Ticket posted_ = 0;
   std::shared_ptr<std::byte> scratch_;
   std::size_t scratch_bytes_ = 0;

@@ -3,16 +3,46 @@
 
 namespace lockstep {
 
-extern const Algorithm all_gather_ring, all_reduce_recursive_doubling, all_reduce_ring,
-    barrier_dissemination, broadcast_binomial, reduce_scatter_ring;
+// clang-format off
+extern const Algorithm
+    all_gather_ring,
+    all_gather_shared,
+    all_reduce_recursive_doubling,
+    all_reduce_ring,
+    all_reduce_shared_flat,
+    all_reduce_shared_slice,
+    all_to_all_shared,
+    barrier_dissemination,
+    barrier_shared,
+    broadcast_binomial,
+    broadcast_shared,
+    reduce_scatter_ring,
+    reduce_scatter_shared;
 
 namespace {
 
 // Of two that cost the same the first is taken.
 constexpr const Algorithm* kAlgorithms[] = {
-    &all_reduce_ring,    &all_reduce_recursive_doubling, &reduce_scatter_ring, &all_gather_ring,
-    &broadcast_binomial, &barrier_dissemination,
+    &all_gather_shared,
+    &all_gather_ring,
+
+    &all_reduce_shared_flat,
+    &all_reduce_shared_slice,
+    &all_reduce_ring,
+    &all_reduce_recursive_doubling,
+
+    &all_to_all_shared,
+
+    &barrier_shared,
+    &barrier_dissemination,
+
+    &broadcast_shared,
+    &broadcast_binomial,
+
+    &reduce_scatter_shared,
+    &reduce_scatter_ring,
 };
+// clang-format on
 
 }  // namespace
 

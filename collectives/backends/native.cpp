@@ -5,7 +5,7 @@
 
 #include "collectives/select.hpp"
 #include "collectives/transports/mpi.hpp"
-#include "runtime/base/error.hpp"
+#include "runtime/device/device.hpp"
 
 namespace lockstep::native {
 
@@ -44,6 +44,12 @@ class NativeBackend : public Backend {
     net_->complete();
   }
 
+  std::shared_ptr<void> allocate(Device& device, std::size_t bytes) override {
+    if (auto memory = net_->allocate(bytes)) return device.adopt(std::move(memory), bytes);
+    return device.allocate(bytes);
+  }
+  bool owns(const Elements& data) const override { return net_->owns(data); }
+
   std::unique_ptr<Backend> split(const std::vector<int>& colors) override {
     const int color = colors[static_cast<std::size_t>(rank())];
     return make(net_->split(color, rank()), options_);
@@ -58,7 +64,7 @@ class NativeBackend : public Backend {
 }  // namespace
 
 std::unique_ptr<Backend> make(MPI_Comm comm, const CommunicatorOptions& options) {
-  return make(make_mpi_transport(comm), options);
+  return make(make_transport(duplicate(comm)), options);
 }
 
 std::unique_ptr<Backend> make(std::unique_ptr<Transport> net, const CommunicatorOptions& options) {

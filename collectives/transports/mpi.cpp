@@ -7,6 +7,8 @@
 
 #include "collectives/mpi_requests.hpp"
 #include "collectives/transports/nodes.hpp"
+#include "collectives/transports/processes.hpp"
+#include "collectives/transports/shared.hpp"
 #include "collectives/wait_errors.hpp"
 
 namespace lockstep {
@@ -27,22 +29,21 @@ class MpiTransport : public Transport {
   int size() const override { return size_; }
   int node_of(int rank) const override { return nodes_[static_cast<std::size_t>(rank)]; }
 
-  // Operations that differ have different tags, so their messages do not match: both sides wait
-  // until the deadline, and nothing is overwritten.
-  void begin(const Call& call, const Deadline& deadline) override {
-    tag_ = static_cast<int>(call.fingerprint() % kTags);
-    deadline_ = deadline;
+  // Shared among the ranks of each node.
+  std::shared_ptr<std::byte> allocate(std::size_t bytes) override {
+    return inside().allocate(bytes);
   }
+  bool owns(const Elements& data) const override { return node_ && node_->owns(data); }
 
   std::unique_ptr<Transport> split(int color, int key) override {
-    return std::make_unique<MpiTransport>(lockstep::split(comm_.get(), color, key));
+    return make_transport(lockstep::split(comm_.get(), color, key));
   }
 
  protected:
   void start_send(Ticket ticket, const Elements& data, int to) override {
     for_each_message(data, [&](std::byte* at, int bytes) {
       MPI_Request request = MPI_REQUEST_NULL;
-      check_mpi(MPI_Isend(at, bytes, MPI_BYTE, to, tag_, comm_.get(), &request));
+      check_mpi(MPI_Isend(at, bytes, MPI_BYTE, to, tag(), comm_.get(), &request));
       open(ticket, request, bytes, to, Direction::out);
     });
   }
@@ -50,7 +51,7 @@ class MpiTransport : public Transport {
   void start_receive(Ticket ticket, const Elements& data, int from) override {
     for_each_message(data, [&](std::byte* at, int bytes) {
       MPI_Request request = MPI_REQUEST_NULL;
-      check_mpi(MPI_Irecv(at, bytes, MPI_BYTE, from, tag_, comm_.get(), &request));
+      check_mpi(MPI_Irecv(at, bytes, MPI_BYTE, from, tag(), comm_.get(), &request));
       open(ticket, request, bytes, from, Direction::in);
     });
   }
@@ -68,6 +69,19 @@ class MpiTransport : public Transport {
     requests_.erase(requests_.begin(), requests_.begin() + n);
   }
 
+  // The ranks of one node share memory, if it fits.
+  std::unique_ptr<Transport> subgroup(std::vector<int> ranks) override {
+    const int node = node_of(rank_);
+    const bool one_node =
+        std::all_of(ranks.begin(), ranks.end(), [&](int r) { return node_of(r) == node; });
+    const bool several = std::count(nodes_.begin(), nodes_.end(), nodes_[0]) > 1;
+    if (!one_node || !several) return Transport::subgroup(std::move(ranks));
+    auto shared =
+        make_shared_transport(make_process_space(lockstep::split(comm_.get(), node, rank_)));
+    node_ = shared.get();
+    return shared ? std::move(shared) : Transport::subgroup(std::move(ranks));
+  }
+
  private:
   enum class Direction : std::uint8_t { out, in };
   struct Message {
@@ -75,6 +89,10 @@ class MpiTransport : public Transport {
     int bytes, peer;
     Direction direction;
   };
+
+  // Operations that differ have different tags, so their messages do not match: both sides wait
+  // until the deadline, and nothing is overwritten.
+  int tag() const { return static_cast<int>(fingerprint_ % kTags); }
 
   template <class Post>
   static void for_each_message(const Elements& data, Post post) {
@@ -117,8 +135,8 @@ class MpiTransport : public Transport {
 
   CommHandle comm_;
   std::vector<int> nodes_;
-  int rank_ = 0, size_ = 1, tag_ = 0;
-  Deadline deadline_;
+  int rank_ = 0, size_ = 1;
+  const Transport* node_ = nullptr;    // inside(), where it shares memory
   std::vector<Message> messages_;      // that are posted and not complete, oldest first
   std::vector<MPI_Request> requests_;  // of each of these
   std::vector<MPI_Status> statuses_;
@@ -126,8 +144,18 @@ class MpiTransport : public Transport {
 
 }  // namespace
 
-std::unique_ptr<Transport> make_mpi_transport(MPI_Comm comm) {
-  return std::make_unique<MpiTransport>(duplicate(comm));
+std::unique_ptr<Transport> make_mpi_transport(CommHandle comm) {
+  return std::make_unique<MpiTransport>(std::move(comm));
+}
+
+std::unique_ptr<Transport> make_transport(CommHandle comm) {
+  const std::vector<int> nodes = nodes_of(comm.get());
+  const bool one_node = std::count(nodes.begin(), nodes.end(), 0) == std::ssize(nodes);
+  if (one_node && nodes.size() > 1) {
+    auto shared = make_shared_transport(make_process_space(duplicate(comm.get())));
+    if (shared) return shared;
+  }
+  return make_mpi_transport(std::move(comm));
 }
 
 }  // namespace lockstep

@@ -9,7 +9,9 @@
 
 namespace lockstep {
 
-// Over a duplicate of `comm`. Collective.
-std::unique_ptr<Transport> make_mpi_transport(MPI_Comm comm);
+// Both collective. Messages only, between any ranks; the ranks of one node share memory inside().
+std::unique_ptr<Transport> make_mpi_transport(CommHandle comm);
+// The best there is for these ranks: shared memory where they are on one node and it fits.
+std::unique_ptr<Transport> make_transport(CommHandle comm);
 
 }  // namespace lockstep

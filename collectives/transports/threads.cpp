@@ -5,176 +5,146 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
-#include <deque>
+#include <functional>
 #include <mutex>
+#include <new>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
 
+#include "collectives/transports/shared.hpp"
 #include "collectives/wait_errors.hpp"
-#include "runtime/base/clock.hpp"
 
 namespace lockstep {
 
 namespace {
 
-using Message = std::vector<std::byte>;
-constexpr double kSplitSeconds = 60;
+constexpr std::chrono::seconds kMeetSeconds{60};
 
-using TimePoint = std::chrono::system_clock::time_point;
-
-TimePoint time_point(double deadline) {
-  const std::chrono::duration<double> left(deadline - now());
-  return std::chrono::system_clock::now() + std::chrono::duration_cast<TimePoint::duration>(left);
-}
-
-class Mailbox {
+// Where the threads of a group meet: the last to come makes what all then share.
+class Meeting {
  public:
-  explicit Mailbox(int senders) : from_(static_cast<std::size_t>(senders)) {}
+  explicit Meeting(int ranks) : ranks_(ranks) {}
 
-  void put(int from, Message message) {
-    {
-      std::lock_guard lock(mutex_);
-      from_[static_cast<std::size_t>(from)].push_back(std::move(message));
-    }
-    arrived_.notify_one();
-  }
-
-  // False when nothing came in time.
-  bool take(int from, Message& message, double deadline) {
-    std::unique_lock lock(mutex_);
-    auto& queue = from_[static_cast<std::size_t>(from)];
-    if (!arrived_.wait_until(lock, time_point(deadline), [&] { return !queue.empty(); })) {
-      return false;
-    }
-    message = std::move(queue.front());
-    queue.pop_front();
-    return true;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::vector<std::deque<Message>> from_;
-};
-
-// What the ranks of one group share.
-class Group {
- public:
-  explicit Group(int ranks) : seats_(index(ranks)) {
-    for (int r = 0; r < ranks; ++r)
-      boxes_.push_back(std::make_unique<Mailbox>(ranks));
-  }
-
-  int size() const { return static_cast<int>(boxes_.size()); }
-  Mailbox& box(int rank) { return *boxes_[static_cast<std::size_t>(rank)]; }
-
-  struct Seat {
-    std::shared_ptr<Group> group;
-    int rank = 0;
-  };
-
-  // Every rank calls it; the last to come seats all, the others wait for their seat.
-  Seat split(int rank, int color, int key) {
-    std::unique_lock lock(mutex_);
-    wishes_.push_back({color, key, rank});
-    if (wishes_.size() == boxes_.size()) {
-      seat_all();
-      seated_.notify_all();
-    }
-    if (!seated_.wait_until(lock, time_point(now() + kSplitSeconds),
-                            [&] { return seats_[index(rank)].group != nullptr; })) {
-      throw_timeout("splitting a group of " + std::to_string(size()) + " ranks");
-    }
-    return std::exchange(seats_[index(rank)], {});
-  }
-
- private:
+  // Every rank brings a (colour, key); `make` gets those of all ranks and answers for all.
   struct Wish {
-    int color, key, rank;
+    int color = 0, key = 0, rank = 0;
     bool operator<(const Wish& o) const {
       return std::tie(color, key, rank) < std::tie(o.color, o.key, o.rank);
     }
   };
+  using Answers = std::vector<std::shared_ptr<void>>;  // by rank
 
-  static std::size_t index(int rank) { return static_cast<std::size_t>(rank); }
-
-  void seat_all() {
-    std::sort(wishes_.begin(), wishes_.end());
-    for (auto begin = wishes_.begin(); begin != wishes_.end();) {
-      const auto end = std::find_if(begin, wishes_.end(),
-                                    [&](const Wish& w) { return w.color != begin->color; });
-      auto group = std::make_shared<Group>(static_cast<int>(end - begin));
-      for (auto w = begin; w != end; ++w) {
-        seats_[index(w->rank)] = {group, static_cast<int>(w - begin)};
-      }
-      begin = end;
+  std::shared_ptr<void> come(const Wish& wish,
+                             const std::function<Answers(std::vector<Wish>)>& make) {
+    std::unique_lock lock(mutex_);
+    const int round = round_;
+    wishes_.push_back(wish);
+    if (static_cast<int>(wishes_.size()) == ranks_) {
+      answers_ = make(std::exchange(wishes_, {}));
+      ++round_;
+      met_.notify_all();
+    } else if (!met_.wait_until(lock, std::chrono::system_clock::now() + kMeetSeconds,
+                                [&] { return round_ != round; })) {
+      throw_timeout("meeting the other " + std::to_string(ranks_ - 1) + " ranks of the group");
     }
-    wishes_.clear();
-  }
-
-  std::vector<std::unique_ptr<Mailbox>> boxes_;
-  std::mutex mutex_;
-  std::condition_variable seated_;
-  std::vector<Wish> wishes_;
-  std::vector<Seat> seats_;  // by rank of this group
-};
-
-class ThreadTransport : public Transport {
- public:
-  ThreadTransport(std::shared_ptr<Group> group, int rank) : group_(std::move(group)), rank_(rank) {}
-
-  int rank() const override { return rank_; }
-  int size() const override { return group_->size(); }
-  void begin(const Call&, const Deadline& deadline) override { deadline_ = deadline; }
-
-  std::unique_ptr<Transport> split(int color, int key) override {
-    Group::Seat seat = group_->split(rank_, color, key);
-    return std::make_unique<ThreadTransport>(std::move(seat.group), seat.rank);
-  }
-
- protected:
-  void start_send(Ticket, const Elements& data, int to) override {
-    group_->box(to).put(rank_, Message(data.data, data.data + data.bytes()));
-  }
-  void start_receive(Ticket ticket, const Elements& data, int from) override {
-    receives_.push_back({ticket, data, from});
-  }
-  void finish(Ticket up_to) override {
-    while (!receives_.empty() && receives_.front().ticket <= up_to) {
-      const Receive receive = receives_.front();
-      receives_.pop_front();
-      Message message;
-      if (!group_->box(rank_).take(receive.from, message, deadline_.at)) {
-        throw_timeout(receiving(receive.data.bytes(), receive.from));
-      }
-      expect_message(message.size(), receive.data.bytes(), receive.from);
-      std::memcpy(receive.data.data, message.data(), message.size());
-    }
+    return std::exchange(answers_[static_cast<std::size_t>(wish.rank)], nullptr);
   }
 
  private:
-  struct Receive {
-    Ticket ticket;
-    Elements data;
-    int from;
-  };
+  const int ranks_;
+  std::mutex mutex_;
+  std::condition_variable met_;
+  std::vector<Wish> wishes_;
+  Answers answers_;
+  int round_ = 0;
+};
 
+struct Group {
+  explicit Group(int ranks, ThreadReach how) : size(ranks), reach(how), meeting(ranks) {}
+  const int size;
+  const ThreadReach reach;
+  Meeting meeting;
+};
+
+struct Seat {
+  std::shared_ptr<Group> group;
+  int rank;
+};
+
+std::shared_ptr<std::byte> zeroed(std::size_t bytes) {
+  constexpr std::align_val_t kPage{4096};
+  auto* memory = static_cast<std::byte*>(::operator new(bytes, kPage));
+  std::memset(memory, 0, bytes);
+  return {memory, [](std::byte* m) { ::operator delete(m, kPage); }};
+}
+
+Meeting::Answers seat_all(std::vector<Meeting::Wish> wishes, ThreadReach reach) {
+  std::sort(wishes.begin(), wishes.end());
+  Meeting::Answers seats(wishes.size());
+  for (auto begin = wishes.begin(); begin != wishes.end();) {
+    const auto end = std::find_if(begin, wishes.end(),
+                                  [&](const Meeting::Wish& w) { return w.color != begin->color; });
+    const auto group = std::make_shared<Group>(static_cast<int>(end - begin), reach);
+    for (auto w = begin; w != end; ++w) {
+      seats[static_cast<std::size_t>(w->rank)] =
+          std::make_shared<Seat>(Seat{group, static_cast<int>(w - begin)});
+    }
+    begin = end;
+  }
+  return seats;
+}
+
+class ThreadSpace : public SharedSpace {
+ public:
+  explicit ThreadSpace(Seat seat) : group_(std::move(seat.group)), rank_(seat.rank) {}
+
+  int rank() const override { return rank_; }
+  int size() const override { return group_->size; }
+  Crowding crowding() const override {
+    return size() <= static_cast<int>(std::thread::hardware_concurrency()) ? Crowding::own_core
+                                                                           : Crowding::shared_core;
+  }
+
+  std::shared_ptr<std::byte> map(std::size_t bytes) override {
+    const auto mapped = group_->meeting.come({0, 0, rank_}, [&](const auto& wishes) {
+      return Meeting::Answers(wishes.size(), zeroed(std::max<std::size_t>(bytes, 1)));
+    });
+    return std::static_pointer_cast<std::byte>(mapped);
+  }
+
+  bool can_read() const override { return group_->reach == ThreadReach::everything; }
+  void read(std::byte* to, int, std::uint64_t address, std::size_t bytes) const override {
+    std::memcpy(to, reinterpret_cast<const std::byte*>(address), bytes);
+  }
+
+  std::unique_ptr<SharedSpace> split(int color, int key) override {
+    const auto seat = group_->meeting.come({color, key, rank_}, [&](auto wishes) {
+      return seat_all(std::move(wishes), group_->reach);
+    });
+    return std::make_unique<ThreadSpace>(*std::static_pointer_cast<Seat>(seat));
+  }
+
+ private:
   std::shared_ptr<Group> group_;
   int rank_;
-  Deadline deadline_{now() + kSplitSeconds};
-  std::deque<Receive> receives_;
 };
 
 }  // namespace
 
-std::vector<std::unique_ptr<Transport>> make_thread_transports(int ranks) {
-  auto group = std::make_shared<Group>(ranks);
-  std::vector<std::unique_ptr<Transport>> transports;
-  transports.reserve(static_cast<std::size_t>(ranks));
+std::vector<std::unique_ptr<Transport>> make_thread_transports(int ranks, ThreadReach reach) {
+  const auto group = std::make_shared<Group>(ranks, reach);
+  std::vector<std::unique_ptr<Transport>> transports(static_cast<std::size_t>(ranks));
+  std::vector<std::thread> threads;  // making one waits for the others
   for (int r = 0; r < ranks; ++r) {
-    transports.push_back(std::make_unique<ThreadTransport>(group, r));
+    threads.emplace_back([&, r] {
+      transports[static_cast<std::size_t>(r)] =
+          make_shared_transport(std::make_unique<ThreadSpace>(Seat{group, r}));
+    });
   }
+  for (std::thread& thread : threads)
+    thread.join();
   return transports;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ranks are threads of one process: for tests, under sanitizers, without MPI. A send is a copy
-// into the receiver's mailbox and never blocks.
+// The ranks are threads of one process: for tests, under sanitizers, without MPI. The transport is
+// the shared one, over memory that threads share anyway.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,10 @@
 
 namespace lockstep {
 
-// One transport per rank, each to be used by one thread.
-std::vector<std::unique_ptr<Transport>> make_thread_transports(int ranks);
+// One transport per rank, each to be used by one thread. `reads_private` false: as where the system
+// lets no process read another's memory.
+enum class ThreadReach : std::uint8_t { everything, shared_only };
+std::vector<std::unique_ptr<Transport>> make_thread_transports(
+    int ranks, ThreadReach reach = ThreadReach::everything);
 
 }  // namespace lockstep

@@ -155,7 +155,7 @@ TEST_CASE("no rank leaves a barrier before the last has come", "[unit]") {
 
 TEST_CASE("formulas price nothing for one rank, and more for more", "[unit]") {
   const auto group = [](int ranks) {
-    return GroupShape{.ranks = ranks, .nodes = 1, .shared_memory = true};
+    return GroupShape{.ranks = ranks, .nodes = 1, .shared_memory = true, .reads_private = true};
   };
   for (const Algorithm* algorithm : algorithms()) {
     INFO(name_of(algorithm->what) << " " << algorithm->label);

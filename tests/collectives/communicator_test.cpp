@@ -102,7 +102,7 @@ TEST_CASE("a failed operation says what it was, and nothing runs behind it", "[u
   }
   INFO(message);
   CHECK(message.find("all_reduce of 4 x float32 in group world of 2 ranks "
-                     "(native/recursive_doubling): no answer in time") == 0);
+                     "(native/shared_flat): no answer in time") == 0);
   CHECK_THROWS_AS(behind.wait(), SystemError);
   CHECK(copy.data()[0] == 1);
 }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// All-reduce of short vectors in shared memory: every rank stages its own and then reduces all of
+// them by itself. One synchronisation; the two staging areas are used in turn, so there is none
+// behind it.
+//
+//   steps  1
+//   bytes  n copied, p*n read by each rank
+//   time   p*sync + n*copy + p*n*reduce
+//   needs  shared memory, at most kStageBytes
+//   order  rank 0, 1, ... p-1: the same bits on every rank, whatever the algorithm in shared memory
+#include <vector>
+
+#include "collectives/algorithms/table.hpp"
+
+namespace lockstep {
+
+namespace {
+
+double seconds(const GroupShape& group, double n, const Links& links) {
+  const int p = group.ranks;
+  if (p == 1) return 0;
+  return p * links.shared.sync + n * links.shared.copy + p * n * links.shared.reduce;
+}
+
+void run(Transport& net, const Call& call) {
+  SharedMemory& memory = *net.shared();
+  memory.stage(call.in);
+  std::vector<Elements> all;
+  all.reserve(static_cast<std::size_t>(net.size()));
+  for (int r = 0; r < net.size(); ++r)
+    all.push_back(memory.staged(r));
+  net.combine_all({&call.out, 1}, all, call.op);
+}
+
+}  // namespace
+
+extern const Algorithm all_reduce_shared_flat{
+    Collective::all_reduce, "native/shared_flat", run, seconds, needs_shared_memory, kStageBytes};
+
+}  // namespace lockstep

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collectives/transports/processes.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "runtime/logging/logging.hpp"
+
+namespace lockstep {
+
+namespace {
+
+struct FileTraits {
+  using type = int;
+  static int null() { return -1; }
+  static void destroy(int file) noexcept { close(file); }
+};
+using FileHandle = UniqueHandle<FileTraits>;
+
+bool on_all(bool mine, MPI_Comm comm) {
+  int all = mine;
+  check_mpi(MPI_Allreduce(MPI_IN_PLACE, &all, 1, MPI_INT, MPI_MIN, comm));
+  return all != 0;
+}
+
+// Whether the ranks together may use at least as many cores as they are.
+Crowding crowding_of(MPI_Comm comm, int ranks) {
+  std::array<unsigned long, CPU_SETSIZE / (8 * sizeof(unsigned long))> mask{};
+  static_assert(sizeof(cpu_set_t) <= sizeof(mask));
+  const bool known =
+      sched_getaffinity(0, sizeof(cpu_set_t), reinterpret_cast<cpu_set_t*>(mask.data())) == 0;
+  check_mpi(MPI_Allreduce(MPI_IN_PLACE, mask.data(), static_cast<int>(mask.size()),
+                          MPI_UNSIGNED_LONG, MPI_BOR, comm));
+  int cores = 0;
+  for (const unsigned long word : mask)
+    cores += __builtin_popcountl(word);
+  return known && ranks <= cores ? Crowding::own_core : Crowding::shared_core;
+}
+
+class ProcessSpace : public SharedSpace {
+ public:
+  ProcessSpace(CommHandle comm, Crowding crowding) : comm_(std::move(comm)), crowding_(crowding) {
+    check_mpi(MPI_Comm_rank(comm_.get(), &rank_));
+    check_mpi(MPI_Comm_size(comm_.get(), &size_));
+    pids_.resize(static_cast<std::size_t>(size_));
+    const int pid = getpid();
+    check_mpi(MPI_Allgather(&pid, 1, MPI_INT, pids_.data(), 1, MPI_INT, comm_.get()));
+    can_read_ = on_all(reads_neighbour(), comm_.get());
+  }
+
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  Crowding crowding() const override { return crowding_; }
+
+  std::shared_ptr<std::byte> map(std::size_t bytes) override {
+    // One makes the file, all map it, and its name goes before anything can fail half-way.
+    std::array<char, 64> name{};
+    FileHandle file;
+    std::string why;
+    if (rank_ == 0) file = create(bytes, name, why);
+    check_mpi(MPI_Bcast(name.data(), static_cast<int>(name.size()), MPI_CHAR, 0, comm_.get()));
+    if (rank_ != 0 && name[0]) file = FileHandle(shm_open(name.data(), O_RDWR, 0));
+    std::byte* memory = file.get() < 0 ? nullptr : map_file(file.get(), bytes);
+    const bool mapped = on_all(memory != nullptr, comm_.get());
+    if (rank_ == 0 && name[0]) shm_unlink(name.data());
+    auto release = [bytes](std::byte* m) {
+      if (m) munmap(m, bytes);
+    };
+    std::shared_ptr<std::byte> owner(memory, release);
+    if (mapped) return owner;
+    if (rank_ == 0) {
+      log_warning("no " + std::to_string(bytes >> 10) + " KiB of shared memory for " +
+                  std::to_string(size_) + " ranks (" +
+                  (why.empty() ? "a rank cannot map it" : why) +
+                  "): they exchange messages instead; enlarge /dev/shm");
+    }
+    return nullptr;
+  }
+
+  bool can_read() const override { return can_read_; }
+
+  void read(std::byte* to, int rank, std::uint64_t address, std::size_t bytes) const override {
+    while (bytes > 0) {
+      const ssize_t got = read_some(to, rank, address, bytes);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) throw_errno("reading the memory of rank " + std::to_string(rank));
+      to += got;
+      address += static_cast<std::uint64_t>(got);
+      bytes -= static_cast<std::size_t>(got);
+    }
+  }
+
+  std::unique_ptr<SharedSpace> split(int color, int key) override {
+    return std::make_unique<ProcessSpace>(lockstep::split(comm_.get(), color, key), crowding_);
+  }
+
+ private:
+  FileHandle create(std::size_t bytes, std::array<char, 64>& name, std::string& why) const {
+    for (int attempt = 0; attempt < 100; ++attempt) {
+      std::snprintf(name.data(), name.size(), "/lockstep-%d-%d-%p", getpid(), attempt,
+                    static_cast<const void*>(this));
+      FileHandle file(shm_open(name.data(), O_RDWR | O_CREAT | O_EXCL, 0600));
+      if (file.get() < 0 && errno == EEXIST) continue;
+      if (file.get() < 0) break;
+      // Reserved now: a page that is missing later would be a bus error.
+      if (const int error = posix_fallocate(file.get(), 0, static_cast<off_t>(bytes))) {
+        shm_unlink(name.data());
+        errno = error;
+        break;
+      }
+      return file;
+    }
+    why = "/dev/shm: " + std::string(std::strerror(errno));
+    name[0] = 0;
+    return FileHandle();
+  }
+
+  static std::byte* map_file(int file, std::size_t bytes) {
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
+    return memory == MAP_FAILED ? nullptr : static_cast<std::byte*>(memory);
+  }
+
+  ssize_t read_some(std::byte* to, int rank, std::uint64_t address, std::size_t bytes) const {
+    const iovec local{to, bytes};
+    const iovec remote{reinterpret_cast<void*>(address), bytes};
+    return process_vm_readv(pids_[static_cast<std::size_t>(rank)], &local, 1, &remote, 1, 0);
+  }
+
+  // Every rank shows a word that only it can know, and reads that of the next.
+  bool reads_neighbour() const {
+    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);  // Yama: others of this user may; no error elsewhere
+    const std::uint64_t word = 0x10c557e9u ^ static_cast<std::uint64_t>(rank_) << 32;
+    std::array<std::uint64_t, 2> mine{reinterpret_cast<std::uint64_t>(&word), word}, next{};
+    const int to = (rank_ + size_ - 1) % size_, from = (rank_ + 1) % size_;
+    check_mpi(MPI_Sendrecv(mine.data(), 2, MPI_UINT64_T, to, 0, next.data(), 2, MPI_UINT64_T, from,
+                           0, comm_.get(), MPI_STATUS_IGNORE));
+    std::uint64_t seen = 0;
+    const ssize_t got = read_some(reinterpret_cast<std::byte*>(&seen), from, next[0], sizeof seen);
+    const bool right = got == sizeof seen && seen == next[1];
+    check_mpi(MPI_Barrier(comm_.get()));  // `word` lives until all have read
+    return right;
+  }
+
+  CommHandle comm_;
+  Crowding crowding_;
+  int rank_ = 0, size_ = 1;
+  std::vector<int> pids_;
+  bool can_read_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<SharedSpace> make_process_space(CommHandle comm) {
+  int ranks = 1;
+  check_mpi(MPI_Comm_size(comm.get(), &ranks));
+  const Crowding crowding = crowding_of(comm.get(), ranks);
+  return std::make_unique<ProcessSpace>(std::move(comm), crowding);
+}
+
+}  // namespace lockstep
