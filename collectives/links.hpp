@@ -38,7 +38,7 @@ struct Links {
   Link inside{.alpha = 0.5e-6, .beta = 1 / 14e9, .gamma = 1 / 10e9};
   Link across{.alpha = 3e-6, .beta = 1 / 11e9, .gamma = 1 / 10e9};
   SharedCosts shared{
-      .sync = 0.1e-6, .copy = 1 / 10e9, .reduce = 1 / 20e9, .reach = 1e-6, .fetch = 1 / 12e9};
+      .sync = 0.05e-6, .copy = 1 / 40e9, .reduce = 1 / 60e9, .reach = 0.7e-6, .fetch = 1 / 15e9};
 
   // The slowest link that messages of an algorithm which does not know of nodes take.
   const Link& of(const GroupShape& group) const { return group.nodes > 1 ? across : inside; }

@@ -2,7 +2,6 @@
 #include "collectives/reduce.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 
 #include "runtime/base/error.hpp"
@@ -50,34 +49,92 @@ struct Wide<Float16> {
 template <class T>
 using wide = typename Wide<T>::type;
 
-// Three loops, because the compiler vectorizes only where it can tell that arrays are either one
-// and the same or do not overlap.
+// Element-wise arithmetic of one type; `f` combines two wide values. Outputs are either one of the
+// inputs or apart from all of them, which the compiler cannot know: hence `omp simd`.
 template <class T, class F>
-void map(T* out, const T* a, const T* b, std::size_t n, F f) {
-  if (out == a) {
-    for (std::size_t i = 0; i < n; ++i)
-      out[i] = static_cast<T>(f(wide<T>(out[i]), wide<T>(b[i])));
-  } else if (out == b) {
-    for (std::size_t i = 0; i < n; ++i)
-      out[i] = static_cast<T>(f(wide<T>(a[i]), wide<T>(out[i])));
-  } else {
-    for (std::size_t i = 0; i < n; ++i)
-      out[i] = static_cast<T>(f(wide<T>(a[i]), wide<T>(b[i])));
-  }
-}
+class Loops {
+ public:
+  using W = wide<T>;
 
-template <class T>
-void combine_as(T* out, const T* a, const T* b, std::size_t n, ReduceOp op) {
+  static void combine(T* out, const T* a, const T* b, std::size_t n, F f) {
+#pragma omp simd
+    for (std::size_t i = 0; i < n; ++i)
+      out[i] = static_cast<T>(f(W(a[i]), W(b[i])));
+  }
+
+  // A piece of the result is kept in the first cache, and goes to two outputs at a time.
+  static void combine_all(std::span<const Elements> outs, std::span<const Elements> in, F f) {
+    constexpr std::size_t kPiece = 4096 / sizeof(W);
+    alignas(64) W sum[kPiece];
+    for (std::size_t at = 0; at < in[0].count; at += kPiece) {
+      const std::size_t n = std::min(kPiece, in[0].count - at);
+      const auto input = [&](std::size_t r) { return reinterpret_cast<const T*>(in[r].data) + at; };
+      T* out = reinterpret_cast<T*>(outs[0].data) + at;
+      T* twin = outs.size() > 1 ? reinterpret_cast<T*>(outs[1].data) + at : out;
+      const T* last = input(in.size() - 1);
+      if (in.size() == 1) {
+        store(out, twin, n, [=](std::size_t i) { return W(last[i]); });
+      } else if (in.size() == 2) {
+        const T* first = input(0);
+        store(out, twin, n, [=](std::size_t i) { return f(W(first[i]), W(last[i])); });
+      } else {
+        begin(sum, input(0), input(1), n, f);
+        for (std::size_t r = 2; r + 1 < in.size(); ++r)
+          add(sum, input(r), n, f);
+        store(out, twin, n, [&](std::size_t i) { return f(sum[i], W(last[i])); });
+      }
+      for (std::size_t k = 2; k < outs.size(); k += 2) {
+        T* next = reinterpret_cast<T*>(outs[k].data) + at;
+        T* after = k + 1 < outs.size() ? reinterpret_cast<T*>(outs[k + 1].data) + at : next;
+        copy(next, after, out, n);
+      }
+    }
+  }
+
+ private:
+  static void begin(W* sum, const T* a, const T* b, std::size_t n, F f) {
+#pragma omp simd
+    for (std::size_t i = 0; i < n; ++i)
+      sum[i] = f(W(a[i]), W(b[i]));
+  }
+  static void add(W* sum, const T* more, std::size_t n, F f) {
+#pragma omp simd
+    for (std::size_t i = 0; i < n; ++i)
+      sum[i] = f(sum[i], W(more[i]));
+  }
+  template <class Value>
+  static void store(T* out, T* twin, std::size_t n, Value value) {
+#pragma omp simd
+    for (std::size_t i = 0; i < n; ++i) {
+      const T x = static_cast<T>(value(i));
+      out[i] = x;
+      twin[i] = x;
+    }
+  }
+  static void copy(T* out, T* twin, const T* from, std::size_t n) {
+#pragma omp simd
+    for (std::size_t i = 0; i < n; ++i) {
+      const T x = from[i];
+      out[i] = x;
+      twin[i] = x;
+    }
+  }
+};
+
+// Calls `use` with the loops of (type, operation) and the operation itself.
+template <class T, class Use>
+void with_operation(ReduceOp op, Use use) {
+  const auto call = [&](auto f) { use(T{}, f); };
   switch (op) {
     case ReduceOp::sum:
     case ReduceOp::average:
-      return map(out, a, b, n, std::plus<>{});
+      return call(std::plus<>{});
     case ReduceOp::product:
-      return map(out, a, b, n, std::multiplies<>{});
+      return call(std::multiplies<>{});
     case ReduceOp::min:
-      return map(out, a, b, n, [](wide<T> x, wide<T> y) { return y < x ? y : x; });
+      return call([](wide<T> x, wide<T> y) { return y < x ? y : x; });
     case ReduceOp::max:
-      return map(out, a, b, n, [](wide<T> x, wide<T> y) { return x < y ? y : x; });
+      return call([](wide<T> x, wide<T> y) { return x < y ? y : x; });
   }
 }
 
@@ -87,26 +144,18 @@ void combine(const Elements& out, const Elements& a, const Elements& b, ReduceOp
   expect(out.count == a.count && a.count == b.count, "reduction of unequal counts");
   expect(out.dtype == a.dtype && a.dtype == b.dtype, "reduction of unequal types");
   with_type(out.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    combine_as(reinterpret_cast<T*>(out.data), reinterpret_cast<const T*>(a.data),
-               reinterpret_cast<const T*>(b.data), out.count, op);
+    with_operation<decltype(zero)>(op, [&]<class T, class F>(T, F f) {
+      Loops<T, F>::combine(reinterpret_cast<T*>(out.data), reinterpret_cast<const T*>(a.data),
+                           reinterpret_cast<const T*>(b.data), out.count, f);
+    });
   });
 }
 
 void combine_all(std::span<const Elements> outs, std::span<const Elements> in, ReduceOp op) {
-  constexpr std::size_t kPiece = 4096;  // bytes: a piece of the result stays in the first cache
-  alignas(64) std::byte piece[kPiece];
-  const DType dtype = in[0].dtype;
-  const std::size_t most = kPiece / size_of(dtype);
-  for (std::size_t at = 0; at < in[0].count; at += most) {
-    const std::size_t n = std::min(most, in[0].count - at);
-    const Elements sum{piece, n, dtype};
-    std::memcpy(sum.data, in[0].subspan(at, n).data, sum.bytes());
-    for (const Elements& more : in.subspan(1))
-      combine(sum, sum, more.subspan(at, n), op);
-    for (const Elements& out : outs)
-      std::memcpy(out.subspan(at, n).data, sum.data, sum.bytes());
-  }
+  with_type(in[0].dtype, [&](auto zero) {
+    with_operation<decltype(zero)>(
+        op, [&]<class T, class F>(T, F f) { Loops<T, F>::combine_all(outs, in, f); });
+  });
 }
 
 void finish(const Elements& result, ReduceOp op, int contributions) {
