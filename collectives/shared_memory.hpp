@@ -21,8 +21,8 @@ class SharedMemory {
   virtual void barrier() = 0;
 
   // Copies `data` to where all can read it, and returns when all have. staged(r) is what rank r
-  // staged, until this rank stages again. No barrier is needed behind it: there are two areas, used
-  // in turn. At most kStageBytes.
+  // staged, with the count of what this rank did, until this rank comes to its next barrier, stage
+  // or show. No barrier is needed behind it: areas are used in turn. At most kStageBytes.
   virtual void stage(const Elements& data) = 0;
   virtual Elements staged(int rank) = 0;
 

@@ -245,20 +245,22 @@ class SharedTransport : public Transport, private SharedMemory {
 
   void stage(const Elements& data) override {
     expect(data.bytes() <= kStageBytes, "too much to stage");
-    std::memcpy(layout_.stage(base_, me_, ++stages_), data.data, data.bytes());
+    ++stages_;
     staged_ = data;
-    arrive({});
+    const std::size_t bytes = data.bytes();
+    std::memcpy(stage_of(me_, arrivals_ + 1, bytes), data.data, bytes);
+    arrive({0, bytes});
   }
 
   Elements staged(int rank) override {
-    return {layout_.stage(base_, rank, stages_), staged_.count, staged_.dtype};
+    return {stage_of(rank, arrivals_, flag(rank).shown.offset), staged_.count, staged_.dtype};
   }
 
   void show(const Elements& data) override {
     showing_ = data;
     arrive(locate(data));
     for (int r = 0; r < p_; ++r)  // kept here: the next barrier but one overwrites it there
-      shown_[static_cast<std::size_t>(r)] = arrival(r).shown;
+      shown_[static_cast<std::size_t>(r)] = flag(r).shown;
     addressable_ = allocations_->addresses(shown_, addresses_);
   }
 
@@ -279,26 +281,30 @@ class SharedTransport : public Transport, private SharedMemory {
 
   const Location& shown_by(int rank) const { return shown_[static_cast<std::size_t>(rank)]; }
 
-  const Flag::Arrival& arrival(int rank) const {
-    return layout_.flag(base_, rank).arrivals[arrivals_ % 2];
+  Flag& flag(int rank) const { return layout_.flag(base_, rank, arrivals_); }
+
+  std::byte* stage_of(int rank, std::uint64_t arrival, std::size_t bytes) const {
+    const bool few = bytes <= sizeof(Flag::staged);
+    return few ? layout_.flag(base_, rank, arrival).staged : layout_.stage(base_, rank, stages_);
   }
 
   void arrive(const Location& shown) {
-    Flag& mine = layout_.flag(base_, me_);
     ++arrivals_;
-    mine.arrivals[arrivals_ % 2] = {fingerprint_, shown};
+    Flag& mine = flag(me_);
+    mine.fingerprint = fingerprint_;
+    mine.shown = shown;
     mine.arrived.store(arrivals_, std::memory_order_release);
     for (int step = 1; step < p_; ++step) {
       const int r = (me_ + step) % p_;
-      const Flag& flag = layout_.flag(base_, r);
-      if (flag.arrived.load(std::memory_order_acquire) < arrivals_) await(flag, r);
-      if (arrival(r).fingerprint != fingerprint_) throw_mismatch(r);
+      const Flag& other = flag(r);
+      if (other.arrived.load(std::memory_order_acquire) < arrivals_) await(other, r);
+      if (other.fingerprint != fingerprint_) throw_mismatch(r);
     }
   }
 
-  void await(const Flag& flag, int rank) {
+  void await(const Flag& other, int rank) {
     Backoff backoff(deadline_, space_->crowding());
-    while (flag.arrived.load(std::memory_order_acquire) < arrivals_) {
+    while (other.arrived.load(std::memory_order_acquire) < arrivals_) {
       if (!backoff.pause()) throw_timeout("waiting for rank " + std::to_string(rank));
     }
   }
