@@ -47,6 +47,18 @@ class Meeting {
     }
   }
 
+  // The same answer on all ranks, which rank 0 decides: whether to go on with repetition `i`. It
+  // announces the end one meeting ahead, so that nobody reads it too late.
+  bool goes_on(int i, bool enough) {
+    if (rank_ == 0 && enough && lines_[0].last > i + 1) lines_[0].last = i + 1;
+    meet();
+    return i <= lines_[0].last;
+  }
+  void begin_size() {
+    if (rank_ == 0) lines_[0].last = 1 << 30;
+    meet();
+  }
+
   // The mean over ranks.
   double mean(double mine) {
     lines_[rank_].value = mine;
@@ -62,6 +74,7 @@ class Meeting {
   struct alignas(128) Line {
     std::atomic<unsigned long> arrived;
     double value;
+    int last;
   };
 
   // Of the machine: a bound rank sees only its own.
@@ -75,8 +88,9 @@ class Meeting {
 
 struct Candidate {
   std::string name;
-  float* data;                                        // its buffer
-  std::function<void(std::size_t count)> all_reduce;  // of its buffer, float32 sum, in place
+  float* data;                                 // its buffer
+  std::function<void(std::size_t count)> run;  // the all-reduce of its buffer, float32 sum
+  bool sums = true;                            // false: something else, for comparison
 };
 
 inline double median(std::vector<double>& values) {
@@ -85,13 +99,18 @@ inline double median(std::vector<double>& values) {
   return *middle;
 }
 
-inline int repetitions(std::size_t bytes, int size) {
-  const double budget = size > 2 ? 3e7 : 6e8;  // bytes moved per size
-  return static_cast<int>(std::clamp(budget / static_cast<double>(bytes + 2000), 9.0, 3000.0));
+inline int repetitions(std::size_t bytes) {
+  constexpr double kBytes = 6e8;  // of each candidate
+  return static_cast<int>(std::clamp(kBytes / static_cast<double>(bytes + 2000), 15.0, 3000.0));
 }
+
+// For each size, unless the least number of repetitions takes longer.
+constexpr double kSecondsPerSize = 2;
+constexpr int kLeastRepetitions = 8;
 
 // Rank r's contribution is r + 1 everywhere.
 inline void check(const Candidate& candidate, std::size_t count, int size) {
+  if (!candidate.sums) return;
   const float expected = static_cast<float>(size * (size + 1) / 2);
   for (std::size_t i = 0; i < count; ++i) {
     if (candidate.data[i] == expected) continue;
@@ -107,15 +126,21 @@ inline void measure(Meeting& meeting, int rank, int size, std::vector<Candidate>
   for (const std::size_t bytes : sizes) {
     const std::size_t count = bytes / sizeof(float);
     std::vector<std::vector<double>> times(candidates.size());
-    const int n = repetitions(bytes, size), warm_up = std::min(n / 4 + 2, 50);
-    for (int i = 0; i < n + warm_up; ++i) {
+    const int n = repetitions(bytes), warm_up = std::min(n / 4 + 2, 50);
+    const auto start = Clock::now();
+    meeting.begin_size();
+    const auto enough = [&](int i) {
+      const std::chrono::duration<double> took = Clock::now() - start;
+      return i >= kLeastRepetitions && took.count() > kSecondsPerSize;
+    };
+    for (int i = 0; i < n + warm_up && meeting.goes_on(i, enough(i)); ++i) {
       for (std::size_t c = 0; c < candidates.size(); ++c) {
         std::fill_n(candidates[c].data, count, static_cast<float>(rank + 1));
         meeting.meet();
         const auto begin = Clock::now();
-        candidates[c].all_reduce(count);
+        candidates[c].run(count);
         const std::chrono::duration<double, std::micro> took = Clock::now() - begin;
-        if (i >= warm_up) times[c].push_back(took.count());
+        if (i >= std::min(warm_up, kLeastRepetitions / 2)) times[c].push_back(took.count());
         if (i == 0) check(candidates[c], count, size);
       }
     }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // all_reduce_native FILE BYTES...: ours through Communicator, on memory from allocate() and on
-// plain memory, beside the MPI library that we are built with, in one process.
+// plain memory, beside the MPI library that we are built with, in one process. And a copy of as
+// many bytes on every rank at once: what the memory can do.
+#include <cstring>
+
 #include "all_reduce_loop.hpp"
 #include "collectives/backend.hpp"
 #include "collectives/communicator.hpp"
@@ -29,13 +32,17 @@ int main(int argc, char** argv) {
   bench::Meeting meeting(argv[1], context.rank(), context.size());
   const auto sizes = bench::sizes_from(argc, argv, 2);
   const std::size_t most = *std::max_element(sizes.begin(), sizes.end());
-  std::vector<float> data(most / sizeof(float));
+  std::vector<float> data(most / sizeof(float)), twin(data.size());
   std::vector<bench::Candidate> candidates{
       candidate("allocate", native, *device, native.allocate(most)),
       candidate("plain", native, *device, device->allocate(most)),
-      {"openmpi", data.data(), [&](std::size_t count) {
+      {"openmpi", data.data(),
+       [&](std::size_t count) {
          check_mpi(MPI_Allreduce(MPI_IN_PLACE, data.data(), static_cast<int>(count), MPI_FLOAT,
                                  MPI_SUM, context.world()));
-       }}};
+       }},
+      {"copy", data.data(),
+       [&](std::size_t count) { std::memcpy(twin.data(), data.data(), count * sizeof(float)); },
+       false}};
   bench::measure(meeting, context.rank(), context.size(), candidates, sizes);
 }
