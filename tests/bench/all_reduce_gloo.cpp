@@ -21,7 +21,7 @@ int main(int argc, char** argv) {
   gloo::rendezvous::FileStore store(argv[4]);
   context->connectFullMesh(store, device);
 
-  bench::Meeting meeting(argv[1], rank, size);
+  bench::Meeting meeting(argv[1], rank, size, 2);  // Gloo has a thread for its sockets
   const auto sizes = bench::sizes_from(argc, argv, 5);
   std::vector<float> data(*std::max_element(sizes.begin(), sizes.end()) / sizeof(float));
   std::vector<bench::Candidate> candidates{

@@ -27,8 +27,9 @@ namespace bench {
 // argv: FILE RANKS... The file exists and is large enough (the script made it); rank counts from 0.
 class Meeting {
  public:
-  Meeting(const char* path, int rank, int size)
-      : rank_(rank), size_(size), crowded_(size > allowed_cores()) {
+  // `threads` that each rank needs at once: where cores are fewer, waiting gives them away.
+  Meeting(const char* path, int rank, int size, int threads = 1)
+      : rank_(rank), size_(size), crowded_(size * threads > cores()) {
     const int file = open(path, O_RDWR);
     void* memory = mmap(nullptr, sizeof(Line) * size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (file < 0 || memory == MAP_FAILED) {
@@ -78,7 +79,7 @@ class Meeting {
   };
 
   // Of the machine: a bound rank sees only its own.
-  static int allowed_cores() { return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)); }
+  static int cores() { return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)); }
 
   int rank_, size_;
   bool crowded_;
