@@ -18,8 +18,11 @@ namespace lockstep {
 
 namespace {
 
-using Message = std::vector<std::byte>;
-constexpr double kSplitSeconds = 60;
+struct Message {
+  std::uint64_t fingerprint = 0;  // of the operation that it belongs to
+  std::vector<std::byte> bytes;
+};
+constexpr double kSplitSeconds = 60, kLookSeconds = 0.25;
 
 using TimePoint = std::chrono::system_clock::time_point;
 
@@ -126,7 +129,10 @@ class ThreadTransport : public Transport {
 
   int rank() const override { return rank_; }
   int size() const override { return group_->size(); }
-  void begin(const Call&, const Deadline& deadline) override { deadline_ = deadline; }
+  void begin(const Call& call, const Deadline& deadline) override {
+    deadline_ = deadline;
+    fingerprint_ = call.fingerprint();
+  }
 
   std::unique_ptr<Transport> split(int color, int key) override {
     Group::Seat seat = group_->split(rank_, color, key);
@@ -135,21 +141,19 @@ class ThreadTransport : public Transport {
 
  protected:
   void start_send(Ticket, const Elements& data, int to) override {
-    group_->box(to).put(rank_, Message(data.data, data.data + data.bytes()));
+    group_->box(to).put(rank_, {fingerprint_, {data.data, data.data + data.bytes()}});
   }
   void start_receive(Ticket ticket, const Elements& data, int from) override {
-    receives_.push_back({ticket, data, from});
+    receives_.push_back({ticket, data, from, fingerprint_});
   }
   void finish(Ticket up_to) override {
     while (!receives_.empty() && receives_.front().ticket <= up_to) {
       const Receive receive = receives_.front();
       receives_.pop_front();
-      Message message;
-      if (!group_->box(rank_).take(receive.from, message, deadline_.at)) {
-        throw_timeout(receiving(receive.data.bytes(), receive.from));
-      }
-      expect_message(message.size(), receive.data.bytes(), receive.from);
-      std::memcpy(receive.data.data, message.data(), message.size());
+      const Message message = take(receive);
+      if (message.fingerprint != receive.fingerprint) throw_disagreement(receive.from);
+      expect_message(message.bytes.size(), receive.data.bytes(), receive.from);
+      std::memcpy(receive.data.data, message.bytes.data(), message.bytes.size());
     }
   }
 
@@ -158,11 +162,23 @@ class ThreadTransport : public Transport {
     Ticket ticket;
     Elements data;
     int from;
+    std::uint64_t fingerprint;
   };
+
+  Message take(const Receive& receive) {
+    Message message;
+    for (;;) {
+      const double look_at = std::min(deadline_.at, now() + kLookSeconds);
+      if (group_->box(rank_).take(receive.from, message, look_at)) return message;
+      if (now() >= deadline_.at) throw_timeout(receiving(receive.data.bytes(), receive.from));
+      if (deadline_.watch) deadline_.watch->look();
+    }
+  }
 
   std::shared_ptr<Group> group_;
   int rank_;
   Deadline deadline_{now() + kSplitSeconds};
+  std::uint64_t fingerprint_ = 0;
   std::deque<Receive> receives_;
 };
 
