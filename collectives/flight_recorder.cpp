@@ -63,7 +63,7 @@ std::shared_ptr<FlightRecorder> FlightRecorder::of_job(const Context& context) {
   auto recorder =
       std::shared_ptr<FlightRecorder>(new FlightRecorder(std::move(board), mine, context.size()));
   recorder->context_ = &context;
-  if (context.nodes() > 1) {
+  if (context.nodes() > 1 && context.threads_allowed()) {
     recorder->remote_ = std::make_unique<RemoteBoards>(context, recorder->board_);
   }
   return recorder;
@@ -176,7 +176,7 @@ void FlightRecorder::fail(const std::string& call, const SystemError& error, dou
   const bool first = board_->claim_voice();
   if (remote_ && first) {
     remote_->ask(known, kAnswerSeconds);
-    why = verdict(under_way_, *group_, known, patience);
+    why = verdict(under_way_, *group_, known, late ? Patience::all_asked : patience);
   }
   if (why.empty()) why = error.what();
   if (late) why = "not complete after " + seconds_text(waited) + ": " + why;

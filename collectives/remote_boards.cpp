@@ -106,7 +106,7 @@ RemoteBoards::RemoteBoards(const Context& context, std::shared_ptr<const Board> 
       answers_(std::make_shared<Outbox>()) {
   context.keep(questions_);
   context.keep(answers_);
-  if (context.threads_allowed()) thread_ = std::thread([this] { serve(); });
+  thread_ = std::thread([this] { serve(); });
 }
 
 RemoteBoards::~RemoteBoards() {
@@ -115,7 +115,7 @@ RemoteBoards::~RemoteBoards() {
     done_ = true;
   }
   changed_.notify_one();
-  if (thread_.joinable()) thread_.join();
+  thread_.join();
 }
 
 void RemoteBoards::serve() {

@@ -19,7 +19,7 @@ namespace lockstep {
 
 class RemoteBoards {
  public:
-  // Collective.
+  // Collective. MPI must allow threads.
   RemoteBoards(const Context& context, std::shared_ptr<const Board> board);
   ~RemoteBoards();
   RemoteBoards(const RemoteBoards&) = delete;

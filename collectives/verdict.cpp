@@ -56,6 +56,7 @@ std::string doing(const RankReport& r) {
   const std::string call = text_of(last) + in_group(last);
   switch (last.state) {
     case CallState::under_way:
+      if (r.process == ProcessState::ended) return "it was in " + call;
       return "for " + seconds(r.taken - last.entered) + " it is in " + call;
     case CallState::failed:
       return "it has failed in " + call + ", " + seconds(r.taken - last.left) + " ago";
@@ -102,6 +103,19 @@ class Inquiry {
       }
     }
     return found.empty() ? "" : join(found) + "; its own last messages may say why";
+  }
+
+  std::string silent() const {
+    std::vector<std::string> found;
+    for (int r = 0; r < static_cast<int>(group_.members.size()); ++r) {
+      if (!report_of(r)) {
+        found.push_back("rank " + std::to_string(job_rank(r)) + " does not answer");
+      }
+    }
+    return found.empty() ? ""
+                         : join(found) +
+                               ", nor do others of its node: they are stopped, or the "
+                               "node or its network is down";
   }
 
   // Those that cannot come stand before those that are only not here.
@@ -254,6 +268,8 @@ std::string verdict(std::span<const CallRecord> mine, const GroupView& group,
   std::string found = inquiry.mismatch();
   if (found.empty()) found = inquiry.ended();
   if (!found.empty() || patience == Patience::waiting) return found;
+  if (patience == Patience::all_asked) found = inquiry.silent();
+  if (!found.empty()) return found;
   found = inquiry.late();
   // Who is late may wait for a stopped rank of another group.
   const std::string stopped = inquiry.stopped();

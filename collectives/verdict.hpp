@@ -4,6 +4,7 @@
 //
 //   a rank that called something else      at once
 //   a rank whose process has ended         at once
+//   a rank of which nobody knows anything  at the deadline, when its node was asked
 //   a rank that has not entered the call   at the deadline; with what it was doing last
 //   a rank that is stopped                 at the deadline
 #pragma once
@@ -36,7 +37,7 @@ struct GroupView {
   int me = 0;                // a rank of the group
 };
 
-enum class Patience : std::uint8_t { waiting, deadline_passed };
+enum class Patience : std::uint8_t { waiting, deadline_passed, all_asked };
 
 // What `mine`, the calls that are under way together, wait for; "" if nobody is to blame.
 std::string verdict(std::span<const CallRecord> mine, const GroupView& group,

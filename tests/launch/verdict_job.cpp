@@ -39,8 +39,8 @@ int work(const Context& context, const std::string& backend, double seconds,
          const std::string& how) {
   say(context, "starts");
   auto device = make_cpu_device();
-  const auto world = Communicator::world(context, *device,
-                                         {.backend = backend, .timeout_seconds = seconds});
+  const auto world =
+      Communicator::world(context, *device, {.backend = backend, .timeout_seconds = seconds});
   const auto all = world.split("data", [](int) { return 0; });
   const int last = world.size() - 1;
   Tensor data = Tensor::empty(*device, {kCount}), ten = Tensor::empty(*device, {10});
@@ -49,7 +49,8 @@ int work(const Context& context, const std::string& backend, double seconds,
       x = 1;
     all.all_reduce(data, ReduceOp::sum).wait();
     world.broadcast(ten, 0).wait();
-    if (data.values()[kCount - 1] != static_cast<float>(world.size())) throw LogicError("wrong sum");
+    if (data.values()[kCount - 1] != static_cast<float>(world.size()))
+      throw LogicError("wrong sum");
     if (round == kGoodRounds - 1) say(context, "is ready");
   }
   if (world.rank() == last) {
