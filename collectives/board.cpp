@@ -108,14 +108,6 @@ std::uint64_t Seat::enter(const CallRecord& record) {
   return at;
 }
 
-void Seat::leave(std::uint64_t at, CallState state, double time) {
-  CallRecord record;
-  if (!read(at, record)) return;
-  record.state = state;
-  record.left = time;
-  publish(at, record);
-}
-
 // Release stores keep the order that the reader relies on; acquire loads keep the reader's.
 void Seat::publish(std::uint64_t at, const CallRecord& record) {
   using Words = std::array<std::uint64_t, kWords>;

@@ -50,9 +50,9 @@ class alignas(64) Seat {
   std::uint64_t start() const { return start_; }
   const char* host() const { return host_.data(); }
 
-  // Of the one writer. `at` is what enter() returned.
+  // Of the one writer. `at` is what enter() returned; `record` is the same call, now over.
   std::uint64_t enter(const CallRecord& record);
-  void leave(std::uint64_t at, CallState state, double time);
+  void leave(std::uint64_t at, const CallRecord& record) { publish(at, record); }
   void get_up() { left_.store(true, std::memory_order_release); }
 
   bool left() const { return left_.load(std::memory_order_acquire); }

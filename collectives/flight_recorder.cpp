@@ -131,8 +131,11 @@ void FlightRecorder::enter(Group& group, std::span<const Call> calls, const char
 }
 
 void FlightRecorder::leave(CallState state, double time) {
-  for (const std::uint64_t place : places_)
-    seat_.leave(place, state, time);
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    under_way_[i].state = state;
+    under_way_[i].left = time;
+    seat_.leave(places_[i], under_way_[i]);
+  }
   places_.clear();
 }
 

@@ -34,6 +34,15 @@ const CallRecord* find_other_side(const RankReport& report, int them, const Call
   return nullptr;
 }
 
+// Whether rank `them` has gone on: the other side of `mine` may be forgotten.
+bool is_ahead(const RankReport& report, int them, const CallRecord& mine, int me) {
+  return std::any_of(report.calls.begin(), report.calls.end(), [&](CallRecord call) {
+    if (call.number <= mine.number) return false;
+    call.number = mine.number;
+    return belongs(call, them, mine, me);
+  });
+}
+
 std::string seconds(double s) {
   char text[32];
   std::snprintf(text, sizeof text, s < 10 ? "%.1f s" : "%.0f s", s);
@@ -198,7 +207,8 @@ class Inquiry {
   bool is_late(int member, const RankReport& report) const {
     return std::any_of(mine_.begin(), mine_.end(), [&](const CallRecord& mine) {
       if (is_message(mine) && mine.root != member) return false;
-      return find_other_side(report, member, mine, group_.me) == nullptr;
+      return !find_other_side(report, member, mine, group_.me) &&
+             !is_ahead(report, member, mine, group_.me);
     });
   }
 
@@ -218,13 +228,13 @@ class Inquiry {
   }
 
   std::string remedy() const {
-    for (const auto& [rank, report] : known_) {
-      if (report.process == ProcessState::stopped) {
-        return ": continue it with kill -CONT " + std::to_string(report.pid) +
-               " before the deadline, or find out who stopped it";
-      }
-    }
-    return ": see its last messages, or raise collectives.timeout_seconds if it is only slow";
+    const bool stopped = std::any_of(known_.begin(), known_.end(), [](const auto& known) {
+      return known.second.process == ProcessState::stopped;
+    });
+    return stopped ? ": find out who stopped it (a debugger, job control), or raise "
+                     "collectives.timeout_seconds"
+                   : ": see its last messages, or raise collectives.timeout_seconds if it is only "
+                     "slow";
   }
 
   std::span<const CallRecord> mine_;

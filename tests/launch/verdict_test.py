@@ -112,7 +112,7 @@ class Verdict(unittest.TestCase):
         for job, last in self.each("loop"):
             os.kill(job.pids[last], signal.SIGSTOP)
             self.expect_end(job, [rf"not complete after \d.*: rank {last} \(pid {job.pids[last]} on node .*stopped",
-                                  "kill -CONT", r"(last it completed|it is in) (all_reduce|broadcast)"])
+                                  "who stopped it", r"(last it completed|it is in) (all_reduce|broadcast)"])
 
     def test_a_killed_rank(self):
         for job, last in self.each("loop"):
