@@ -95,7 +95,7 @@ TEST_CASE("who reads a seat while it is written sees whole calls", "[unit]") {
     }
   });
   int torn = 0, seen = 0;
-  while (seen < 20000) {
+  while (seen < 2000000) {
     for (const CallRecord& r : board->seat(0).calls()) {
       ++seen;
       torn += r.number != r.count || r.number != r.fingerprint ||
