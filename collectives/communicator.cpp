@@ -8,16 +8,34 @@
 #include "collectives/backends/dry.hpp"
 #include "collectives/backends/native.hpp"
 #include "collectives/backends/table.hpp"
+#include "collectives/flight_recorder.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/context/context.hpp"
 
 namespace lockstep {
 
+// Shared by the copies of a communicator, which are const; what changes belongs to the one
+// operation that is under way.
 struct Communicator::Group {
   std::string name;
   Device* device;
-  std::unique_ptr<Backend> backend;
+  std::shared_ptr<Backend> backend;
   CommunicatorOptions options;
+  std::shared_ptr<FlightRecorder> recorder{};  // may be null
+  mutable FlightRecorder::Group calls{};
+  mutable std::uint64_t splits = 0;
+
+  // Runs `body` with a deadline as these calls (the messages of one transfer, or one other call).
+  // An error says which call it was, and who is to blame; what MPI may then still be at work on,
+  // the backend and `tensors`, is kept.
+  template <class Body, class Tensors>
+  void carry_out(std::span<const Call> now_called, const char* label, const Tensors& tensors,
+                 Body body) const;
+
+ private:
+  template <class Tensors>
+  [[noreturn]] void fail(const Call& call, const char* label, const Tensors& tensors,
+                         const SystemError& error, double seconds) const;
 };
 
 namespace {
@@ -55,19 +73,46 @@ Operation operation_of(const Call& call, const char* label, int rank, int ranks)
 
 }  // namespace
 
-Communicator::Communicator(std::string name, Device& device, std::unique_ptr<Backend> backend,
-                           const CommunicatorOptions& options)
-    : group_(
-          std::make_shared<Group>(Group{std::move(name), &device, std::move(backend), options})) {}
+template <class Body, class Tensors>
+void Communicator::Group::carry_out(std::span<const Call> now_called, const char* label,
+                                    const Tensors& tensors, Body body) const {
+  const double begin = now();
+  FlightRecorder* watch = backend->size() > 1 ? recorder.get() : nullptr;
+  if (watch) watch->enter(calls, now_called, label, begin);
+  try {
+    body({begin + options.timeout_seconds, watch});
+  } catch (const SystemError& error) {
+    fail(now_called.front(), label, tensors, error, now() - begin);
+  }
+  if (watch) watch->leave(CallState::complete, now());
+}
+
+template <class Tensors>
+void Communicator::Group::fail(const Call& call, const char* label, const Tensors& tensors,
+                               const SystemError& error, double seconds) const {
+  const std::string text = text_of(call, label, name, backend->size());
+  if (!recorder || backend->size() == 1) throw SystemError(text + ": " + error.what());
+  recorder->keep(backend);
+  recorder->keep(std::make_shared<Tensors>(tensors));
+  recorder->fail(text, error, seconds);
+}
+
+Communicator::Communicator(Group group) : group_(std::make_shared<Group>(std::move(group))) {}
 
 Communicator Communicator::world(const Context& context, Device& device,
                                  const CommunicatorOptions& options) {
-  return over(context.world(), device, options);
+  if (!device.executes()) return dry(device, context.size(), context.rank(), options);
+  const BackendEntry& backend = find_backend(options.backend);
+  auto recorder = FlightRecorder::of_job(context);
+  const FlightRecorder::Group all = recorder->world();
+  return Communicator(Group{"world", &device, backend.make(context.world(), options), options,
+                            std::move(recorder), all});
 }
 
 Communicator Communicator::over(MPI_Comm comm, Device& device, const CommunicatorOptions& options) {
   if (device.executes()) {
-    return {"world", device, find_backend(options.backend).make(comm, options), options};
+    return Communicator(
+        Group{"world", &device, find_backend(options.backend).make(comm, options), options});
   }
   int size = 1, rank = 0;
   check_mpi(MPI_Comm_size(comm, &size));
@@ -76,15 +121,19 @@ Communicator Communicator::over(MPI_Comm comm, Device& device, const Communicato
 }
 
 Communicator Communicator::over(std::unique_ptr<Transport> net, Device& device,
-                                const CommunicatorOptions& options) {
-  return {"world", device, native::make(std::move(net), options), options};
+                                const CommunicatorOptions& options,
+                                std::shared_ptr<FlightRecorder> recorder) {
+  Group group{"world", &device, native::make(std::move(net), options), options};
+  if (recorder) group.calls = recorder->world();
+  group.recorder = std::move(recorder);
+  return Communicator(std::move(group));
 }
 
 Communicator Communicator::dry(Device& device, int size, int rank,
                                const CommunicatorOptions& options) {
   expect(!device.executes(), "a dry communicator on a device that computes");
   expect(0 <= rank && rank < size, "no such rank");
-  return {"world", device, dry::make(size, rank, options), options};
+  return Communicator(Group{"world", &device, dry::make(size, rank, options), options});
 }
 
 int Communicator::rank() const {
@@ -107,11 +156,24 @@ Communicator Communicator::split(const std::string& name,
   for (int r = 0; r < size(); ++r)
     colors.push_back(color_of(r));
   group_->device->communication().synchronize();  // the backend serves one thread at a time
-  return {name, *group_->device, group_->backend->split(colors), group_->options};
+  expect_all();
+  Group part{name, group_->device, group_->backend->split(colors), group_->options,
+             group_->recorder};
+  if (part.recorder) {
+    const int color = colors[static_cast<std::size_t>(rank())];
+    std::vector<int> members;
+    for (int r = 0; r < size(); ++r) {
+      if (colors[static_cast<std::size_t>(r)] == color) members.push_back(r);
+    }
+    part.calls =
+        part.recorder->part(group_->calls, group_->splits++, name, members, part.backend->rank());
+  }
+  return Communicator(std::move(part));
 }
 
 std::shared_ptr<void> Communicator::allocate(std::size_t bytes) const {
   group_->device->communication().synchronize();
+  expect_all();
   return group_->backend->allocate(*group_->device, bytes);
 }
 
@@ -215,13 +277,8 @@ Work Communicator::transfer(std::vector<Transfer> transfers) const {
   device.communication().wait(device.compute().record());
   device.communication().run(operation, [group = group_, calls, keep = std::move(transfers)] {
     Backend& backend = *group->backend;
-    try {
-      backend.transfer(calls, {now() + group->options.timeout_seconds});
-    } catch (const SystemError& error) {
-      throw SystemError(
-          text_of(calls.front(), backend.choose(calls.front()).label, group->name, backend.size()) +
-          ": " + error.what());
-    }
+    group->carry_out(calls, backend.choose(calls.front()).label, keep,
+                     [&](const Deadline& deadline) { backend.transfer(calls, deadline); });
   });
   return {device.compute(), device.communication().record()};
 }
@@ -238,16 +295,23 @@ Work Communicator::submit(Call call, const Tensor& out, const Tensor& in) const 
   device.communication().run(
       operation_of(call, choice.label, rank(), size()), [group = group_, call, choice, out, in] {
         Backend& server = *group->backend;
-        try {
-          server.run(call, choice, {now() + group->options.timeout_seconds});
-        } catch (const SystemError& error) {
-          throw SystemError(text_of(call, choice.label, group->name, server.size()) + ": " +
-                            error.what());
-        }
+        group->carry_out({&call, 1}, choice.label, std::pair(out, in),
+                         [&](const Deadline& deadline) { server.run(call, choice, deadline); });
         const bool holds_result = call.what != Collective::reduce || server.rank() == call.root;
         if (holds_result) finish(call.out, call.op, server.size());
       });
   return {device.compute(), device.communication().record()};
+}
+
+// What follows waits for the other ranks inside a library, without a deadline: so a rank that does
+// not come, or that calls something else, is found before.
+void Communicator::expect_all() const {
+  if (!group_->recorder) return;
+  const Call call = barrier_call();
+  const Choice choice = group_->backend->choose(call);
+  group_->carry_out({&call, 1}, choice.label, 0, [&](const Deadline& deadline) {
+    group_->backend->run(call, choice, deadline);
+  });
 }
 
 Blocks Communicator::even(const Tensor& full) const {

@@ -7,7 +7,8 @@
 // then no two groups can deadlock each other. A group of one rank is real: it answers at once.
 //
 // A rank that does not come by collectives.timeout_seconds, or that calls something else, is a
-// SystemError that names it, thrown by wait().
+// SystemError that names it, thrown by wait(): a VerdictError of the flight recorder, which world()
+// makes. The job must end then: MPI may still be at work on what was given up.
 #pragma once
 
 #include <functional>
@@ -25,6 +26,7 @@ namespace lockstep {
 
 class Backend;
 class Context;
+class FlightRecorder;
 class Transport;
 
 // One of the messages that go on at the same time.
@@ -43,7 +45,8 @@ class Communicator {
                             const CommunicatorOptions& options = {});
   static Communicator over(MPI_Comm comm, Device& device, const CommunicatorOptions& options = {});
   static Communicator over(std::unique_ptr<Transport> net, Device& device,
-                           const CommunicatorOptions& options = {});
+                           const CommunicatorOptions& options = {},
+                           std::shared_ptr<FlightRecorder> recorder = nullptr);
   // One rank of a group of any size, on the dry device.
   static Communicator dry(Device& device, int size, int rank,
                           const CommunicatorOptions& options = {});
@@ -88,9 +91,9 @@ class Communicator {
 
  private:
   struct Group;
-  Communicator(std::string name, Device& device, std::unique_ptr<Backend> backend,
-               const CommunicatorOptions& options);
+  explicit Communicator(Group group);
   Work submit(Call call, const Tensor& out, const Tensor& in) const;
+  void expect_all() const;
   Blocks even(const Tensor& full) const;
   void expect_root(int rank) const;
   void expect_peer(int rank) const;

@@ -17,17 +17,15 @@ void throw_timeout(const std::string& waiting_for) {
                       "of the ranks, or raise collectives.timeout_seconds if one is only slow");
 }
 
-void throw_mismatch(int rank) {
-  throw MismatchError("rank " + std::to_string(rank) +
-                      " called something else: the collective, count, type, reduction, root and "
-                      "kind of memory must be the same on every rank");
+void throw_disagreement(int from) {
+  throw DisagreementError("rank " + std::to_string(from) + " is in another operation");
 }
 
 void expect_message(std::size_t received, std::size_t expected, int from) {
   if (received == expected) return;
-  throw MismatchError("rank " + std::to_string(from) + " sent " + std::to_string(received) +
-                      " bytes where " + std::to_string(expected) +
-                      " were expected: the ranks called different operations");
+  throw DisagreementError("rank " + std::to_string(from) + " sent " + std::to_string(received) +
+                          " bytes where " + std::to_string(expected) +
+                          " were expected: the ranks called different operations");
 }
 
 }  // namespace lockstep

@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 
+#include "collectives/wait_errors.hpp"
 #include "runtime/logging/logging.hpp"
 
 namespace lockstep {
@@ -18,6 +19,9 @@ namespace {
 
 // Ranks that fail alike (a bad job file) come within this time of each other.
 constexpr double kAgreeSeconds = 1.0;
+
+// Whoever speaks for all ranks has ended them within this time.
+constexpr double kSilentSeconds = 1.0;
 
 struct Failure {
   std::string message;  // empty: another rank has said it
@@ -61,6 +65,15 @@ int agreed_speaker(const Context& context, const Failure& failure) {
   }
 }
 
+// MPI may still write into memory that is gone, so nothing but abort() calls it any more.
+[[noreturn]] void end_by_verdict(const Context& context, const VerdictError& verdict) {
+  if (verdict.voice() != VerdictError::Voice::this_rank) {
+    std::this_thread::sleep_for(std::chrono::duration<double>(kSilentSeconds));
+  }
+  say("lockstep: rank " + std::to_string(context.rank()), {verdict.what(), kFailure});
+  context.abort(kFailure);
+}
+
 int end_job(const Context& context, const Failure& failure) {
   const int speaker = agreed_speaker(context, failure);
   if (speaker < 0) {
@@ -82,6 +95,8 @@ int run_job(const std::function<int(const Context&)>& body) {
   std::exception_ptr error;
   try {
     return body(context);
+  } catch (const VerdictError& verdict) {
+    end_by_verdict(context, verdict);
   } catch (...) {
     error = std::current_exception();
   }

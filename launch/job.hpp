@@ -17,7 +17,8 @@ inline constexpr int kUserError = 2;
 inline constexpr int kFailure = 1;
 
 // Starts MPI and logging, runs `body`, ends MPI. What `body` throws ends the job: in order when all
-// ranks fail alike, by MPI_Abort when the others are still at work.
+// ranks fail alike, by MPI_Abort when the others are still at work, and at once by MPI_Abort after
+// a verdict of the flight recorder, which one rank says for all.
 int run_job(const std::function<int(const Context&)>& body);
 
 // Says `error` on stderr (not a ReportedError) and returns the exit status that goes with it.

@@ -2,6 +2,7 @@
 #include "collectives/backends/mpi.hpp"
 
 #include <algorithm>
+#include <array>
 #include <climits>
 #include <cstring>
 #include <map>
@@ -66,7 +67,10 @@ MPI_User_function* function_of(ReduceOp op) {
 struct OpTraits {
   using type = MPI_Op;
   static MPI_Op null() { return MPI_OP_NULL; }
-  static void destroy(MPI_Op op) noexcept { MPI_Op_free(&op); }
+  static void destroy(MPI_Op op) noexcept {
+    int finalized = 0;
+    if (MPI_Finalized(&finalized) == MPI_SUCCESS && !finalized) MPI_Op_free(&op);
+  }
 };
 using OpHandle = UniqueHandle<OpTraits>;
 
@@ -145,6 +149,7 @@ class MpiBackend : public Backend {
   Choice choose(const Call&) const override { return {.label = "mpi"}; }
 
   void run(const Call& call, const Choice&, const Deadline& deadline) override {
+    agree(call, deadline);
     layout_.emplace(call.blocks);  // lives as long as MPI reads it
     // MPI allows no overlap, but a shard may be the rank's own block of the input.
     const bool apart = call.what == Collective::reduce_scatter && inside(call.out, call.in);
@@ -169,16 +174,14 @@ class MpiBackend : public Backend {
                     ? MPI_Isend(m.in.data, n, type, m.root, tag, comm_.get(), &requests.back())
                     : MPI_Irecv(m.out.data, n, type, m.root, tag, comm_.get(), &requests.back()));
     }
-    if (wait_all(requests, statuses_, deadline)) return;
-    std::string doing;
-    for (std::size_t i = 0; i < messages.size(); ++i) {
-      if (requests[i] == MPI_REQUEST_NULL) continue;
-      const Call& m = messages[i];
-      doing += doing.empty() ? "" : " and ";
-      doing +=
-          m.what == Collective::send ? sending(m.bytes(), m.root) : receiving(m.bytes(), m.root);
+    bool in_time = false;
+    try {
+      in_time = wait_all(requests, statuses_, deadline);
+    } catch (...) {
+      give_up(messages, requests);
+      throw;
     }
-    throw_timeout(doing);
+    if (!in_time) throw_timeout(give_up(messages, requests));
   }
 
   std::unique_ptr<Backend> split(const std::vector<int>& colors) override {
@@ -187,8 +190,40 @@ class MpiBackend : public Backend {
   }
 
  private:
+  // The library's collectives corrupt memory or hang where ranks call different ones. So the ranks
+  // compare fingerprints first: all bits of f and of ~f are common to all only if all f are equal.
+  // Costs an all-reduce of 16 bytes, and makes every call wait for all ranks.
+  void agree(const Call& call, const Deadline& deadline) {
+    if (size() == 1) return;
+    const std::uint64_t f = call.fingerprint();
+    mine_ = {f, ~f};
+    MPI_Request request = MPI_REQUEST_NULL;
+    check_mpi(MPI_Iallreduce(mine_.data(), common_.data(), 2, MPI_UINT64_T, MPI_BAND, comm_.get(),
+                             &request));
+    if (!wait_all({&request, 1}, statuses_, deadline)) {
+      throw_timeout("waiting for all ranks of the group to come");
+    }
+    if (common_ != mine_) throw DisagreementError("the ranks have called different operations");
+  }
+
+  // Takes receives back, so that no late message is written into memory that the caller frees.
+  // Returns what was under way.
+  static std::string give_up(std::span<const Call> messages, std::vector<MPI_Request>& requests) {
+    std::string doing;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      if (requests[i] == MPI_REQUEST_NULL) continue;
+      const Call& m = messages[i];
+      const bool sends = m.what == Collective::send;
+      doing += (doing.empty() ? "" : " and ") +
+               (sends ? sending(m.bytes(), m.root) : receiving(m.bytes(), m.root));
+      if (!sends) MPI_Cancel(&requests[i]);
+      MPI_Request_free(&requests[i]);
+    }
+    return doing;
+  }
+
   // After a deadline the call stays open inside MPI, which offers no way to take a collective
-  // back: the job is about to end.
+  // back: the communicator then keeps this backend and the elements until MPI has ended.
   int start(const Call& call, std::byte* out, MPI_Request* request) {
     MPI_Comm comm = comm_.get();
     const MPI_Datatype type = type_of(call.dtype);
@@ -245,6 +280,7 @@ class MpiBackend : public Backend {
   std::optional<Layout> layout_;
   std::vector<std::byte> spare_;
   std::vector<MPI_Status> statuses_;
+  std::array<std::uint64_t, 2> mine_{}, common_{};  // of agree()
 };
 
 }  // namespace

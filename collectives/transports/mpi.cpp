@@ -60,9 +60,7 @@ class MpiTransport : public Transport {
     const auto later = std::find_if(messages_.begin(), messages_.end(),
                                     [&](const Message& m) { return m.ticket > up_to; });
     const auto n = later - messages_.begin();
-    if (!wait_all(std::span(requests_).first(static_cast<std::size_t>(n)), statuses_, deadline_)) {
-      fail();
-    }
+    await(std::span(requests_).first(static_cast<std::size_t>(n)));
     for (std::ptrdiff_t i = 0; i < n; ++i)
       check_size(messages_[static_cast<std::size_t>(i)], statuses_[static_cast<std::size_t>(i)]);
     messages_.erase(messages_.begin(), later);
@@ -115,9 +113,20 @@ class MpiTransport : public Transport {
                    message.peer);
   }
 
+  void await(std::span<MPI_Request> requests) {
+    bool in_time = false;
+    try {
+      in_time = wait_all(requests, statuses_, deadline_);
+    } catch (...) {
+      give_up();
+      throw;
+    }
+    if (!in_time) throw_timeout(give_up());
+  }
+
   // The job is about to end. A receive is taken back, so that no late message is written into
-  // memory that the caller frees; a send only reads.
-  [[noreturn]] void fail() {
+  // memory that the caller frees; a send only reads. Returns what was under way.
+  std::string give_up() {
     std::string doing;
     for (std::size_t i = 0; i < requests_.size(); ++i) {
       if (requests_[i] == MPI_REQUEST_NULL) continue;
@@ -125,12 +134,12 @@ class MpiTransport : public Transport {
       const auto bytes = static_cast<std::size_t>(m.bytes);
       doing += (doing.empty() ? "" : " and ") +
                (m.direction == Direction::in ? receiving(bytes, m.peer) : sending(bytes, m.peer));
-      if (m.direction == Direction::in) check_mpi(MPI_Cancel(&requests_[i]));
-      check_mpi(MPI_Request_free(&requests_[i]));
+      if (m.direction == Direction::in) MPI_Cancel(&requests_[i]);
+      MPI_Request_free(&requests_[i]);
     }
     messages_.clear();
     requests_.clear();
-    throw_timeout(doing);
+    return doing;
   }
 
   CommHandle comm_;

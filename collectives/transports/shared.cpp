@@ -216,7 +216,7 @@ class SharedTransport : public Transport, private SharedMemory {
 
   static void check(const Slot& slot, const Message& message) {
     expect_message(slot.message_bytes, message.data.bytes(), message.peer);
-    if (slot.fingerprint != message.fingerprint) throw_mismatch(message.peer);
+    if (slot.fingerprint != message.fingerprint) throw_disagreement(message.peer);
   }
 
   void copy_from(std::byte* to, int rank, const Location& where, std::size_t bytes) const {
@@ -298,7 +298,7 @@ class SharedTransport : public Transport, private SharedMemory {
       const int r = (me_ + step) % p_;
       const Flag& other = flag(r);
       if (other.arrived.load(std::memory_order_acquire) < arrivals_) await(other, r);
-      if (other.fingerprint != fingerprint_) throw_mismatch(r);
+      if (other.fingerprint != fingerprint_) throw_disagreement(r);
     }
   }
 

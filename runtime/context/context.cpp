@@ -129,6 +129,11 @@ int Context::agree_to_end(bool has_message, double timeout_seconds) const {
   return vote->lowest;
 }
 
+void Context::keep(std::shared_ptr<const void> what) const {
+  std::lock_guard lock(kept_mutex_);
+  kept_.push_back(std::move(what));
+}
+
 void Context::abort(int status) const {
   MPI_Abort(MPI_COMM_WORLD, status);
   std::abort();  // MPI_Abort does not return

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -45,9 +47,14 @@ class Context {
   // -1 when some rank has not come by the deadline: it still works, and only abort() can end it.
   int agree_to_end(bool has_message, double timeout_seconds) const;
   [[noreturn]] void abort(int status) const;
+  // Keeps what MPI may still read or write, of operations that were given up, until MPI has ended.
+  // From any thread.
+  void keep(std::shared_ptr<const void> what) const;
 
  private:
-  MpiSession session_;  // first: MPI ends after the communicators are freed
+  mutable std::mutex kept_mutex_;
+  mutable std::vector<std::shared_ptr<const void>> kept_;  // before the session: outlives it
+  MpiSession session_;  // before them: MPI ends after the communicators are freed
   CommHandle world_, control_, node_comm_;
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1, node_ = 0, nodes_ = 1;
 };
