@@ -45,8 +45,7 @@ Call call_of(Notes& notes) {
 
 Schedule record_all(const Algorithm& algorithm, const GroupCall& call, const Displays& known,
                     Displays& shown) {
-  Schedule schedule{
-      .call = call, .label = algorithm.label, .ranks = {}, .groups = {}};
+  Schedule schedule{.call = call, .label = algorithm.label, .ranks = {}, .groups = {}};
   schedule.ranks.resize(static_cast<std::size_t>(call.ranks()));
   for (int r = 0; r < call.ranks(); ++r) {
     Notes notes(schedule, r, known, shown);
@@ -72,8 +71,8 @@ int GroupCall::node_of(int rank) const {
 
 GroupShape GroupCall::shape() const {
   const auto& nodes = ranks_per_node;
-  const bool even = std::adjacent_find(nodes.begin(), nodes.end(), std::not_equal_to<>()) ==
-                    nodes.end();
+  const bool even =
+      std::adjacent_find(nodes.begin(), nodes.end(), std::not_equal_to<>()) == nodes.end();
   const int num_nodes = std::max(1, static_cast<int>(nodes.size()));
   return {.ranks = ranks(),
           .nodes = num_nodes,

@@ -211,9 +211,9 @@ class Proof {
       case Event::What::fetch:
         return copy(outs[0], ins[0]);
       default:
-        return combine(outs, ins,
-                       event.what == Event::What::combine ? Sums::Way::pairwise
-                                                          : Sums::Way::in_turn);
+        return combine(
+            outs, ins,
+            event.what == Event::What::combine ? Sums::Way::pairwise : Sums::Way::in_turn);
     }
   }
 

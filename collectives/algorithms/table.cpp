@@ -3,15 +3,45 @@
 
 namespace lockstep {
 
-extern const Algorithm all_gather_ring, all_reduce_recursive_doubling, all_reduce_ring,
-    barrier_dissemination, broadcast_binomial, reduce_scatter_ring;
+extern const Algorithm all_gather_bruck, all_gather_recursive_doubling, all_gather_ring,
+    all_reduce_binomial, all_reduce_double_tree, all_reduce_halving_doubling,
+    all_reduce_hierarchical, all_reduce_hierarchical_leader, all_reduce_recursive_doubling,
+    all_reduce_ring, all_reduce_segmented_ring, all_to_all_bruck, all_to_all_pairwise,
+    barrier_dissemination, broadcast_binomial, broadcast_chain, broadcast_scatter_all_gather,
+    gather_binomial, gather_linear, reduce_binomial, reduce_reduce_scatter_gather,
+    reduce_scatter_pairwise, reduce_scatter_recursive_halving, reduce_scatter_ring,
+    scatter_binomial, scatter_linear;
 
 namespace {
 
 // Of two that cost the same the first is taken.
 constexpr const Algorithm* kAlgorithms[] = {
-    &all_reduce_ring,    &all_reduce_recursive_doubling, &reduce_scatter_ring, &all_gather_ring,
-    &broadcast_binomial, &barrier_dissemination,
+    &all_reduce_ring,
+    &all_reduce_segmented_ring,
+    &all_reduce_recursive_doubling,
+    &all_reduce_halving_doubling,
+    &all_reduce_binomial,
+    &all_reduce_double_tree,
+    &all_reduce_hierarchical,
+    &all_reduce_hierarchical_leader,
+    &reduce_scatter_ring,
+    &reduce_scatter_recursive_halving,
+    &reduce_scatter_pairwise,
+    &all_gather_ring,
+    &all_gather_recursive_doubling,
+    &all_gather_bruck,
+    &broadcast_binomial,
+    &broadcast_chain,
+    &broadcast_scatter_all_gather,
+    &reduce_binomial,
+    &reduce_reduce_scatter_gather,
+    &all_to_all_pairwise,
+    &all_to_all_bruck,
+    &gather_binomial,
+    &gather_linear,
+    &scatter_binomial,
+    &scatter_linear,
+    &barrier_dissemination,
 };
 
 }  // namespace

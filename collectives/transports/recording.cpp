@@ -127,7 +127,8 @@ class RecordingTransport : public Transport {
 
  private:
   bool share(const std::vector<int>& ranks) const {
-    return notes_.call().sharing != Sharing::none && node_of(ranks.front()) == node_of(ranks.back());
+    return notes_.call().sharing != Sharing::none &&
+           node_of(ranks.front()) == node_of(ranks.back());
   }
 
   Notes& notes_;

@@ -93,8 +93,8 @@ class Replay {
       const bool sends = message.event.what == Event::What::send;
       Rank &from = sends ? rank : peer, &to = sends ? peer : rank;
       const GroupCall& call = schedule_.call;
-      const Link& link = call.node_of(number(from)) == call.node_of(number(to)) ? links_.inside
-                                                                                : links_.across;
+      const Link& link =
+          call.node_of(number(from)) == call.node_of(number(to)) ? links_.inside : links_.across;
       const double start =
           std::max({message.posted, other.posted, from.send_free, to.receive_free});
       message.end = other.end = start + link.alpha + static_cast<double>(bytes) * link.beta;

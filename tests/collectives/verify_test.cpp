@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every algorithm of the table is proven for many groups and counts, planted errors are found, and
 // every formula is what the recorded schedule costs.
+#include "collectives/verify.hpp"
+
 #include <functional>
 #include <set>
 
-#include "collectives/verify.hpp"
 #include "tests/collectives/replay.hpp"
 #include "tests/support/catch.hpp"
 
