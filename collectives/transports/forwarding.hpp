@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A transport that passes everything on to another: the base of those that change one thing about
-// it. Tickets are the same numbers on both sides, because every message passes through.
+// it. All messages from then on pass through here, so that tickets differ by a constant.
 #pragma once
 
 #include <memory>
-#include <utility>
 
 #include "collectives/transport.hpp"
 
@@ -12,38 +11,39 @@ namespace lockstep {
 
 class ForwardingTransport : public Transport {
  public:
-  explicit ForwardingTransport(std::unique_ptr<Transport> inner) : inner_(std::move(inner)) {}
+  explicit ForwardingTransport(Transport& inner) : inner_(inner) {}
 
-  int rank() const override { return inner_->rank(); }
-  int size() const override { return inner_->size(); }
-  int node_of(int rank) const override { return inner_->node_of(rank); }
-  void begin(const Call& call, const Deadline& deadline) override { inner_->begin(call, deadline); }
+  int rank() const override { return inner_.rank(); }
+  int size() const override { return inner_.size(); }
+  int node_of(int rank) const override { return inner_.node_of(rank); }
+  void begin(const Call& call, const Deadline& deadline) override { inner_.begin(call, deadline); }
 
   void combine(const Elements& out, const Elements& a, const Elements& b, ReduceOp op) override {
-    inner_->combine(out, a, b, op);
+    inner_.combine(out, a, b, op);
   }
-  void copy(const Elements& out, const Elements& in) override { inner_->copy(out, in); }
+  void copy(const Elements& out, const Elements& in) override { inner_.copy(out, in); }
   void combine_all(std::span<const Elements> outs, std::span<const Elements> in,
                    ReduceOp op) override {
-    inner_->combine_all(outs, in, op);
+    inner_.combine_all(outs, in, op);
   }
   std::shared_ptr<std::byte> working_memory(std::size_t bytes) override {
-    return inner_->working_memory(bytes);
+    return inner_.working_memory(bytes);
   }
-  SharedMemory* shared() override { return inner_->shared(); }
-  std::unique_ptr<Transport> split(int color, int key) override {
-    return inner_->split(color, key);
-  }
+  SharedMemory* shared() override { return inner_.shared(); }
+  std::unique_ptr<Transport> split(int color, int key) override { return inner_.split(color, key); }
 
  protected:
-  void start_send(Ticket, const Elements& data, int to) override { inner_->post_send(data, to); }
-  void start_receive(Ticket, const Elements& data, int from) override {
-    inner_->post_receive(data, from);
+  void start_send(Ticket ticket, const Elements& data, int to) override {
+    ahead_ = inner_.post_send(data, to) - ticket;
   }
-  void finish(Ticket up_to) override { inner_->complete(up_to); }
+  void start_receive(Ticket ticket, const Elements& data, int from) override {
+    ahead_ = inner_.post_receive(data, from) - ticket;
+  }
+  void finish(Ticket up_to) override { inner_.complete(up_to + ahead_); }
 
  private:
-  std::unique_ptr<Transport> inner_;
+  Transport& inner_;
+  Ticket ahead_ = 0;
 };
 
 }  // namespace lockstep

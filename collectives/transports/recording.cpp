@@ -64,10 +64,11 @@ class RecordingSharedMemory : public SharedMemory {
 class NodeTransport : public ForwardingTransport {
  public:
   NodeTransport(Notes& notes, std::unique_ptr<Transport> group, std::vector<int> ranks)
-      : ForwardingTransport(std::move(group)), shared_(notes, std::move(ranks)) {}
+      : ForwardingTransport(*group), group_(std::move(group)), shared_(notes, std::move(ranks)) {}
   SharedMemory* shared() override { return &shared_; }
 
  private:
+  std::unique_ptr<Transport> group_;
   RecordingSharedMemory shared_;
 };
 
@@ -108,11 +109,9 @@ class RecordingTransport : public Transport {
  protected:
   void start_send(Ticket ticket, const Elements& data, int to) override {
     notes_.add(Event::What::send, to, {}, {{data}}, ticket);
-    posted_ = ticket;
   }
   void start_receive(Ticket ticket, const Elements& data, int from) override {
     notes_.add(Event::What::receive, from, {{data}}, {}, ticket);
-    posted_ = ticket;
   }
   void finish(Ticket up_to) override {
     if (up_to <= completed_) return;
@@ -132,7 +131,7 @@ class RecordingTransport : public Transport {
   }
 
   Notes& notes_;
-  Ticket posted_ = 0, completed_ = 0;
+  Ticket completed_ = 0;
   std::unique_ptr<RecordingSharedMemory> shared_;
 };
 
