@@ -2,10 +2,10 @@
 #include "collectives/verify.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <deque>
-#include <unordered_map>
 #include <utility>
+
+#include "collectives/verify_sums.hpp"
 
 namespace lockstep {
 
@@ -28,59 +28,14 @@ std::string text(const Parts&... parts) {
   return all;
 }
 
+using Sum = Sums::Number;
+
 std::size_t at(int rank) {
   return static_cast<std::size_t>(rank);
 }
 
-// How an element was added up: a number per distinct sum. 0 is no contribution, r+1 that of rank r.
-// a+b and b+a are one sum, because they have the same bits.
-using Sum = std::uint32_t;
-
-class Sums {
- public:
-  explicit Sums(int ranks) : words_((at(ranks) + 63) / 64), sets_((at(ranks) + 1) * words_) {
-    for (std::size_t r = 0; r < at(ranks); ++r)
-      sets_[(r + 1) * words_ + r / 64] = std::uint64_t{1} << r % 64;
-  }
-
-  enum class Way : std::uint8_t { pairwise, in_turn };
-  Sum add(Sum a, Sum b, Way way) {
-    if (way == Way::pairwise && a > b) std::swap(a, b);
-    const auto [found, fresh] =
-        known_[static_cast<int>(way)].try_emplace(std::uint64_t{a} << 32 | b, next());
-    if (fresh) {
-      for (std::size_t w = 0; w < words_; ++w)
-        sets_.push_back(sets_[a * words_ + w] | sets_[b * words_ + w]);
-    }
-    return found->second;
-  }
-
-  // The lowest rank that both hold; -1 if they hold none.
-  int common(Sum a, Sum b) const {
-    for (std::size_t w = 0; w < words_; ++w) {
-      const std::uint64_t both = sets_[a * words_ + w] & sets_[b * words_ + w];
-      if (both) return static_cast<int>(w * 64) + std::countr_zero(both);
-    }
-    return -1;
-  }
-  // The lowest rank that is in no part of it; `ranks` if all are.
-  int lacks(Sum a, int ranks) const {
-    int r = 0;
-    while (r < ranks && sets_[a * words_ + at(r) / 64] >> r % 64 & 1)
-      ++r;
-    return r;
-  }
-
- private:
-  Sum next() const { return static_cast<Sum>(sets_.size() / words_); }
-
-  std::size_t words_;
-  std::vector<std::uint64_t> sets_;
-  std::unordered_map<std::uint64_t, Sum> known_[2];
-};
-
 struct Element {
-  std::uint32_t index = 0;
+  std::uint32_t index = 0;  // in the full vector
   Sum sum = 0;
 };
 
