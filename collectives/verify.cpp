@@ -5,6 +5,7 @@
 #include <deque>
 #include <utility>
 
+#include "collectives/verify_order.hpp"
 #include "collectives/verify_sums.hpp"
 
 namespace lockstep {
@@ -39,15 +40,6 @@ struct Element {
   Sum sum = 0;
 };
 
-// Who touched an element of shared memory, by the touching rank's own clock.
-struct Touches {
-  int writer = -1;
-  std::uint32_t written = 0;
-  std::vector<std::pair<int, std::uint32_t>> reads{};
-};
-
-using Clock = std::vector<std::uint32_t>;  // of all ranks
-
 // A message that is posted and not completed.
 struct Open {
   Event::What what;
@@ -63,11 +55,8 @@ struct RankState {
   std::deque<Open> open{};
   std::vector<std::vector<Element>> memory{};   // by area
   std::vector<std::vector<Touches>> touches{};  // by area, of shared memory
-  Clock clock{};
   bool in_barrier = false;
 };
-
-enum class Access : std::uint8_t { read, write };
 
 class Proof {
  public:
@@ -78,6 +67,7 @@ class Proof {
         unit_(call_.what == Collective::barrier ? 1 : size_of(call_.dtype)),
         sums_(ranks_),
         state_(at(ranks_)),
+        order_(ranks_),
         arrived_(schedule.groups.size()),
         shares_(touches_others()),
         clocked_(shares_ || call_.what == Collective::barrier) {
@@ -121,9 +111,6 @@ class Proof {
     for (std::size_t i = 0; i < in.bytes / unit_; ++i) {
       element(in, i) = {static_cast<std::uint32_t>(first + i), static_cast<Sum>(r) + 1};
     }
-    if (!clocked_) return;
-    mine.clock.resize(at(ranks_));
-    mine.clock[at(r)] = 1;
   }
 
   const Track& track(int r) const { return schedule_.ranks[at(r)]; }
@@ -180,10 +167,7 @@ class Proof {
     touch(region, access);
     RankState& mine = state_[at(r)];
     mine.open.push_back({event.what, event.peer, event.ticket, region});
-    if (clocked_ && event.what == Event::What::send) {
-      mine.open.back().sent = mine.clock;
-      ++mine.clock[at(r)];
-    }
+    if (clocked_ && event.what == Event::What::send) mine.open.back().sent = order_.send(r);
     match(r, mine.open.back());
   }
 
@@ -216,7 +200,7 @@ class Proof {
       const Open message = std::move(mine.open.front());
       mine.open.pop_front();
       const bool sent = message.what == Event::What::send;
-      if (clocked_ && !sent) learn(mine.clock, message.sent);
+      if (clocked_ && !sent) order_.receive(r, message.sent);
       touch(message.region, sent ? Access::read : Access::write);
     }
     return true;
@@ -238,7 +222,8 @@ class Proof {
     arrived.push_back(r);
     mine.in_barrier = true;
     if (arrived.size() == schedule_.groups[at(event.peer)].size()) {
-      release(arrived);
+      if (clocked_) order_.meet(arrived);
+      arrived.clear();
       mine.in_barrier = false;
     }
     return !mine.in_barrier;
@@ -248,24 +233,6 @@ class Proof {
     const Event& theirs = track(first).events[state_[at(first)].next];
     if (theirs.what == event.what) return;
     throw refuted("is where rank ", first, " has a ", name_of(theirs.what));
-  }
-
-  void release(std::vector<int>& arrived) {
-    if (clocked_) {
-      Clock all(at(ranks_));
-      for (const int r : arrived)
-        learn(all, state_[at(r)].clock);
-      for (const int r : arrived) {
-        state_[at(r)].clock = all;
-        ++state_[at(r)].clock[at(r)];
-      }
-    }
-    arrived.clear();
-  }
-
-  static void learn(Clock& mine, const Clock& theirs) {
-    for (std::size_t r = 0; r < mine.size(); ++r)
-      mine[r] = std::max(mine[r], theirs[r]);
   }
 
   // Local steps.
@@ -334,35 +301,19 @@ class Proof {
     }
     const std::size_t first = std::max(region.begin, open.region.begin);
     const Region touched{region.rank, region.area, first, 0};
-    throw refuted(access == Access::read ? "reads " : "changes ", name(touched, 0), " while it is ",
+    throw refuted(verb(access), name(touched, 0), " while it is ",
                   receives ? "received from rank " : "sent to rank ", open.peer);
   }
 
   void expect_ordered(const Region& region, std::size_t i, Access access) {
     Touches& touches = state_[at(region.rank)].touches[at(region.area)][region.begin / unit_ + i];
-    const Clock& clock = state_[at(now_)].clock;
-    const auto race = [&](int other, const char* what) {
-      return refuted(access == Access::read ? "reads " : "changes ", name(region, i),
-                     " with no barrier behind rank ", other, ", which ", what, " it");
-    };
-    if (touches.writer >= 0 && clock[at(touches.writer)] < touches.written) {
-      throw race(touches.writer, "changes");
-    }
-    if (access == Access::write) {
-      for (const auto& [reader, when] : touches.reads) {
-        if (clock[at(reader)] < when) throw race(reader, "reads");
-      }
-      touches = {now_, clock[at(now_)]};
-      return;
-    }
-    for (auto& [reader, when] : touches.reads) {
-      if (reader == now_) {
-        when = clock[at(now_)];
-        return;
-      }
-    }
-    touches.reads.emplace_back(now_, clock[at(now_)]);
+    const Order::Race race = order_.touch(touches, now_, access);
+    if (race.other < 0) return;
+    throw refuted(verb(access), name(region, i), " with no barrier behind rank ", race.other,
+                  ", which ", verb(race.access), "it");
   }
+
+  static const char* verb(Access access) { return access == Access::read ? "reads " : "changes "; }
 
   // What must hold in the end.
   void check_end(int r) {
@@ -386,7 +337,7 @@ class Proof {
 
   void check_barrier(int r) {
     for (int other = 0; other < ranks_; ++other) {
-      if (state_[at(r)].clock[at(other)] == 0) {
+      if (!order_.knows_of(r, other)) {
         throw Refuted{text("rank ", r, " may leave before rank ", other, " has come")};
       }
     }
@@ -500,6 +451,7 @@ class Proof {
   std::size_t unit_;  // bytes of an element
   Sums sums_;
   std::vector<RankState> state_;
+  Order order_;
   std::vector<std::vector<int>> arrived_;  // by group: who is in its barrier
   bool shares_;                            // ranks touch each other's memory
   bool clocked_;
