@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <new>
 
 #include "collectives/transports/subgroup.hpp"
@@ -107,15 +108,16 @@ Transport& Transport::inside() {
 }
 
 Transport& Transport::across() {
-  const auto place_of = [this](int rank) {  // among the ranks of its node
-    int place = 0;
-    for (int r = 0; r < rank; ++r)
-      place += node_of(r) == node_of(rank);
-    return place;
-  };
   std::vector<int> mine;
-  for (int r = 0; r < size() && !across_; ++r) {
-    if (place_of(r) == place_of(rank())) mine.push_back(r);
+  if (!across_) {
+    std::map<int, int> on_node;  // ranks seen so far
+    std::vector<int> place_of;   // among the ranks of its node
+    for (int r = 0; r < size(); ++r)
+      place_of.push_back(on_node[node_of(r)]++);
+    const int mine_is = place_of[static_cast<std::size_t>(rank())];
+    for (int r = 0; r < size(); ++r) {
+      if (place_of[static_cast<std::size_t>(r)] == mine_is) mine.push_back(r);
+    }
   }
   return part(across_, std::move(mine));
 }

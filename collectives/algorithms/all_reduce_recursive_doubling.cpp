@@ -11,21 +11,18 @@
 //   order  a balanced tree over the ranks, lower ranks left: the same bits on every rank
 //
 // R. Thakur, R. Rabenseifner, W. Gropp, IJHPCA 19(1), 2005.
-#include <bit>
-
+#include "collectives/algorithms/patterns.hpp"
 #include "collectives/algorithms/table.hpp"
 
 namespace lockstep {
 
 namespace {
-int power_of_two_below(int p) {
-  return static_cast<int>(std::bit_floor(static_cast<unsigned>(p)));
-}
+
 double seconds(const GroupShape& group, double n, const Links& links) {
   const int p = group.ranks;
   const Link& link = links.of(group);
   const int q = power_of_two_below(p), folds = p > q;
-  const int doublings = std::countr_zero(static_cast<unsigned>(q));
+  const int doublings = floor_log2(q);
   return (doublings + 2 * folds) * (link.alpha + n * link.beta) +
          (doublings + folds) * n * link.gamma;
 }
@@ -33,33 +30,30 @@ double seconds(const GroupShape& group, double n, const Links& links) {
 void run(Transport& net, const Call& call) {
   const Elements& data = call.out;
   net.copy(data, call.in);
-  const int p = net.size(), me = net.rank();
-  const int q = power_of_two_below(p), r = p - q;
+  const int me = net.rank();
+  const Folding fold(net.size());
   const Elements incoming = net.scratch(data.count, data.dtype);
 
-  const bool paired = me < 2 * r;
-  if (paired && me % 2 == 1) {  // folded: the even neighbour speaks for both
+  if (fold.folded(me)) {  // the even neighbour speaks for both
     net.send(data, me - 1);
     net.receive(data, me - 1);
     return;
   }
-  if (paired) {
+  if (fold.paired(me)) {
     net.receive(incoming, me + 1);
     net.combine(data, data, incoming, call.op);
   }
-
-  const int place = paired ? me / 2 : me - r;  // among the q ranks that go on
-  auto rank_at = [&](int v) { return v < r ? 2 * v : v + r; };
-  for (int distance = 1; distance < q; distance *= 2) {
+  const int place = fold.place_of(me);  // among the ranks that go on
+  for (int distance = 1; distance < fold.places(); distance *= 2) {
     const int partner = place ^ distance;
-    net.exchange(data, rank_at(partner), incoming, rank_at(partner));
+    net.exchange(data, fold.rank_at(partner), incoming, fold.rank_at(partner));
     if (partner < place) {
       net.combine(data, incoming, data, call.op);
     } else {
       net.combine(data, data, incoming, call.op);
     }
   }
-  if (paired) net.send(data, me + 1);
+  if (fold.paired(me)) net.send(data, me + 1);
 }
 
 }  // namespace

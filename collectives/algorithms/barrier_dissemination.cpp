@@ -7,8 +7,7 @@
 //   needs  any p >= 1
 //
 // D. Hensgen, R. Finkel, U. Manber, IJPP 17(1), 1988.
-#include <bit>
-
+#include "collectives/algorithms/patterns.hpp"
 #include "collectives/algorithms/table.hpp"
 
 namespace lockstep {
@@ -17,7 +16,7 @@ namespace {
 
 double seconds(const GroupShape& group, double, const Links& links) {
   const int p = group.ranks;
-  return std::bit_width(static_cast<unsigned>(p) - 1) * links.of(group).alpha;
+  return ceil_log2(p) * links.of(group).alpha;
 }
 
 void run(Transport& net, const Call&) {

@@ -8,8 +8,7 @@
 //   needs  any p >= 1, any count, any root
 //
 // R. Thakur, R. Rabenseifner, W. Gropp, IJHPCA 19(1), 2005.
-#include <bit>
-
+#include "collectives/algorithms/patterns.hpp"
 #include "collectives/algorithms/table.hpp"
 
 namespace lockstep {
@@ -19,7 +18,7 @@ namespace {
 double seconds(const GroupShape& group, double n, const Links& links) {
   const int p = group.ranks;
   const Link& link = links.of(group);
-  return std::bit_width(static_cast<unsigned>(p) - 1) * (link.alpha + n * link.beta);
+  return ceil_log2(p) * (link.alpha + n * link.beta);
 }
 
 void run(Transport& net, const Call& call) {

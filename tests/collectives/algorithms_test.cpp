@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every algorithm of the table, on ranks that are threads, against serial arithmetic.
 #include <atomic>
+#include <functional>
+#include <numeric>
 #include <random>
 
+#include "collectives/algorithms/patterns.hpp"
 #include "collectives/algorithms/table.hpp"
+#include "tests/collectives/layout.hpp"
 #include "tests/collectives/problem.hpp"
 #include "tests/collectives/ranks.hpp"
 #include "tests/support/catch.hpp"
@@ -15,17 +19,29 @@ namespace {
 
 constexpr int kRankCounts[] = {1, 2, 3, 4, 5, 7, 8};
 
+// Ranks on each node; empty: all on one, as the transport says.
+using Nodes = std::vector<int>;
+
+// Calls body with a transport of that layout.
+void with_layout(Transport& net, const Nodes& nodes, const std::function<void(Transport&)>& body) {
+  if (nodes.empty()) return body(net);
+  LayoutTransport layout(net, nodes);
+  body(layout);
+}
+
 // The first mistake of any rank; empty if all is right.
-std::string mistake(const Algorithm& algorithm, const Problem& problem) {
+std::string mistake(const Algorithm& algorithm, const Problem& problem, const Nodes& nodes) {
   std::vector<std::string> mistakes(static_cast<std::size_t>(problem.ranks));
-  on_ranks(problem.ranks, [&](Transport& net) {
-    Side side(problem, net.rank());
+  on_ranks(problem.ranks, [&](Transport& whole) {
+    Side side(problem, whole.rank());
     const Call call = side.call();
-    net.begin(call, {now() + 20});
-    algorithm.run(net, call);
-    const bool holds = problem.what != Collective::reduce || net.rank() == problem.root;
+    with_layout(whole, nodes, [&](Transport& net) {
+      net.begin(call, {now() + 20});
+      algorithm.run(net, call);
+    });
+    const bool holds = problem.what != Collective::reduce || whole.rank() == problem.root;
     if (holds) finish(call.out, problem.op, problem.ranks);
-    mistakes[static_cast<std::size_t>(net.rank())] = side.mistake();
+    mistakes[static_cast<std::size_t>(whole.rank())] = side.mistake();
   });
   for (const std::string& m : mistakes) {
     if (!m.empty()) return m;
@@ -33,15 +49,18 @@ std::string mistake(const Algorithm& algorithm, const Problem& problem) {
   return "";
 }
 
-void check(const Algorithm& algorithm, const Problem& problem) {
+void check(const Algorithm& algorithm, const Problem& problem, const Nodes& nodes = {}) {
   if (problem.count() * size_of(problem.dtype) > algorithm.largest) return;
   INFO(algorithm.label << ": " << problem.text());
-  CHECK(mistake(algorithm, problem) == "");
+  CHECK(mistake(algorithm, problem, nodes) == "");
 }
 
-bool serves(const Algorithm& algorithm, int ranks) {
+bool serves(const Algorithm& algorithm, int ranks, const Nodes& nodes = {}) {
   const auto transports = make_thread_transports(ranks);
-  return !algorithm.refusal(transports[0]->shape());
+  bool can = false;
+  with_layout(*transports[0], nodes,
+              [&](Transport& net) { can = !algorithm.refusal(net.shape()); });
+  return can;
 }
 
 // Near-equal blocks of a count that the ranks divide where the collective needs that.
@@ -108,27 +127,95 @@ TEST_CASE("blocks may be uneven, and empty", "[unit]") {
   }
 }
 
+namespace {
+
+// The sum of normally distributed floats, as each rank has it.
+std::vector<std::vector<float>> sums_of_floats(const Algorithm& algorithm, int ranks,
+                                               const Nodes& nodes) {
+  std::vector<std::vector<float>> results(static_cast<std::size_t>(ranks));
+  on_ranks(ranks, [&](Transport& whole) {
+    std::mt19937 random(static_cast<unsigned>(whole.rank()));
+    std::normal_distribution<float> normal;
+    std::vector<float> data(501);
+    for (float& x : data)
+      x = normal(random);
+    const Call call = all_reduce_call(elements(data), elements(data), ReduceOp::sum, ranks);
+    with_layout(whole, nodes, [&](Transport& net) {
+      net.begin(call, {now() + 20});
+      algorithm.run(net, call);
+    });
+    results[static_cast<std::size_t>(whole.rank())] = std::move(data);
+  });
+  return results;
+}
+
+// Of up to twelve ranks.
+const Nodes kLayouts[] = {{2, 2}, {3, 3}, {2, 2, 2}, {3, 2}, {1, 2, 4}, {4, 4, 4}};
+
+int ranks_of(const Nodes& nodes) {
+  return std::accumulate(nodes.begin(), nodes.end(), 0);
+}
+
+}  // namespace
+
 TEST_CASE("every all-reduce gives the same bits on every rank", "[unit]") {
   for (const Algorithm* algorithm : algorithms()) {
     if (algorithm->what != Collective::all_reduce) continue;
-    for (int ranks : kRankCounts) {
-      if (!serves(*algorithm, ranks)) continue;
-      std::vector<std::vector<float>> results(static_cast<std::size_t>(ranks));
-      on_ranks(ranks, [&](Transport& net) {
-        std::mt19937 random(static_cast<unsigned>(net.rank()));
-        std::normal_distribution<float> normal;
-        std::vector<float> data(501);
-        for (float& x : data)
-          x = normal(random);
-        const Call call =
-            all_reduce_call(elements(data), elements(data), ReduceOp::sum, net.size());
-        net.begin(call, {now() + 20});
-        algorithm->run(net, call);
-        results[static_cast<std::size_t>(net.rank())] = std::move(data);
-      });
-      INFO(algorithm->label << " ranks " << ranks);
+    std::vector<std::pair<int, Nodes>> groups;
+    for (int ranks : kRankCounts)
+      groups.push_back({ranks, {}});
+    for (const Nodes& nodes : kLayouts)
+      groups.push_back({ranks_of(nodes), nodes});
+    for (const auto& [ranks, nodes] : groups) {
+      if (!serves(*algorithm, ranks, nodes)) continue;
+      const auto results = sums_of_floats(*algorithm, ranks, nodes);
+      INFO(algorithm->label << " ranks " << ranks << " nodes " << nodes.size());
       for (const auto& result : results)
         CHECK(result == results[0]);
+    }
+  }
+}
+
+TEST_CASE("algorithms that know of nodes equal serial arithmetic", "[unit]") {
+  for (const Algorithm* algorithm : algorithms()) {
+    if (!algorithm->refusal({.ranks = 4, .shared_memory = true})) continue;  // needs no nodes
+    for (const Nodes& nodes : kLayouts) {
+      const int ranks = ranks_of(nodes);
+      if (!serves(*algorithm, ranks, nodes)) continue;
+      for (std::size_t count : counts_for(ranks)) {
+        for (Place place : {Place::apart, Place::in_place}) {
+          check(*algorithm,
+                {.what = algorithm->what,
+                 .ranks = ranks,
+                 .blocks = blocks_for(algorithm->what, count, ranks),
+                 .root = ranks / 2,
+                 .place = place},
+                nodes);
+        }
+      }
+      for (DType dtype : kDTypes) {
+        check(*algorithm,
+              {.what = algorithm->what,
+               .ranks = ranks,
+               .blocks = blocks_for(algorithm->what, 77, ranks),
+               .dtype = dtype},
+              nodes);
+      }
+    }
+  }
+}
+
+TEST_CASE("algorithms of segments equal serial arithmetic for several of them", "[unit]") {
+  for (const Algorithm* algorithm : algorithms()) {
+    const std::string_view name = algorithm->name();
+    if (name != "segmented_ring" && name != "double_tree" && name != "chain") continue;
+    for (int ranks : {2, 3, 4}) {
+      const auto p = static_cast<std::size_t>(ranks);
+      check(*algorithm, {.what = algorithm->what,
+                         .ranks = ranks,
+                         .blocks = Blocks(p * (5 * kSegmentBytes / 8) - 1, ranks),
+                         .dtype = DType::int64,
+                         .root = 1});
     }
   }
 }
@@ -154,11 +241,14 @@ TEST_CASE("no rank leaves a barrier before the last has come", "[unit]") {
 }
 
 TEST_CASE("formulas price nothing for one rank, and more for more", "[unit]") {
-  const auto group = [](int ranks) {
-    return GroupShape{.ranks = ranks, .nodes = 1, .shared_memory = true, .reads_private = true};
-  };
   for (const Algorithm* algorithm : algorithms()) {
     INFO(name_of(algorithm->what) << " " << algorithm->label);
+    const bool needs_two = algorithm->refusal({.ranks = 4, .shared_memory = true}) != nullptr;
+    const auto group = [&](int ranks) {  // the algorithms of nodes have two
+      const int nodes = needs_two && ranks > 2 ? 2 : 1;
+      return GroupShape{
+          .ranks = ranks, .nodes = nodes, .shared_memory = nodes == 1, .reads_private = true};
+    };
     const auto seconds = [&](int ranks) { return algorithm->seconds(group(ranks), 1e6, {}); };
     CHECK(seconds(1) == 0);
     CHECK(seconds(2) > 0);

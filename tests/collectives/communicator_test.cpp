@@ -28,7 +28,7 @@ TEST_CASE("a dry communicator records what would run, and moves nothing", "[unit
   CHECK(first.operation.shape[0] == 1 << 20);
   CHECK(first.operation.bytes_read == 4 << 20);
   CHECK(first.operation.ranks == 3072);
-  CHECK(std::string(first.operation.detail) == "native/ring");
+  CHECK(std::string(first.operation.detail) == "native/double_tree");
   CHECK(std::string(recording.records()[1].operation.detail) == "native/recursive_doubling");
 }
 
