@@ -47,7 +47,7 @@ Selector::Selector(const CommunicatorOptions& options, const GroupShape& group, 
   check_known(algorithm_);
 }
 
-void Selector::expect_named_serve(const std::string& group_name) const {
+void Selector::expect_named_serves() const {
   const char* refusal = nullptr;
   bool one_serves = algorithm_ == "auto";
   for (const Algorithm* algorithm : algorithms()) {
@@ -56,15 +56,17 @@ void Selector::expect_named_serve(const std::string& group_name) const {
     one_serves = one_serves || !why;
     if (why) refusal = why;
   }
-  if (!one_serves) {
-    throw ConfigError("collectives.algorithm = \"" + algorithm_ + "\" cannot serve group " +
-                      group_name + " of " + text_of(group_) + ": " + refusal);
-  }
+  if (one_serves) return;
+  throw ConfigError("collectives.algorithm = \"" + algorithm_ + "\" cannot serve group world of " +
+                    text_of(group_) + ": " + refusal);
+}
+
+void Selector::warn_of_rules() const {
   for (const Rule& rule : rules_) {
     const char* why = rule.algorithm ? rule.algorithm->refusal(group_) : nullptr;
     if (!why) continue;
-    log_warning("collectives.rules = \"" + rule.text + "\" does not hold in group " + group_name +
-                " of " + text_of(group_) + ": " + why);
+    log_warning("collectives.rules = \"" + rule.text + "\" does not hold in group world of " +
+                text_of(group_) + ": " + why);
   }
 }
 

@@ -50,9 +50,11 @@ class Selector {
 
   const GroupShape& group() const { return group_; }
   const Links& links() const { return links_; }
-  // ConfigError if nothing that has the name of collectives.algorithm can serve this group, which
-  // is the whole job's; a rule that cannot is a warning. Smaller groups take the cheapest instead.
-  void expect_named_serve(const std::string& group_name) const;
+  // For the group of the whole job: ConfigError if nothing that has the name of
+  // collectives.algorithm can serve it. Smaller groups take the cheapest instead.
+  void expect_named_serves() const;
+  // Warns of rules that cannot hold in it.
+  void warn_of_rules() const;
 
   // Cheapest first. Empty for messages, which no algorithm serves.
   std::vector<Choice> candidates(const Call& call) const;

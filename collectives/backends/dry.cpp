@@ -26,8 +26,8 @@ class DryBackend : public Backend {
         stands_for_(find_backend(options_.backend).name),
         selector_(options_, shape) {}
 
-  void expect_named_serve() const {
-    if (chooses()) selector_.expect_named_serve("world");
+  void expect_named_serves() const {
+    if (chooses()) selector_.expect_named_serves();
   }
 
   int rank() const override { return rank_; }
@@ -68,7 +68,7 @@ class DryBackend : public Backend {
 
 std::unique_ptr<Backend> make(int size, int rank, const CommunicatorOptions& options) {
   auto backend = std::make_unique<DryBackend>(shape_of(size), rank, options);
-  backend->expect_named_serve();
+  backend->expect_named_serves();
   return backend;
 }
 

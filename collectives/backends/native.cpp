@@ -21,7 +21,7 @@ class NativeBackend : public Backend {
         options_(std::move(options)),
         selector_(options_, net_->shape(), links) {}
 
-  void expect_named_serve() const { selector_.expect_named_serve("world"); }
+  const Selector& selector() const { return selector_; }
 
   int rank() const override { return net_->rank(); }
   int size() const override { return net_->size(); }
@@ -72,7 +72,8 @@ std::unique_ptr<Backend> make(std::unique_ptr<Transport> net, const Communicator
   const bool measured = options.constants == Constants::measured;
   const Links links = measured ? measure_links(*net, kMeasureSeconds) : Links{};
   auto backend = std::make_unique<NativeBackend>(std::move(net), options, links);
-  backend->expect_named_serve();
+  backend->selector().expect_named_serves();
+  if (backend->rank() == 0) backend->selector().warn_of_rules();
   return backend;
 }
 
