@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kPatienceSeconds = 60;
 constexpr std::size_t kBytes[] = {8, 256, 4 << 10, 64 << 10, 1 << 20, 8 << 20};
+constexpr double kGrowth = 8;  // of the time, from one size to the next, roughly
 constexpr int kWarmUps = 2, kLeastRepetitions = 3, kMostRepetitions = 15;
 
 bool is_message(Collective what) {
@@ -71,13 +72,17 @@ LibraryPrices::LibraryPrices(Backend& library, double budget_seconds) {
     if (is_message(what)) continue;
     double left = budget_seconds / (kNumCollectives - 2);
     for (const std::size_t bytes : kBytes) {
-      const double first = stopwatch.median_seconds(what, bytes, kLeastRepetitions);
-      const int more = static_cast<int>(
-          std::clamp<double>(left / 4 / first, kLeastRepetitions, kMostRepetitions));
-      const double seconds = stopwatch.median_seconds(what, bytes, more);
+      double seconds = stopwatch.median_seconds(what, bytes, kLeastRepetitions);
+      left -= (kLeastRepetitions + kWarmUps) * seconds;
+      const double more = left / 4 / seconds;
+      if (more > kLeastRepetitions) {
+        const int repetitions = static_cast<int>(std::min<double>(more, kMostRepetitions));
+        seconds = stopwatch.median_seconds(what, bytes, repetitions);
+        left -= (repetitions + kWarmUps) * seconds;
+      }
       curves_[static_cast<std::size_t>(i)].push_back({static_cast<double>(bytes), seconds});
-      left -= (more + kLeastRepetitions + 2 * kWarmUps) * seconds;
-      if (what == Collective::barrier || left < 16 * 10 * seconds) break;
+      const double next = kGrowth * (kLeastRepetitions + kWarmUps) * seconds;
+      if (what == Collective::barrier || left < next) break;
     }
   }
 }

@@ -12,18 +12,22 @@ namespace lockstep::automatic {
 
 namespace {
 
-constexpr double kLibrarySeconds = 0.15;  // for all collectives of a group
+constexpr double kLibrarySeconds = 0.25;  // for all collectives of a group
+
+LibraryPrices measured_prices(Backend& library, const CommunicatorOptions& options) {
+  if (options.constants == Constants::built_in) return {};
+  return {library, kLibrarySeconds};
+}
 
 class AutomaticBackend : public Backend {
  public:
   AutomaticBackend(std::unique_ptr<Backend> native, std::unique_ptr<Backend> library,
-                   CommunicatorOptions options)
+                   CommunicatorOptions options, const LibraryPrices& prices)
       : native_(std::move(native)),
         library_(std::move(library)),
         options_(std::move(options)),
-        selector_(options_, native_->shape(), native_->links()) {
-    if (options_.constants == Constants::measured) prices_ = {*library_, kLibrarySeconds};
-  }
+        selector_(options_, native_->shape(), native_->links()),
+        prices_(prices) {}
 
   int rank() const override { return native_->rank(); }
   int size() const override { return native_->size(); }
@@ -53,9 +57,13 @@ class AutomaticBackend : public Backend {
     native_->transfer(messages, deadline);
   }
 
+  // A group of as many ranks on as many nodes is most likely the same group.
   std::unique_ptr<Backend> split(const std::vector<int>& colors) override {
-    return std::make_unique<AutomaticBackend>(native_->split(colors), library_->split(colors),
-                                              options_);
+    auto ours = native_->split(colors);
+    auto theirs = library_->split(colors);
+    const bool same = ours->size() == size() && ours->shape().nodes == shape().nodes;
+    const LibraryPrices prices = same ? prices_ : measured_prices(*theirs, options_);
+    return std::make_unique<AutomaticBackend>(std::move(ours), std::move(theirs), options_, prices);
   }
   std::shared_ptr<void> allocate(Device& device, std::size_t bytes) override {
     return native_->allocate(device, bytes);
@@ -82,8 +90,10 @@ class AutomaticBackend : public Backend {
 }  // namespace
 
 std::unique_ptr<Backend> make(MPI_Comm comm, const CommunicatorOptions& options) {
-  return std::make_unique<AutomaticBackend>(native::make(comm, options), mpi::make(comm, options),
-                                            options);
+  auto ours = native::make(comm, options);
+  auto theirs = mpi::make(comm, options);
+  const LibraryPrices prices = measured_prices(*theirs, options);
+  return std::make_unique<AutomaticBackend>(std::move(ours), std::move(theirs), options, prices);
 }
 
 }  // namespace lockstep::automatic
