@@ -35,6 +35,7 @@ class Backend {
   virtual int rank() const = 0;
   virtual int size() const = 0;
   virtual GroupShape shape() const = 0;
+  virtual Links links() const { return {}; }  // the constants behind its prices
 
   // All ways to serve the call, as they are priced, cheapest first. Depends only on what all ranks
   // know alike, and needs no elements.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The constants of every algorithm's formula: what messages, reductions and shared memory cost in a
 // group. The defaults are figures of one machine (two x86 cores, Open MPI 4.1; between nodes: a
-// 100 Gbit/s network); measure.hpp measures them, a machine profile will hold them.
+// 100 Gbit/s network); measure.hpp measures them, a machine profile will hold them. Each group of
+// constants says where it is from: "default" or "measured".
 #pragma once
 
 #include "collectives/call.hpp"
@@ -12,6 +13,7 @@ struct Link {
   double alpha = 0;  // seconds per message
   double beta = 0;   // seconds per byte sent
   double gamma = 0;  // seconds per byte reduced
+  const char* source = "default";
 };
 
 // Among ranks that address each other's memory.
@@ -21,9 +23,10 @@ struct SharedCosts {
   double reduce = 0;  // seconds per byte that one core reads to reduce it
   double reach = 0;   // seconds to begin to read memory that is not mapped here (a system call)
   double fetch = 0;   // seconds per byte of that
+  const char* source = "default";
 };
 
-// Where the ranks of a group lie.
+// Where the ranks of a group lie, and, for one call, its elements.
 struct GroupShape {
   int ranks = 1;
   int nodes = 1;

@@ -2,14 +2,27 @@
 // The section [collectives] of a job, as far as communicators read it.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
+
+#include "runtime/config/job_config.hpp"
 
 namespace lockstep {
 
+// What calls are priced with. Measured constants differ a little from run to run, and so may the
+// choice of an algorithm and with it the order of a sum: built-in ones give the same bits again.
+enum class Constants : std::uint8_t { built_in, measured };
+
 struct CommunicatorOptions {
-  std::string backend = "auto";    // a name of backends/table.hpp; auto is native for now
-  std::string algorithm = "auto";  // of native: a name of algorithms/table.hpp
-  double timeout_seconds = 600;    // of one wait for another rank
+  std::string backend = "auto";      // a name of backends/table.hpp
+  std::string algorithm = "auto";    // of native: a name of algorithms/table.hpp
+  double timeout_seconds = 600;      // of one wait for another rank
+  std::vector<std::string> rules{};  // "all_reduce 0:64K ring": who serves which sizes (rules.hpp)
+  Constants constants = Constants::built_in;
 };
+
+// job.determinism = "fast" allows measured constants.
+CommunicatorOptions communicator_options(const JobConfig& job);
 
 }  // namespace lockstep

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <set>
 #include <string_view>
-#include <utility>
 
 #include "runtime/base/error.hpp"
+#include "runtime/logging/logging.hpp"
 
 namespace lockstep {
 
@@ -23,23 +23,67 @@ void check_known(const std::string& name) {
   throw ConfigError("collectives.algorithm = \"" + name + "\" is unknown; allowed: " + allowed);
 }
 
+LibraryRules library_rules(const CommunicatorOptions& options) {
+  return options.backend == "auto" ? LibraryRules::allowed : LibraryRules::refused;
+}
+
+std::string text_of(const GroupShape& group) {
+  return std::to_string(group.ranks) + (group.ranks == 1 ? " rank" : " ranks") + " on " +
+         std::to_string(group.nodes) + (group.nodes == 1 ? " node" : " nodes");
+}
+
 }  // namespace
 
-Selector::Selector(std::string algorithm, const GroupShape& group, const Links& links)
-    : algorithm_(std::move(algorithm)), group_(group), links_(links) {
+void sort_by_price(std::vector<Choice>& choices) {
+  std::stable_sort(choices.begin(), choices.end(),
+                   [](const Choice& a, const Choice& b) { return a.seconds < b.seconds; });
+}
+
+Selector::Selector(const CommunicatorOptions& options, const GroupShape& group, const Links& links)
+    : algorithm_(options.algorithm),
+      rules_(parse_rules(options.rules, library_rules(options))),
+      group_(group),
+      links_(links) {
   check_known(algorithm_);
 }
 
+void Selector::expect_named_serves() const {
+  const char* refusal = nullptr;
+  bool one_serves = algorithm_ == "auto";
+  for (const Algorithm* algorithm : algorithms()) {
+    if (algorithm->name() != algorithm_) continue;
+    const char* why = algorithm->refusal(group_);
+    one_serves = one_serves || !why;
+    if (why) refusal = why;
+  }
+  if (one_serves) return;
+  throw ConfigError("collectives.algorithm = \"" + algorithm_ + "\" cannot serve group world of " +
+                    text_of(group_) + ": " + refusal);
+}
+
+void Selector::warn_of_rules() const {
+  for (const Rule& rule : rules_) {
+    const char* why = rule.algorithm ? rule.algorithm->refusal(group_) : nullptr;
+    if (!why) continue;
+    log_warning("collectives.rules = \"" + rule.text + "\" does not hold in group world of " +
+                text_of(group_) + ": " + why);
+  }
+}
+
+GroupShape Selector::group_of(const Call& call) const {
+  GroupShape group = group_;
+  group.memory = call.memory;
+  return group;
+}
+
 bool Selector::serves(const Algorithm& algorithm, const Call& call) const {
-  return algorithm.what == call.what && !algorithm.refusal(group_) &&
+  return algorithm.what == call.what && !algorithm.refusal(group_of(call)) &&
          call.bytes() <= algorithm.largest;
 }
 
 Choice Selector::priced(const Algorithm& algorithm, const Call& call) const {
-  GroupShape group = group_;
-  group.memory = call.memory;
   return {algorithm.label, &algorithm,
-          algorithm.seconds(group, static_cast<double>(call.bytes()), links_)};
+          algorithm.seconds(group_of(call), static_cast<double>(call.bytes()), links_)};
 }
 
 std::vector<Choice> Selector::candidates(const Call& call) const {
@@ -47,14 +91,29 @@ std::vector<Choice> Selector::candidates(const Call& call) const {
   for (const Algorithm* algorithm : algorithms()) {
     if (serves(*algorithm, call)) choices.push_back(priced(*algorithm, call));
   }
-  std::stable_sort(choices.begin(), choices.end(),
-                   [](const Choice& a, const Choice& b) { return a.seconds < b.seconds; });
+  sort_by_price(choices);
   return choices;
 }
 
-Choice Selector::choose(const Call& call) const {
+std::optional<Choice> Selector::asked_for(const Call& call) const {
+  for (const Rule& rule : rules_) {
+    if (!rule.fits(call)) continue;
+    if (!rule.algorithm) return Choice{.label = "mpi"};
+    if (serves(*rule.algorithm, call)) return priced(*rule.algorithm, call);
+  }
   const Algorithm* named = find_algorithm(call.what, algorithm_);
   if (named && serves(*named, call)) return priced(*named, call);
+  return std::nullopt;
+}
+
+Choice Selector::choose(const Call& call) const {
+  const bool message = call.what == Collective::send || call.what == Collective::receive;
+  if (message) return {.label = "native"};
+  return cache_.get(call, [&] { return chosen(call); });
+}
+
+Choice Selector::chosen(const Call& call) const {
+  if (const auto asked = asked_for(call)) return *asked;
   const std::vector<Choice> choices = candidates(call);
   return choices.empty() ? Choice{.label = "native"} : choices.front();
 }

@@ -13,8 +13,8 @@ namespace lockstep {
 
 // Adds the subcommand's options to `app` and returns what runs once they are parsed. Its result is
 // the exit status; what it throws, main reports. Options live in a shared_ptr that both capture.
-using Run = std::function<int()>;
-using Prepare = Run(CLI::App& app);
+using Action = std::function<int()>;
+using Prepare = Action(CLI::App& app);
 
 struct Command {
   const char* name;
@@ -22,7 +22,9 @@ struct Command {
   Prepare* prepare;
 };
 
-Prepare prepare_info;   // info.cpp
-Prepare prepare_train;  // train.cpp
+Prepare prepare_bench;    // bench.cpp
+Prepare prepare_explain;  // explain.cpp
+Prepare prepare_info;     // info.cpp
+Prepare prepare_train;    // train.cpp
 
 }  // namespace lockstep

@@ -16,6 +16,8 @@ namespace {
 
 constexpr Command kCommands[] = {
     {"train", "Trains a model as a job file says", prepare_train},
+    {"bench", "Times collectives: every candidate, size by size", prepare_bench},
+    {"explain", "What a collective is expected to cost, who serves it, and why", prepare_explain},
     {"info", "What was built in and what this node has", prepare_info},
 };
 
@@ -54,7 +56,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "lockstep " + build_facts().version);
   app.require_subcommand(1);
 
-  Run chosen;
+  Action chosen;
   for (const Command& command : kCommands) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
     sub->final_callback([&chosen, run = command.prepare(*sub)] { chosen = run; });

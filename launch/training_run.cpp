@@ -71,9 +71,7 @@ void TrainingRun::build() {
   device_ = make_cpu_device(context_.threads_allowed() ? CommunicationDriver::worker_thread
                                                        : CommunicationDriver::caller);
   const auto& p = job_.parallel;
-  const auto& c = job_.collectives;
-  const auto world =
-      Communicator::world(context_, *device_, {c.backend, c.algorithm, c.timeout_seconds});
+  const auto world = Communicator::world(context_, *device_, communicator_options(job_));
   mesh_ = std::make_unique<Mesh>(world, MeshDegrees{p.data, p.tensor, p.pipeline});
   model_ = make_model(job_.model, *device_, static_cast<std::uint64_t>(job_.job.seed));
   step_ = std::make_unique<TrainingStep>(*model_, *mesh_, *device_, job_);

@@ -11,24 +11,35 @@ namespace lockstep::dry {
 
 namespace {
 
+// Nobody says on how many nodes the ranks would lie: one, as long as such nodes exist.
+constexpr int kMostRanksOfANode = 256;
+
+GroupShape shape_of(int ranks) {
+  return {.ranks = ranks, .shared_memory = ranks <= kMostRanksOfANode};
+}
+
 class DryBackend : public Backend {
  public:
   DryBackend(const GroupShape& shape, int rank, CommunicatorOptions options)
       : rank_(rank),
         options_(std::move(options)),
         stands_for_(find_backend(options_.backend).name),
-        selector_(options_.algorithm, shape) {}
+        selector_(options_, shape) {}
+
+  void expect_named_serves() const {
+    if (chooses()) selector_.expect_named_serves();
+  }
 
   int rank() const override { return rank_; }
   int size() const override { return shape().ranks; }
   GroupShape shape() const override { return selector_.group(); }
 
   std::vector<Choice> candidates(const Call& call) const override {
-    if (stands_for_ != "native") return {{.label = stands_for_.data()}};
+    if (!chooses()) return {{.label = stands_for_.data()}};
     return selector_.candidates(call);
   }
   Choice choose(const Call& call) const override {
-    if (stands_for_ != "native") return {.label = stands_for_.data()};
+    if (!chooses()) return {.label = stands_for_.data()};
     return selector_.choose(call);
   }
 
@@ -44,6 +55,9 @@ class DryBackend : public Backend {
   }
 
  private:
+  // Between our algorithms: `auto` does not price the library without measuring it.
+  bool chooses() const { return stands_for_ == "native" || stands_for_ == "auto"; }
+
   int rank_;
   CommunicatorOptions options_;
   std::string_view stands_for_;
@@ -53,7 +67,9 @@ class DryBackend : public Backend {
 }  // namespace
 
 std::unique_ptr<Backend> make(int size, int rank, const CommunicatorOptions& options) {
-  return std::make_unique<DryBackend>(GroupShape{.ranks = size}, rank, options);
+  auto backend = std::make_unique<DryBackend>(shape_of(size), rank, options);
+  backend->expect_named_serves();
+  return backend;
 }
 
 }  // namespace lockstep::dry

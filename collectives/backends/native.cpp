@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "collectives/measure.hpp"
 #include "collectives/select.hpp"
 #include "collectives/transports/mpi.hpp"
 #include "runtime/device/device.hpp"
@@ -11,16 +12,21 @@ namespace lockstep::native {
 
 namespace {
 
+constexpr double kMeasureSeconds = 0.1;  // once per job: groups split from it inherit the constants
+
 class NativeBackend : public Backend {
  public:
-  NativeBackend(std::unique_ptr<Transport> net, CommunicatorOptions options)
+  NativeBackend(std::unique_ptr<Transport> net, CommunicatorOptions options, const Links& links)
       : net_(std::move(net)),
         options_(std::move(options)),
-        selector_(options_.algorithm, net_->shape()) {}
+        selector_(options_, net_->shape(), links) {}
+
+  const Selector& selector() const { return selector_; }
 
   int rank() const override { return net_->rank(); }
   int size() const override { return net_->size(); }
   GroupShape shape() const override { return selector_.group(); }
+  Links links() const override { return selector_.links(); }
 
   std::vector<Choice> candidates(const Call& call) const override {
     return selector_.candidates(call);
@@ -28,6 +34,7 @@ class NativeBackend : public Backend {
   Choice choose(const Call& call) const override { return selector_.choose(call); }
 
   void run(const Call& call, const Choice& choice, const Deadline& deadline) override {
+    expect(choice.algorithm != nullptr, "a collective without an algorithm of ours");
     net_->begin(call, deadline);
     choice.algorithm->run(*net_, call);
   }
@@ -52,7 +59,7 @@ class NativeBackend : public Backend {
 
   std::unique_ptr<Backend> split(const std::vector<int>& colors) override {
     const int color = colors[static_cast<std::size_t>(rank())];
-    return make(net_->split(color, rank()), options_);
+    return std::make_unique<NativeBackend>(net_->split(color, rank()), options_, links());
   }
 
  private:
@@ -68,7 +75,12 @@ std::unique_ptr<Backend> make(MPI_Comm comm, const CommunicatorOptions& options)
 }
 
 std::unique_ptr<Backend> make(std::unique_ptr<Transport> net, const CommunicatorOptions& options) {
-  return std::make_unique<NativeBackend>(std::move(net), options);
+  const bool measured = options.constants == Constants::measured;
+  const Links links = measured ? measure_links(*net, kMeasureSeconds) : Links{};
+  auto backend = std::make_unique<NativeBackend>(std::move(net), options, links);
+  backend->selector().expect_named_serves();
+  if (backend->rank() == 0) backend->selector().warn_of_rules();
+  return backend;
 }
 
 }  // namespace lockstep::native

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "collectives/backends/automatic.hpp"
 #include "collectives/backends/mpi.hpp"
 #include "collectives/backends/native.hpp"
 
@@ -10,8 +11,9 @@ namespace lockstep {
 
 namespace {
 constexpr BackendEntry kBackends[] = {
-    {"native", native::make},  // our algorithms over a transport
-    {"mpi", mpi::make},        // the library's own collectives
+    {"auto", automatic::make},  // the cheapest of the two
+    {"native", native::make},   // our algorithms over a transport
+    {"mpi", mpi::make},         // the library's own collectives
 };
 }  // namespace
 
@@ -20,11 +22,10 @@ std::span<const BackendEntry> backends() {
 }
 
 const BackendEntry& find_backend(std::string_view name) {
-  if (name == "auto") return kBackends[0];
-  std::string allowed = "auto";
+  std::string allowed;
   for (const BackendEntry& entry : kBackends) {
     if (entry.name == name) return entry;
-    (allowed += ", ") += entry.name;
+    (allowed += allowed.empty() ? "" : ", ") += entry.name;
   }
   throw ConfigError("collectives.backend = \"" + std::string(name) +
                     "\" is unknown; allowed: " + allowed);

@@ -19,7 +19,7 @@ struct BackendEntry {
   std::unique_ptr<Backend> (*make)(MPI_Comm comm, const CommunicatorOptions& options);
 };
 
-std::span<const BackendEntry> backends();  // the first is what "auto" means
+std::span<const BackendEntry> backends();
 // ConfigError names collectives.backend and what is allowed.
 const BackendEntry& find_backend(std::string_view name);
 

@@ -78,6 +78,7 @@ struct ParallelSection {
 struct CollectivesSection {
   std::string backend = "auto";
   std::string algorithm = "auto";
+  std::vector<std::string> rules;
   double timeout_seconds = 600;
 };
 

@@ -43,7 +43,7 @@ Section job_keys(JobSection& job) {
           {"precision", &job.precision, "of weights and arithmetic", {}, kPrecisionNames},
           {"determinism",
            &job.determinism,
-           "run: the same bits for the same layout; fast may give that up, but does not yet",
+           "run: the same bits for the same layout; fast: collectives are chosen by measurement",
            {},
            kDeterminismNames},
           {"run_dir", &job.run_dir, "where results go; empty: runs/<name>"},
@@ -147,6 +147,7 @@ Section collectives_keys(CollectivesSection& collectives) {
       {
           {"backend", &collectives.backend, "who moves them: auto, native (ours), mpi"},
           {"algorithm", &collectives.algorithm, "of the native backend; auto: the cheapest"},
+          {"rules", &collectives.rules, "who serves which sizes: \"all_reduce 0:64K ring\""},
           {"timeout_seconds", &collectives.timeout_seconds, "of one wait for another rank",
            above(0)},
       },

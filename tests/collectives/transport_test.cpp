@@ -111,18 +111,19 @@ TEST_CASE("auto takes the cheapest algorithm, a name the named one", "[unit]") {
   const auto all_reduce = [](std::size_t bytes) {
     return all_reduce_call({nullptr, bytes / 4}, {nullptr, bytes / 4}, ReduceOp::sum, 4);
   };
-  const Selector cheapest("auto", {.ranks = 4});
+  const Selector cheapest({}, {.ranks = 4});
   CHECK(cheapest.choose(all_reduce(64)).algorithm->name() == "recursive_doubling");
   CHECK(cheapest.choose(all_reduce(64 << 20)).algorithm->name() == "segmented_ring");
 
-  const Selector ring("ring", {.ranks = 4});
+  const Selector ring({.algorithm = "ring"}, {.ranks = 4});
   CHECK(ring.choose(all_reduce(64)).algorithm->name() == "ring");
   const Call broadcast = broadcast_call({nullptr, 16}, 0, 4);
   CHECK(ring.choose(broadcast).algorithm->name() == "binomial");  // there is no ring
 }
 
 TEST_CASE("unknown names are errors that list the known ones", "[unit]") {
-  const std::string algorithm = message_of<ConfigError>([] { Selector("rign", {.ranks = 4}); });
+  const std::string algorithm =
+      message_of<ConfigError>([] { Selector({.algorithm = "rign"}, {.ranks = 4}); });
   CHECK(contains(algorithm, "collectives.algorithm = \"rign\""));
   CHECK(contains(algorithm, "auto, binomial, "));
   CHECK(contains(algorithm, "recursive_doubling, "));

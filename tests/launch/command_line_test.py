@@ -20,13 +20,14 @@ def ours(text):
 
 class CommandLine(unittest.TestCase):
     def test_help_and_version_succeed_on_stdout(self):
-        for args in (["--help"], ["info", "--help"], ["--version"]):
+        for args in (["--help"], ["info", "--help"], ["bench", "--help"], ["explain", "--help"], ["--version"]):
             done = run(*args)
             self.assertEqual((done.returncode, done.stderr), (0, ""), args)
             self.assertTrue(done.stdout)
 
     def test_help_lists_every_subcommand(self):
-        self.assertIn("info", run("--help").stdout)
+        for name in ("bench", "explain", "info", "train"):
+            self.assertIn(name, run("--help").stdout)
 
     def test_mistakes_are_one_line_and_status_2(self):
         cases = {"frobnicate": ["frobnicate"], "--frobnicate": ["info", "--frobnicate"], "subcommand": []}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lockstep explain COLLECTIVE --bytes N`: what every candidate is expected to cost, who is chosen
+// and why, and the constants behind the prices with their source. Needs no ranks; with --measure
+// the ranks of mpirun measure the constants first.
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "collectives/backends/table.hpp"
+#include "collectives/sample_call.hpp"
+#include "collectives/select.hpp"
+#include "launch/collective_options.hpp"
+#include "launch/command.hpp"
+#include "launch/format.hpp"
+#include "launch/job.hpp"
+
+namespace lockstep {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr int kDefaultRanks = 8;
+
+struct ExplainOptions {
+  std::string collective, bytes, dtype = "float32", memory = "plain";
+  int ranks = 0, nodes = 0;  // 0: not given
+  bool measure = false, json = false;
+};
+
+struct Refused {
+  std::string label, why;
+};
+
+struct Explanation {
+  Call call;
+  GroupShape group;
+  Links links;
+  std::vector<Choice> candidates;  // cheapest first
+  Choice chosen;
+  std::vector<Refused> refused;
+};
+
+std::vector<Refused> refused_of(const Call& call, GroupShape group) {
+  group.memory = call.memory;
+  std::vector<Refused> refused;
+  for (const Algorithm* algorithm : algorithms()) {
+    if (algorithm->what != call.what) continue;
+    if (const char* why = algorithm->refusal(group)) {
+      refused.push_back({algorithm->label, why});
+    } else if (call.bytes() > algorithm->largest) {
+      refused.push_back(
+          {algorithm->label, "it serves at most " + std::to_string(algorithm->largest) + " bytes"});
+    }
+  }
+  return refused;
+}
+
+Call call_of(const ExplainOptions& options, int ranks) {
+  const Collective what = parse_collective(options.collective);
+  const DType dtype = parse_dtype(options.dtype);
+  const std::size_t bytes = what == Collective::barrier ? 0 : parse_bytes("--bytes", options.bytes);
+  const std::vector<MemoryKind> memory = parse_memory(options.memory);
+  if (memory.size() != 1) throw ConfigError("--memory 'both' is for bench; explain takes one");
+  return Sample{.what = what,
+                .count = bytes / size_of(dtype),
+                .dtype = dtype,
+                .ranks = ranks,
+                .memory = memory.front()}
+      .in_place(nullptr);
+}
+
+GroupShape shape_of(const ExplainOptions& options) {
+  const int given = launched_by_others() ? size_from_launcher() : kDefaultRanks;
+  const int ranks = options.ranks > 0 ? options.ranks : given;
+  const int nodes = std::max(options.nodes, 1);
+  if (nodes > ranks) {
+    throw ConfigError("--nodes " + std::to_string(nodes) + " is more than --ranks " +
+                      std::to_string(ranks));
+  }
+  return {.ranks = ranks, .nodes = nodes, .even = ranks % nodes == 0, .shared_memory = nodes == 1};
+}
+
+Explanation explain_built_in(const ExplainOptions& options) {
+  const GroupShape group = shape_of(options);
+  const Call call = call_of(options, group.ranks);
+  const Selector selector({}, group);
+  Explanation e{call,
+                group,
+                selector.links(),
+                selector.candidates(call),
+                selector.choose(call),
+                refused_of(call, group)};
+  e.refused.push_back({"mpi", "its price is measured only: mpirun ... --measure"});
+  return e;
+}
+
+Explanation explain_measured(const ExplainOptions& options, const Context& context) {
+  if (options.ranks > 0 || options.nodes > 0) {
+    throw ConfigError("--measure prices the ranks that run: leave out --ranks and --nodes");
+  }
+  if (context.size() == 1) {
+    throw ConfigError("--measure needs at least 2 ranks: mpirun -np 2 lockstep explain ...");
+  }
+  const Call call = call_of(options, context.size());
+  const auto backend =
+      find_backend("auto").make(context.world(), {.constants = Constants::measured});
+  return {call,
+          backend->shape(),
+          backend->links(),
+          backend->candidates(call),
+          backend->choose(call),
+          refused_of(call, backend->shape())};
+}
+
+struct Constant {
+  const char *name, *unit, *meaning, *source;
+  double value;  // in seconds, of a message or of a byte
+};
+
+std::vector<Constant> constants_of(const Links& links) {
+  const auto rate = "GB/s";
+  const Link &inside = links.inside, &across = links.across;
+  const SharedCosts& shared = links.shared;
+  // gamma is measured wherever anything is.
+  const char* gamma = std::max(std::string(inside.source), std::string(across.source)) == "measured"
+                          ? "measured"
+                          : "default";
+  return {
+      {"inside.alpha", "us", "a message on a node", inside.source, inside.alpha},
+      {"inside.beta", rate, "its bytes", inside.source, inside.beta},
+      {"across.alpha", "us", "a message between nodes", across.source, across.alpha},
+      {"across.beta", rate, "its bytes", across.source, across.beta},
+      {"gamma", rate, "bytes reduced", gamma, inside.gamma},
+      {"shared.sync", "us", "all see a flag of all, per rank", shared.source, shared.sync},
+      {"shared.copy", rate, "bytes copied by a core", shared.source, shared.copy},
+      {"shared.reduce", rate, "bytes read to be reduced", shared.source, shared.reduce},
+      {"shared.reach", "us", "to begin to read unmapped memory", shared.source, shared.reach},
+      {"shared.fetch", rate, "bytes of that", shared.source, shared.fetch},
+  };
+}
+
+double shown(const Constant& c) {
+  return std::string(c.unit) == "us" ? c.value * 1e6 : 1e-9 / c.value;
+}
+
+std::string where(const GroupShape& group) {
+  std::string text = format("%d rank%s on %d node%s", group.ranks, group.ranks == 1 ? "" : "s",
+                            group.nodes, group.nodes == 1 ? "" : "s");
+  if (group.nodes > 1 && group.even) text += format(" (%d on each)", group.per_node());
+  return text;
+}
+
+const Choice* next_best(const Explanation& e) {
+  for (const Choice& choice : e.candidates) {
+    if (choice.label != std::string(e.chosen.label)) return &choice;
+  }
+  return nullptr;
+}
+
+std::string verdict(const Explanation& e) {
+  const Choice* next = next_best(e);
+  if (e.candidates.empty()) return "nobody serves it";
+  const std::string chosen = std::string("auto chooses ") + e.chosen.label;
+  if (!next) return chosen + ": it is the only candidate";
+  if (e.chosen.seconds == next->seconds) {
+    return chosen + ": " + next->label + " costs the same, and stands behind it in the table";
+  }
+  return chosen + format(": %s would take %.2f times as long", next->label,
+                         next->seconds / e.chosen.seconds);
+}
+
+std::string table_of(const Explanation& e) {
+  std::string text = format("%s of %zu bytes (%zu x %s) among %s, %s memory\n\n",
+                            name_of(e.call.what), e.call.bytes(), e.call.count(),
+                            name_of(e.call.dtype), where(e.group).c_str(), name_of(e.call.memory));
+  text += format("  %-30s %14s %10s\n", "candidate", "expected us", "x best");
+  for (const Choice& c : e.candidates) {
+    const double best = e.candidates.front().seconds;
+    text += format("  %-30s %14.2f %10.2f\n", c.label, c.seconds * 1e6,
+                   best > 0 ? c.seconds / best : 1.0);
+  }
+  for (const Refused& r : e.refused)
+    text += format("  %-30s not a candidate: %s\n", r.label.c_str(), r.why.c_str());
+  text += "\n" + verdict(e) + "\n\n";
+  text += format("  %-30s %14s  %-5s %-9s %s\n", "constant", "value", "", "source", "of");
+  for (const Constant& c : constants_of(e.links)) {
+    text += format("  %-30s %14.3f  %-5s %-9s %s\n", c.name, shown(c), c.unit, c.source, c.meaning);
+  }
+  return text;
+}
+
+std::string json_of(const Explanation& e) {
+  Json candidates = Json::array(), refused = Json::array(), constants = Json::object();
+  for (const Choice& c : e.candidates) {
+    candidates.push_back({{"backend", backend_of(c.label)},
+                          {"algorithm", algorithm_of(c.label)},
+                          {"predicted_seconds", c.seconds}});
+  }
+  for (const Refused& r : e.refused) {
+    refused.push_back({{"backend", backend_of(r.label)},
+                       {"algorithm", algorithm_of(r.label)},
+                       {"reason", r.why}});
+  }
+  for (const Constant& c : constants_of(e.links))
+    constants[c.name] = {{"seconds", c.value}, {"source", c.source}};
+  const Json all = {{"collective", name_of(e.call.what)},
+                    {"bytes", e.call.bytes()},
+                    {"ranks", e.group.ranks},
+                    {"nodes", e.group.nodes},
+                    {"memory", name_of(e.call.memory)},
+                    {"chosen", e.candidates.empty() ? "" : e.chosen.label},
+                    {"reason", verdict(e)},
+                    {"candidates", candidates},
+                    {"refused", refused},
+                    {"constants", constants}};
+  return all.dump(2) + "\n";
+}
+
+void print(const Explanation& e, const ExplainOptions& options) {
+  std::fputs((options.json ? json_of(e) : table_of(e)).c_str(), stdout);
+}
+
+int explain(const ExplainOptions& options) {
+  if (options.measure) {
+    return run_job([&](const Context& context) {
+      const Explanation e = explain_measured(options, context);
+      if (context.first()) print(e, options);
+      return 0;
+    });
+  }
+  if (rank_from_launcher() == 0) print(explain_built_in(options), options);
+  return 0;
+}
+
+}  // namespace
+
+Action prepare_explain(CLI::App& app) {
+  auto options = std::make_shared<ExplainOptions>();
+  app.add_option("collective", options->collective, "all_reduce, all_gather, ...")->required();
+  app.add_option("--bytes", options->bytes, "Size of the full vector: 8, 64K, 4M, 1G");
+  app.add_option("--ranks", options->ranks, "Ranks of the group")->check(CLI::PositiveNumber);
+  app.add_option("--nodes", options->nodes, "Nodes they lie on")->check(CLI::PositiveNumber);
+  app.add_option("--dtype", options->dtype, "Type of the elements");
+  app.add_option("--memory", options->memory, "Of the tensors: plain, shared (allocate)");
+  app.add_flag("--measure", options->measure, "Under mpirun: measure the constants here first");
+  app.add_flag("--json", options->json, "Write JSON");
+  return [options] { return explain(*options); };
+}
+
+}  // namespace lockstep
