@@ -79,6 +79,9 @@ struct CollectivesSection {
   std::string backend = "auto";
   std::string algorithm = "auto";
   double timeout_seconds = 600;
+  std::string compression = "none";
+  int compression_rank = 4;
+  double compression_share = 0.01;
 };
 
 struct JobConfig {
