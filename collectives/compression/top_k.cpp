@@ -9,8 +9,9 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <functional>
 #include <limits>
+#include <span>
+#include <vector>
 
 #include "collectives/compression/table.hpp"
 #include "runtime/kernels/elementwise.hpp"
@@ -29,26 +30,44 @@ std::uint32_t magnitude(float x) {
   return std::bit_cast<std::uint32_t>(x) & 0x7fffffffu;
 }
 
+// What is taken: all that is larger than `least`, and the first `ties` of what is as large.
+struct Threshold {
+  std::uint32_t least = 0;
+  std::int64_t ties = 0;
+};
+
+// The k-th largest magnitude, sixteen bits at a time: two passes, whatever the values are.
+Threshold threshold(std::span<const float> values, std::int64_t k) {
+  Threshold found{.least = 0, .ties = k};
+  for (const int shift : {16, 0}) {
+    std::vector<std::int32_t> counts(1 << 16);
+    for (const float x : values) {
+      const std::uint32_t size = magnitude(x);
+      if (shift == 16 || size >> 16 == found.least >> 16) ++counts[size >> shift & 0xffff];
+    }
+    std::uint32_t digit = 0xffff;
+    while (counts[digit] < found.ties)
+      found.ties -= counts[digit--];
+    found.least |= digit << shift;
+  }
+  return found;
+}
+
 // The buffers of one bucket. A copy is the same buffers: each step of the queue owns one.
 struct Buffers {
   std::int64_t k;
   Tensor waiting;     // [n] what has not travelled yet
-  Tensor order;       // [n] int32: magnitudes, for the selection
   Tensor pairs, all;  // [2k], [ranks * 2k] int32: indices, then the bits of the values
 
   // Adds the contribution to what waits, and takes the largest out.
   void select(Tensor& bucket) {
-    float* const x = waiting.data();
-    const std::int64_t n = bucket.count();
-    for (std::int64_t i = 0; i < n; ++i)
+    if (k == 0) return;
+    const std::span<float> x = waiting.values();
+    for (std::size_t i = 0; i < x.size(); ++i)
       x[i] += bucket.data()[i];
-    const std::uint32_t least = kth_magnitude();
-    std::int64_t above = 0;
-    for (std::int64_t i = 0; i < n; ++i)
-      above += magnitude(x[i]) > least;
-
-    std::int64_t ties = k - above, at = 0;  // how many of those that equal `least`
-    for (std::int64_t i = 0; i < n && at < k; ++i) {
+    auto [least, ties] = threshold(x, k);
+    std::int64_t at = 0;
+    for (std::size_t i = 0; at < k; ++i) {
       const std::uint32_t size = magnitude(x[i]);
       if (size > least || (size == least && ties-- > 0)) take(at++, i);
     }
@@ -65,18 +84,11 @@ struct Buffers {
   }
 
  private:
-  std::uint32_t kth_magnitude() {
-    if (k == 0) return 0;
-    auto* const sizes = reinterpret_cast<std::uint32_t*>(order.raw());
-    std::transform(waiting.data(), waiting.data() + waiting.count(), sizes, magnitude);
-    std::nth_element(sizes, sizes + (k - 1), sizes + waiting.count(), std::greater<>());
-    return sizes[k - 1];
-  }
-
-  void take(std::int64_t at, std::int64_t index) {
+  void take(std::int64_t at, std::size_t index) {
+    float& value = waiting.values()[index];
     pairs.data<std::int32_t>()[at] = static_cast<std::int32_t>(index);
-    pairs.data<std::int32_t>()[k + at] = std::bit_cast<std::int32_t>(waiting.data()[index]);
-    waiting.data()[index] = 0;
+    pairs.data<std::int32_t>()[k + at] = std::bit_cast<std::int32_t>(value);
+    value = 0;
   }
 };
 
@@ -85,7 +97,6 @@ class TopK : public Compression {
   TopK(const Communicator& group, Device& device, std::int64_t count, double share)
       : buffers_{.k = kept(count, share),
                  .waiting = Tensor::empty(device, {count}),
-                 .order = Tensor::empty(device, {count}, DType::int32),
                  .pairs = shared(group, device, 2 * kept(count, share)),
                  .all = shared(group, device, 2 * kept(count, share) * group.size())} {
     expect(count <= std::numeric_limits<std::int32_t>::max(), "an index has 32 bits");
@@ -95,7 +106,7 @@ class TopK : public Compression {
   Work all_reduce(const Communicator& group, Tensor& bucket) override {
     expect(bucket.count() == buffers_.waiting.count(), "another bucket");
     const auto floats = static_cast<double>(bucket.bytes());
-    in_order(group.run("select", bucket.count(), 3 * floats, 2 * floats,
+    in_order(group.run("select", bucket.count(), 5 * floats, floats,
                        [b = buffers_, bucket]() mutable { b.select(bucket); }));
     in_order(group.all_gather(buffers_.all, buffers_.pairs));
     return group.run(
