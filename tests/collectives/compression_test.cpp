@@ -24,7 +24,9 @@ using Values = std::vector<float>;
 // What a rank brings at index i of a step.
 using Input = std::function<float(int rank, int step, std::int64_t i)>;
 
-constexpr CompressionOptions kOptions{.method = {}, .rank = 2, .share = 0.1};
+CompressionOptions options_of(const std::string& method) {
+  return {.method = method, .rank = 2, .share = 0.1};
+}
 
 // Two matrices and a vector, with gaps; smaller buckets are one vector.
 BucketParts parts_of(std::int64_t count) {
@@ -59,15 +61,13 @@ struct Outcome {
 
 void run(Outcome& outcome, const std::string& method, int ranks, const BucketParts& bucket,
          const Input& input, int steps = 1) {
-  CompressionOptions options = kOptions;
-  options.method = method;
   outcome.sums.assign(static_cast<std::size_t>(steps),
                       std::vector<Values>(static_cast<std::size_t>(ranks)));
   on_ranks(ranks, [&](Transport& net) {
     const auto device = make_cpu_device();
     const int me = net.rank();
     const auto group = Communicator::over(net.split(0, me), *device);
-    const auto compression = make_compression(group, *device, bucket, options);
+    const auto compression = make_compression(group, *device, bucket, options_of(method));
     if (me == 0) device->record_into(&outcome.recording);
     Tensor data = Tensor::empty(*device, {bucket.count});
     for (int step = 0; step < steps; ++step) {
@@ -148,7 +148,7 @@ TEST_CASE("all ranks end with the same bits, and what travels is what the method
             CHECK(same_bits(sum, step[0]));
         }
         CHECK(volume(outcome.recording, ranks) ==
-              Approx(2 * method->bytes_sent(ranks, bucket, kOptions)));
+              Approx(2 * method->bytes_sent(ranks, bucket, options_of(method->name))));
       }
     }
   }
@@ -162,9 +162,7 @@ TEST_CASE("the dry device records what would run", "[unit]") {
     run(outcome, method->name, 3, bucket, noise);
     const auto device = make_dry_device();
     const auto group = Communicator::dry(*device, 3, 0);
-    CompressionOptions options = kOptions;
-    options.method = method->name;
-    const auto compression = make_compression(group, *device, bucket, options);
+    const auto compression = make_compression(group, *device, bucket, options_of(method->name));
     Recording recording;
     device->record_into(&recording);
     Tensor data = Tensor::empty(*device, {bucket.count});
