@@ -283,6 +283,19 @@ Work Communicator::transfer(std::vector<Transfer> transfers) const {
   return {device.compute(), device.communication().record()};
 }
 
+Work Communicator::run(const char* name, std::int64_t count, double bytes_read,
+                       double bytes_written, std::function<void()> body) const {
+  Device& device = *group_->device;
+  device.communication().wait(device.compute().record());
+  device.communication().run({.name = name,
+                              .kind = OperationKind::streaming,
+                              .shape = {count},
+                              .bytes_read = bytes_read,
+                              .bytes_written = bytes_written},
+                             std::move(body));
+  return {device.compute(), device.communication().record()};
+}
+
 Work Communicator::submit(Call call, const Tensor& out, const Tensor& in) const {
   const Backend& backend = *group_->backend;
   const bool shared = (call.out.count == 0 || backend.owns(call.out)) &&

@@ -88,6 +88,10 @@ class Communicator {
   Work receive(Tensor& data, int from) const;
   Work transfer(std::vector<Transfer> transfers) const;
   Work barrier() const;
+  // A local step of this rank in its place among the operations, such as packing what the next one
+  // sends: `count` elements, bytes as recorded. The body owns (copies of) the tensors it uses.
+  Work run(const char* name, std::int64_t count, double bytes_read, double bytes_written,
+           std::function<void()> body) const;
 
  private:
   struct Group;

@@ -26,8 +26,27 @@ BucketLayout layout_buckets(const std::vector<std::int64_t>& counts, std::size_t
   return layout;
 }
 
+namespace {
+
+// What each bucket is made of. A gradient of more than two dimensions is a matrix of its first.
+std::vector<BucketParts> parts_of(const BucketLayout& layout,
+                                  const std::vector<Parameter*>& parameters) {
+  std::vector<BucketParts> all;
+  for (const std::int64_t count : layout.bucket_counts)
+    all.push_back({.count = count});
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const Tensor& value = parameters[i]->value;
+    const auto [bucket, offset] = layout.places[i];
+    const std::int64_t rows = value.count() > 0 ? value.dim(0) : 0;
+    all[bucket].parts.push_back({offset, rows, rows > 0 ? value.count() / rows : 0});
+  }
+  return all;
+}
+
+}  // namespace
+
 GradientBuckets::GradientBuckets(std::vector<Parameter*> parameters, Communicator data,
-                                 std::size_t bucket_bytes)
+                                 std::size_t bucket_bytes, const CompressionOptions& compression)
     : data_(std::move(data)) {
   std::vector<std::int64_t> counts;
   counts.reserve(parameters.size());
@@ -35,10 +54,11 @@ GradientBuckets::GradientBuckets(std::vector<Parameter*> parameters, Communicato
     counts.push_back(p->value.count());
   const BucketLayout layout = layout_buckets(counts, bucket_bytes);
 
-  for (const std::int64_t count : layout.bucket_counts) {
+  for (const BucketParts& parts : parts_of(layout, parameters)) {
     Device& device = parameters.front()->value.device();
-    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(float);
-    buckets_.push_back({.flat = Tensor::over(device, data_.allocate(bytes), {count})});
+    const std::size_t bytes = static_cast<std::size_t>(parts.count) * sizeof(float);
+    buckets_.push_back({.flat = Tensor::over(device, data_.allocate(bytes), {parts.count}),
+                        .sum = make_compression(data_, device, parts, compression)});
     kernels::fill(buckets_.back().flat, 0.0f, device.compute());
   }
   for (std::size_t i = 0; i < parameters.size(); ++i) {
@@ -57,7 +77,7 @@ void GradientBuckets::ready(Parameter& parameter) {
   expect(bucket.missing > 0, "a gradient was produced more often than its parameter says");
   if (--bucket.missing > 0) return;
   const double begin = now();  // all of the sum, where the caller drives communication
-  pending_.push_back(data_.all_reduce(bucket.flat, ReduceOp::sum));
+  pending_.push_back(bucket.sum->all_reduce(data_, bucket.flat));
   exposed_seconds_ += now() - begin;
 }
 

@@ -2,7 +2,7 @@
 // Data parallelism: gradients live in flat buckets, laid out in the order in which backward
 // produces them. A bucket whose last gradient is ready is summed over the data axis at once, while
 // backward goes on with the layers below.
-//   volume per step  2 (d-1)/d x parameters x 4 bytes sent per rank (ring)
+//   volume per step  2 (d-1)/d x parameters x 4 bytes sent per rank (ring), less if compressed
 // S. Li et al., "PyTorch Distributed", VLDB 13(12), 2020.
 #pragma once
 
@@ -10,7 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "collectives/communicator.hpp"
+#include "collectives/compression/table.hpp"
 #include "runtime/nn/parameter.hpp"
 
 namespace lockstep {
@@ -32,7 +32,8 @@ BucketLayout layout_buckets(const std::vector<std::int64_t>& counts, std::size_t
 class GradientBuckets {
  public:
   // Points every parameter's gradient into a bucket and zeroes it.
-  GradientBuckets(std::vector<Parameter*> parameters, Communicator data, std::size_t bucket_bytes);
+  GradientBuckets(std::vector<Parameter*> parameters, Communicator data, std::size_t bucket_bytes,
+                  const CompressionOptions& compression = {});
 
   // Listener for the stash of the last micro-batch of a step: counts the uses of each parameter
   // and starts the sum of a bucket when it is complete.
@@ -49,6 +50,7 @@ class GradientBuckets {
     Tensor flat;
     int uses = 0;     // of all its parameters, in one backward pass
     int missing = 0;  // of those, still to come in this step
+    std::unique_ptr<Compression> sum{};
   };
 
   Communicator data_;

@@ -32,6 +32,10 @@ std::size_t bucket_bytes(const JobConfig& job) {
   return static_cast<std::size_t>(job.parallel.bucket_mb * 1e6);
 }
 
+CompressionOptions compression_of(const CollectivesSection& c) {
+  return {.method = c.compression, .rank = c.compression_rank, .share = c.compression_share};
+}
+
 }  // namespace
 
 TrainingStep::TrainingStep(nn::Sequential& model, const Mesh& mesh, Device& device,
@@ -42,7 +46,7 @@ TrainingStep::TrainingStep(nn::Sequential& model, const Mesh& mesh, Device& devi
       clip_(static_cast<float>(job.optimizer.clip)),
       parameters_(parameters_of(model)),
       data_(data_parallel_only(mesh).data()),
-      buckets_(parameters_, data_, bucket_bytes(job)),
+      buckets_(parameters_, data_, bucket_bytes(job), compression_of(job.collectives)),
       optimizer_(make_optimizer(job.optimizer, parameters_)) {}
 
 StepResult TrainingStep::run(const std::function<HostBatch()>& next, double learning_rate,

@@ -80,6 +80,9 @@ struct CollectivesSection {
   std::string algorithm = "auto";
   std::vector<std::string> rules;
   double timeout_seconds = 600;
+  std::string compression = "none";
+  int compression_rank = 4;
+  double compression_share = 0.01;
 };
 
 struct JobConfig {

@@ -150,6 +150,14 @@ Section collectives_keys(CollectivesSection& collectives) {
           {"rules", &collectives.rules, "who serves which sizes: \"all_reduce 0:64K ring\""},
           {"timeout_seconds", &collectives.timeout_seconds, "of one wait for another rank",
            above(0)},
+          {"compression", &collectives.compression,
+           "of gradients: none, bfloat16, float16, int8, top_k, powersgd"},
+          {"compression_rank", &collectives.compression_rank, "powersgd: columns kept of a matrix",
+           at_least(1)},
+          {"compression_share",
+           &collectives.compression_share,
+           "top_k: of the gradients that travel",
+           {.low = 0, .high = 1, .low_open = true}},
       },
   };
 }

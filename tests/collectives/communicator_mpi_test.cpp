@@ -3,9 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "collectives/backends/table.hpp"
-#include "collectives/communicator.hpp"
-#include "tests/collectives/ranks.hpp"
+#include "tests/collectives/worlds.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/mpi.hpp"
 
@@ -19,22 +17,16 @@ namespace {
 void with_every_world(const std::function<void(const Communicator&, Device&)>& body) {
   for (auto driver : {CommunicationDriver::worker_thread, CommunicationDriver::caller}) {
     auto device = make_cpu_device(driver);
-    for (const BackendEntry& backend : backends()) {
-      for (const char* algorithm : {"auto", "ring", "recursive_doubling"}) {
-        INFO(backend.name << " " << algorithm << " driver " << static_cast<int>(driver));
-        body(Communicator::world(
-                 context(), *device,
-                 {.backend = backend.name, .algorithm = algorithm, .timeout_seconds = 30}),
-             *device);
-      }
+    for (const CommunicatorOptions& options : every_service()) {
+      INFO(text_of(options) << " driver " << static_cast<int>(driver));
+      body(Communicator::world(context(), *device, options), *device);
     }
   }
 }
 
-template <class T>
-Tensor tensor_of(Device& device, const std::vector<T>& values) {
-  Tensor t = Tensor::empty(device, {static_cast<std::int64_t>(values.size())}, dtype_of<T>());
-  std::copy(values.begin(), values.end(), t.data<T>());
+Tensor ones_of(Device& device, std::int64_t count) {
+  Tensor t = Tensor::empty(device, {count});
+  std::fill(t.values().begin(), t.values().end(), 1.0f);
   return t;
 }
 
@@ -54,10 +46,9 @@ TEST_CASE("many operations of several groups are under way at once", "[mpi]") {
     std::vector<Tensor> everyone, mine, half;
     std::vector<Work> works;
     for (int i = 0; i < kRounds; ++i) {
-      const std::vector<float> ones(static_cast<std::size_t>(100 * i + 1), 1.0f);
-      everyone.push_back(tensor_of(device, ones));
-      mine.push_back(tensor_of(device, ones));
-      half.push_back(tensor_of(device, ones));
+      everyone.push_back(ones_of(device, 100 * i + 1));
+      mine.push_back(ones_of(device, 100 * i + 1));
+      half.push_back(ones_of(device, 100 * i + 1));
       works.push_back(world.all_reduce(everyone.back(), ReduceOp::sum));
       works.push_back(alone.all_reduce(mine.back(), ReduceOp::sum));
       works.push_back(halves.all_reduce(half.back(), ReduceOp::sum));

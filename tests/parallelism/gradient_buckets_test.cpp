@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallelism/data/gradient_buckets.hpp"
 
+#include <string>
+
 #include "tests/support/catch.hpp"
 
 using namespace lockstep;
@@ -35,4 +37,34 @@ TEST_CASE("a gradient that is left out, or comes twice, is noticed") {
   buckets.ready(a);
   buckets.finish();
   buckets.ready(b);  // the next step
+}
+
+TEST_CASE("compression knows the matrices of a bucket, and every bucket has its own") {
+  const auto device = make_dry_device();
+  Parameter matrix{.name = "m", .value = Tensor::empty(*device, {30, 20})};
+  Parameter bias{.name = "b", .value = Tensor::empty(*device, {30})};
+  Parameter other{.name = "o", .value = Tensor::empty(*device, {10, 40})};
+  GradientBuckets buckets({&matrix, &bias, &other}, Communicator::dry(*device, 2, 0), 1700,
+                          {.method = "powersgd", .rank = 3});
+  REQUIRE(buckets.num_buckets() == 2);
+  Recording recording;
+  device->record_into(&recording);
+  for (Parameter* p : {&other, &bias, &matrix})
+    buckets.ready(*p);
+  buckets.finish();
+
+  std::vector<double> floats;
+  for (const Record& record : recording.records()) {
+    if (record.operation.kind != OperationKind::collective) continue;
+    CHECK(std::string(record.operation.name) == "all_reduce");
+    floats.push_back(record.operation.bytes_read / sizeof(float));
+  }
+  CHECK(floats == std::vector<double>{3 * 10 + 30, 3 * 40, 3 * 30, 3 * 20});
+}
+
+TEST_CASE("an unknown compression is an error of the configuration") {
+  const auto device = make_dry_device();
+  Parameter a{.name = "a", .value = Tensor::empty(*device, {10})};
+  CHECK_THROWS_AS(GradientBuckets({&a}, Communicator::dry(*device, 2, 0), 1, {.method = "zip"}),
+                  ConfigError);
 }

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every compression by name. One is a file of this folder that defines one Method (how to make it,
+// what it sends), and a line in table.cpp; tests and the job key collectives.compression walk the
+// table.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "collectives/compression/compression.hpp"
+
+namespace lockstep {
+
+struct CompressionMethod {
+  const char* name;
+  std::unique_ptr<Compression> (*make)(const Communicator& group, Device& device,
+                                       const BucketParts& parts, const CompressionOptions& options);
+  // Bytes that each of `ranks` sends to sum the bucket once, where the collectives send the least
+  // there is: 2(p-1)/p of an all-reduced vector, (p-1)/p of a gathered or exchanged one.
+  double (*bytes_sent)(int ranks, const BucketParts& parts, const CompressionOptions& options);
+};
+
+std::span<const CompressionMethod* const> compressions();
+// ConfigError of the key collectives.compression lists the known names.
+const CompressionMethod& find_compression(const std::string& name);
+
+// For buckets of that group. Collective. In a group of one rank nothing travels, so nothing is
+// compressed.
+std::unique_ptr<Compression> make_compression(const Communicator& group, Device& device,
+                                              const BucketParts& parts,
+                                              const CompressionOptions& options);
+
+}  // namespace lockstep
