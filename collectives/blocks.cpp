@@ -13,7 +13,7 @@ Blocks::Blocks(const std::vector<std::size_t>& counts) : ranks_(static_cast<int>
   begins_ = std::move(begins);
 }
 
-Block Blocks::uneven(int i) const {
+Block Blocks::given(int i) const {
   const auto k = static_cast<std::size_t>(i);
   return {(*begins_)[k], (*begins_)[k + 1] - (*begins_)[k]};
 }
@@ -23,7 +23,7 @@ std::size_t Blocks::largest() const {
   if (!begins_) return (total_ + p - 1) / p;
   std::size_t most = 0;
   for (int i = 0; i < ranks_; ++i)
-    most = std::max(most, uneven(i).count);
+    most = std::max(most, given(i).count);
   return most;
 }
 

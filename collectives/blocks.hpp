@@ -31,14 +31,15 @@ class Blocks {
   int size() const { return ranks_; }
   std::size_t total() const { return total_; }
   std::size_t largest() const;
+  bool uneven() const { return begins_ != nullptr; }  // counts were given
   // i counts around the ring, so it may be negative or beyond p.
   Block operator[](int i) const {
     const int k = (i % ranks_ + ranks_) % ranks_;
-    return begins_ ? uneven(k) : block_bounds(total_, ranks_, k);
+    return begins_ ? given(k) : block_bounds(total_, ranks_, k);
   }
 
  private:
-  Block uneven(int i) const;
+  Block given(int i) const;
 
   std::size_t total_ = 0;
   int ranks_ = 1;

@@ -13,12 +13,12 @@ constexpr const char* kNames[kNumCollectives] = {
     "all_reduce", "reduce_scatter", "all_gather", "broadcast", "reduce", "all_to_all",
     "gather",     "scatter",        "send",       "receive",   "barrier"};
 
-// One step of a 64-bit FNV-1a over words.
+// A step of splitmix64.
 constexpr std::uint64_t mix(std::uint64_t hash, std::uint64_t word) {
-  for (int shift = 0; shift < 64; shift += 8) {
-    hash = (hash ^ (word >> shift & 0xff)) * 0x100000001b3;
-  }
-  return hash;
+  std::uint64_t z = (hash ^ word) + 0x9e3779b97f4a7c15;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+  z = (z ^ z >> 27) * 0x94d049bb133111eb;
+  return z ^ z >> 31;
 }
 
 }  // namespace
@@ -39,11 +39,12 @@ Collective collective_named(const char* name) {
 std::uint64_t Call::fingerprint() const {
   // Both ends of a message have one fingerprint.
   const bool message = what == Collective::send || what == Collective::receive;
-  std::uint64_t hash = 0xcbf29ce484222325;
-  hash = mix(hash, static_cast<std::uint64_t>(message ? Collective::send : what));
+  std::uint64_t hash = mix(0, static_cast<std::uint64_t>(message ? Collective::send : what));
   hash = mix(hash, count());
   hash = mix(hash, static_cast<std::uint64_t>(dtype) << 8 | static_cast<std::uint64_t>(op));
   if (message) return hash;
+  for (int i = 0; blocks.uneven() && i < blocks.size(); ++i)
+    hash = mix(hash, blocks[i].count);
   return mix(hash, static_cast<std::uint64_t>(root) << 1 | (memory == MemoryKind::shared));
 }
 

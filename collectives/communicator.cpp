@@ -2,6 +2,7 @@
 #include "collectives/communicator.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "collectives/backend.hpp"
@@ -27,15 +28,18 @@ struct Communicator::Group {
 
   // Runs `body` with a deadline as these calls (the messages of one transfer, or one other call).
   // An error says which call it was, and who is to blame; what MPI may then still be at work on,
-  // the backend and `tensors`, is kept.
-  template <class Body, class Tensors>
-  void carry_out(std::span<const Call> now_called, const char* label, const Tensors& tensors,
-                 Body body) const;
+  // the backend and copies of `tensors`, is kept.
+  struct Times {
+    double begin, end;
+  };
+  template <class Body, class... Tensors>
+  Times carry_out(std::span<const Call> now_called, const char* label, Body body,
+                  const Tensors&... tensors) const;
+  Times serve(const Call& call, const Choice& choice, const Tensor& out, const Tensor& in) const;
 
  private:
-  template <class Tensors>
-  [[noreturn]] void fail(const Call& call, const char* label, const Tensors& tensors,
-                         const SystemError& error, double seconds) const;
+  [[noreturn]] void fail(const Call& call, const char* label, const SystemError& error,
+                         double seconds) const;
 };
 
 namespace {
@@ -73,28 +77,40 @@ Operation operation_of(const Call& call, const char* label, int rank, int ranks)
 
 }  // namespace
 
-template <class Body, class Tensors>
-void Communicator::Group::carry_out(std::span<const Call> now_called, const char* label,
-                                    const Tensors& tensors, Body body) const {
+template <class Body, class... Tensors>
+Communicator::Group::Times Communicator::Group::carry_out(std::span<const Call> now_called,
+                                                          const char* label, Body body,
+                                                          const Tensors&... tensors) const {
   const double begin = now();
   FlightRecorder* watch = backend->size() > 1 ? recorder.get() : nullptr;
   if (watch) watch->enter(calls, now_called, label, begin);
   try {
     body({begin + options.timeout_seconds, watch});
   } catch (const SystemError& error) {
-    fail(now_called.front(), label, tensors, error, now() - begin);
+    if (watch) watch->keep(std::make_shared<std::tuple<Tensors...>>(tensors...));
+    fail(now_called.front(), label, error, now() - begin);
   }
-  if (watch) watch->leave(CallState::complete, now());
+  const double end = now();
+  if (watch) watch->leave(CallState::complete, end);
+  return {begin, end};
 }
 
-template <class Tensors>
-void Communicator::Group::fail(const Call& call, const char* label, const Tensors& tensors,
-                               const SystemError& error, double seconds) const {
+void Communicator::Group::fail(const Call& call, const char* label, const SystemError& error,
+                               double seconds) const {
   const std::string text = text_of(call, label, name, backend->size());
   if (!recorder || backend->size() == 1) throw SystemError(text + ": " + error.what());
   recorder->keep(backend);
-  recorder->keep(std::make_shared<Tensors>(tensors));
   recorder->fail(text, error, seconds);
+}
+
+Communicator::Group::Times Communicator::Group::serve(const Call& call, const Choice& choice,
+                                                      const Tensor& out, const Tensor& in) const {
+  const auto body = [&](const Deadline& deadline) {
+    backend->run(call, choice, deadline);
+    const bool holds_result = call.what != Collective::reduce || backend->rank() == call.root;
+    if (holds_result) finish(call.out, call.op, backend->size());
+  };
+  return carry_out({&call, 1}, choice.label, body, out, in);
 }
 
 Communicator::Communicator(Group group) : group_(std::make_shared<Group>(std::move(group))) {}
@@ -277,8 +293,9 @@ Work Communicator::transfer(std::vector<Transfer> transfers) const {
   device.communication().wait(device.compute().record());
   device.communication().run(operation, [group = group_, calls, keep = std::move(transfers)] {
     Backend& backend = *group->backend;
-    group->carry_out(calls, backend.choose(calls.front()).label, keep,
-                     [&](const Deadline& deadline) { backend.transfer(calls, deadline); });
+    group->carry_out(
+        calls, backend.choose(calls.front()).label,
+        [&](const Deadline& deadline) { backend.transfer(calls, deadline); }, keep);
   });
   return {device.compute(), device.communication().record()};
 }
@@ -297,23 +314,21 @@ Work Communicator::run(const char* name, std::int64_t count, double bytes_read,
 }
 
 Work Communicator::submit(Call call, const Tensor& out, const Tensor& in) const {
-  const Backend& backend = *group_->backend;
-  const bool shared = (call.out.count == 0 || backend.owns(call.out)) &&
-                      (call.in.count == 0 || backend.owns(call.in));
-  call.memory = shared ? MemoryKind::shared : MemoryKind::plain;
-  const Choice choice = backend.choose(call);
+  call.memory = memory_of(call);
+  const Choice choice = group_->backend->choose(call);
+  const Operation operation = operation_of(call, choice.label, rank(), size());
 
   Device& device = *group_->device;
-  device.communication().wait(device.compute().record());
-  device.communication().run(
-      operation_of(call, choice.label, rank(), size()), [group = group_, call, choice, out, in] {
-        Backend& server = *group->backend;
-        group->carry_out({&call, 1}, choice.label, std::pair(out, in),
-                         [&](const Deadline& deadline) { server.run(call, choice, deadline); });
-        const bool holds_result = call.what != Collective::reduce || server.rank() == call.root;
-        if (holds_result) finish(call.out, call.op, server.size());
-      });
-  return {device.compute(), device.communication().record()};
+  Stream& queue = device.communication();
+  queue.wait(device.compute().record());
+  if (queue.immediate()) {  // nothing needs to be kept: half of what a short call costs
+    const auto [begin, end] = group_->serve(call, choice, out, in);
+    queue.note(operation, begin, end);
+  } else {
+    queue.run(operation,
+              [group = group_, call, choice, out, in] { group->serve(call, choice, out, in); });
+  }
+  return {device.compute(), queue.record()};
 }
 
 // What follows waits for the other ranks inside a library, without a deadline: so a rank that does
@@ -322,9 +337,18 @@ void Communicator::expect_all() const {
   if (!group_->recorder) return;
   const Call call = barrier_call();
   const Choice choice = group_->backend->choose(call);
-  group_->carry_out({&call, 1}, choice.label, 0, [&](const Deadline& deadline) {
-    group_->backend->run(call, choice, deadline);
-  });
+  group_->serve(call, choice, {}, {});
+}
+
+// The same answer on every rank: a rank may be without elements of a call, but where there is a
+// root, what others have is not known here.
+MemoryKind Communicator::memory_of(const Call& call) const {
+  const bool rooted = call.what == Collective::reduce || call.what == Collective::gather ||
+                      call.what == Collective::scatter;
+  if (rooted) return MemoryKind::plain;
+  const auto shared = [&](const Elements& e) { return e.count == 0 || group_->backend->owns(e); };
+  const bool one = call.in.data == call.out.data;
+  return shared(call.out) && (one || shared(call.in)) ? MemoryKind::shared : MemoryKind::plain;
 }
 
 Blocks Communicator::even(const Tensor& full) const {

@@ -98,6 +98,7 @@ class Communicator {
   explicit Communicator(Group group);
   Work submit(Call call, const Tensor& out, const Tensor& in) const;
   void expect_all() const;
+  MemoryKind memory_of(const Call& call) const;
   Blocks even(const Tensor& full) const;
   void expect_root(int rank) const;
   void expect_peer(int rank) const;

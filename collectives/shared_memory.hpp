@@ -3,6 +3,9 @@
 // collective: every rank of the group calls them in the same order.
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "collectives/elements.hpp"
 
 namespace lockstep {
@@ -25,6 +28,12 @@ class SharedMemory {
   // or show. No barrier is needed behind it: areas are used in turn. At most kStageBytes.
   virtual void stage(const Elements& data) = 0;
   virtual Elements staged(int rank) = 0;
+  std::span<const Elements> staged_by_all(int ranks) {
+    all_.clear();
+    for (int r = 0; r < ranks; ++r)
+      all_.push_back(staged(r));
+    return all_;
+  }
 
   // Shows `data` to all, and returns when all have shown theirs. Until the next barrier() it may be
   // read, and where addressable() written, by the others; a rank that goes on must pass one.
@@ -37,6 +46,9 @@ class SharedMemory {
   // address, which works only where reads_private().
   virtual bool reads_private() const = 0;
   virtual void fetch(const Elements& out, int rank, std::size_t begin) = 0;
+
+ private:
+  std::vector<Elements> all_;  // kept, so that a short call allocates nothing
 };
 
 }  // namespace lockstep

@@ -8,8 +8,6 @@
 //   time   p*sync + n*copy + p*n*reduce
 //   needs  shared memory, at most kStageBytes
 //   order  rank 0, 1, ... p-1: the same bits on every rank, whatever the algorithm in shared memory
-#include <vector>
-
 #include "collectives/algorithms/table.hpp"
 
 namespace lockstep {
@@ -25,11 +23,7 @@ double seconds(const GroupShape& group, double n, const Links& links) {
 void run(Transport& net, const Call& call) {
   SharedMemory& memory = *net.shared();
   memory.stage(call.in);
-  std::vector<Elements> all;
-  all.reserve(static_cast<std::size_t>(net.size()));
-  for (int r = 0; r < net.size(); ++r)
-    all.push_back(memory.staged(r));
-  net.combine_all({&call.out, 1}, all, call.op);
+  net.combine_all({&call.out, 1}, memory.staged_by_all(net.size()), call.op);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "runtime/base/clock.hpp"
+#include "runtime/base/error.hpp"
 
 namespace lockstep {
 
@@ -42,6 +43,10 @@ struct Event::State {
   std::exception_ptr error;
 };
 
+void Stream::note(const Operation&, double, double) {
+  throw LogicError("only an immediate stream lets its caller carry out a body");
+}
+
 Event::Event() = default;
 
 bool Event::done() const {
@@ -60,7 +65,10 @@ class InlineStream : public Stream {
     if (beside_) beside_->wake();
     const double begin = now();
     body();
-    const double end = now();
+    note(operation, begin, now());
+  }
+  bool immediate() const override { return true; }
+  void note(const Operation& operation, double begin, double end) override {
     busy_ += end - begin;
     if (recording()) recording()->add(operation, kind(), begin, end);
   }

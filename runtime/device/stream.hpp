@@ -47,6 +47,10 @@ class Stream {
   void synchronize() { record().wait(); }
   virtual void wake() {}  // the caller is about to compute: what was submitted needs a thread
 
+  // Where run() returns when the body is done, the caller may as well carry it out by itself and
+  // note when.
+  virtual bool immediate() const { return false; }
+  virtual void note(const Operation& operation, double begin, double end);
   virtual bool executes() const { return true; }     // false on the dry device: nothing is computed
   virtual double busy_seconds() const { return 0; }  // time spent in bodies since the start
   void record_into(Recording* recording) { recording_ = recording; }  // nullptr: stop recording

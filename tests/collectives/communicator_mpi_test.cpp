@@ -17,7 +17,7 @@ namespace {
 void with_every_world(const std::function<void(const Communicator&, Device&)>& body) {
   for (auto driver : {CommunicationDriver::worker_thread, CommunicationDriver::caller}) {
     auto device = make_cpu_device(driver);
-    for (const CommunicatorOptions& options : every_service()) {
+    for (const CommunicatorOptions& options : every_service(context().world())) {
       INFO(text_of(options) << " driver " << static_cast<int>(driver));
       body(Communicator::world(context(), *device, options), *device);
     }

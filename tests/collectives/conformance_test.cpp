@@ -37,7 +37,7 @@ Device& device() {
 
 std::vector<Served> make_every_world(std::size_t arena = kSmallArena) {
   std::vector<Served> all;
-  for (const CommunicatorOptions& options : every_service()) {
+  for (const CommunicatorOptions& options : every_service(context().world())) {
     const auto world = Communicator::world(context(), device(), options);
     all.push_back({options, world, Arena(device().allocate(2 * arena), arena),
                    Arena(world.allocate(2 * arena), arena)});
@@ -405,6 +405,6 @@ class Mixture {
 }  // namespace
 
 TEST_CASE("ten thousand operations of overlapping groups, in random order", "[mpi]") {
-  for (const CommunicatorOptions& options : every_service())
+  for (const CommunicatorOptions& options : every_service(context().world()))
     Mixture(options).run(options.algorithm == "auto" ? 10'000 : 200);
 }

@@ -8,20 +8,23 @@
 
 #include "collectives/algorithms/table.hpp"
 #include "collectives/backend.hpp"
+#include "collectives/backends/native.hpp"
 #include "collectives/backends/table.hpp"
 #include "collectives/communicator.hpp"
 #include "tests/collectives/problem.hpp"
 
 namespace lockstep::test {
 
-// Each backend, then native once more with each algorithm that can be named.
-inline std::vector<CommunicatorOptions> every_service() {
+// Each backend, then native once more with each algorithm that can be named for the ranks of `comm`.
+inline std::vector<CommunicatorOptions> every_service(MPI_Comm comm) {
+  const GroupShape group = native::make(comm, {})->shape();
   std::vector<CommunicatorOptions> all;
   for (const BackendEntry& backend : backends())
     all.push_back({.backend = backend.name, .timeout_seconds = 30});
   std::set<std::string> names;
-  for (const Algorithm* algorithm : algorithms())
-    names.emplace(algorithm->name());
+  for (const Algorithm* algorithm : algorithms()) {
+    if (!algorithm->refusal(group)) names.emplace(algorithm->name());
+  }
   for (const std::string& name : names)
     all.push_back({.backend = "native", .algorithm = name, .timeout_seconds = 30});
   return all;
