@@ -52,7 +52,7 @@ class alignas(64) Seat {
 
   // Of the one writer. `at` is what enter() returned; `record` is the same call, now over.
   std::uint64_t enter(const CallRecord& record);
-  void leave(std::uint64_t at, const CallRecord& record) { publish(at, record); }
+  void leave(std::uint64_t at, CallState state, double time);
   void get_up() { left_.store(true, std::memory_order_release); }
 
   bool left() const { return left_.load(std::memory_order_acquire); }

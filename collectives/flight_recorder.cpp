@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collectives/flight_recorder.hpp"
 
+#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <numeric>
 #include <string_view>
+#include <thread>
 
 #include "collectives/remote_boards.hpp"
 #include "runtime/base/clock.hpp"
@@ -15,6 +17,7 @@ namespace lockstep {
 namespace {
 
 constexpr double kAnswerSeconds = 0.5;  // for the other nodes: the job ends 2 s after the deadline
+constexpr double kVoteSeconds = 0.3;    // for ranks that are about to come to a call
 
 // FNV-1a: the same on every rank.
 std::uint64_t hash(std::uint64_t seed, std::string_view text) {
@@ -133,8 +136,7 @@ void FlightRecorder::enter(Group& group, std::span<const Call> calls, const char
 void FlightRecorder::leave(CallState state, double time) {
   for (std::size_t i = 0; i < places_.size(); ++i) {
     under_way_[i].state = state;
-    under_way_[i].left = time;
-    seat_.leave(places_[i], under_way_[i]);
+    seat_.leave(places_[i], state, time);
   }
   places_.clear();
 }
@@ -146,6 +148,16 @@ RankReports FlightRecorder::neighbours() const {
     known.emplace(report.rank, std::move(report));
   }
   return known;
+}
+
+// Two that disagree do not tell who is wrong: the others, who are about to come, decide.
+RankReports FlightRecorder::neighbours_when_all_have_come() const {
+  const double until = now() + kVoteSeconds;
+  for (;;) {
+    RankReports known = neighbours();
+    if (all_have_come(under_way_, *group_, known) || now() > until) return known;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 void FlightRecorder::look() {
@@ -171,7 +183,7 @@ void FlightRecorder::fail(const std::string& call, const SystemError& error, dou
   }
   const bool late = dynamic_cast<const DeadlineError*>(&error) != nullptr;
   const bool disagree = dynamic_cast<const DisagreementError*>(&error) != nullptr;
-  RankReports known = neighbours();
+  RankReports known = disagree ? neighbours_when_all_have_come() : neighbours();
   const Patience patience = late ? Patience::deadline_passed : Patience::waiting;
   std::string why = verdict(under_way_, *group_, known, patience);
   if (why.empty() && !late && !disagree) throw SystemError(head + error.what());

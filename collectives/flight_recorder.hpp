@@ -60,6 +60,7 @@ class FlightRecorder : public Watch {
  private:
   FlightRecorder(std::shared_ptr<Board> board, int seat, int ranks);
   RankReports neighbours() const;
+  RankReports neighbours_when_all_have_come() const;
   CallRecord record_of(Group& group, const Call& call, const char* label, double time) const;
   std::string ordinal() const;
 

@@ -21,6 +21,7 @@ struct SharedCosts {
   double sync = 0;    // seconds until all have seen a flag of all, per rank of the group
   double copy = 0;    // seconds per byte that one core copies
   double reduce = 0;  // seconds per byte that one core reads to reduce it
+  double stage = 0;   // seconds per byte staged, and for each rank that reads it there
   double reach = 0;   // seconds to begin to read memory that is not mapped here (a system call)
   double fetch = 0;   // seconds per byte of that
   const char* source = "default";
@@ -38,10 +39,14 @@ struct GroupShape {
 };
 
 struct Links {
-  Link inside{.alpha = 0.5e-6, .beta = 1 / 14e9, .gamma = 1 / 10e9};
-  Link across{.alpha = 3e-6, .beta = 1 / 11e9, .gamma = 1 / 10e9};
-  SharedCosts shared{
-      .sync = 0.05e-6, .copy = 1 / 40e9, .reduce = 1 / 60e9, .reach = 0.7e-6, .fetch = 1 / 15e9};
+  Link inside{.alpha = 1e-6, .beta = 1 / 8e9, .gamma = 1 / 12e9};
+  Link across{.alpha = 3e-6, .beta = 1 / 11e9, .gamma = 1 / 12e9};
+  SharedCosts shared{.sync = 0.07e-6,
+                     .copy = 1 / 60e9,
+                     .reduce = 1 / 80e9,
+                     .stage = 1 / 9e9,
+                     .reach = 1.8e-6,
+                     .fetch = 1 / 14e9};
 
   // The slowest link that messages of an algorithm which does not know of nodes take.
   const Link& of(const GroupShape& group) const { return group.nodes > 1 ? across : inside; }

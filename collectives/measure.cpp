@@ -31,6 +31,7 @@ enum Constant {
   sync,
   copy,
   reduce,
+  stage,
   reach,
   fetch,
   kNumConstants
@@ -179,8 +180,16 @@ void measure_shared(Transport& net, SharedMemory& memory, Found& found) {
   found[sync] = median_seconds(9, barriers) / (kBarriers * net.size());
 
   Array out(kLargestMessage), in(kLargestMessage);
+  const Elements few = out.part(0, kStageBytes / 2), sum = in.part(0, kStageBytes / 2);
+  const auto stage_and_reduce = [&] {
+    memory.stage(few);
+    net.combine_all({&sum, 1}, memory.staged_by_all(net.size()), ReduceOp::sum);
+  };
+  const double staged = median_seconds(9, stage_and_reduce) - found[sync] * net.size();
+  found[stage] = std::max(staged, 0.0) / (static_cast<double>(few.bytes()) * net.size());
+
   memory.show(out.all());
-  if (!memory.addressable()) {
+  if (!memory.addressable() && memory.reads_private()) {
     const int peer = (net.rank() + 1) % net.size();
     const auto fetched = [&](std::size_t bytes) {
       return median_seconds(9, [&] { memory.fetch(in.part(0, bytes), peer, 0); });
@@ -235,6 +244,7 @@ Links links_of(const Found& found) {
   take(shared.sync, shared.source, found[sync]);
   take(shared.copy, shared.source, found[copy]);
   take(shared.reduce, shared.source, found[reduce]);
+  take(shared.stage, shared.source, found[stage]);
   take(shared.reach, shared.source, found[reach]);
   take(shared.fetch, shared.source, found[fetch]);
   return links;

@@ -104,6 +104,15 @@ class Inquiry {
     return "";
   }
 
+  bool complete() const {
+    for (int r = 0; r < static_cast<int>(group_.members.size()); ++r) {
+      if (r == group_.me || is_message(mine_.front())) continue;
+      if (!report_of(r) || !find_other_side(*report_of(r), r, mine_.front(), group_.me))
+        return false;
+    }
+    return true;
+  }
+
   std::string ended() const {
     std::vector<std::string> found;
     for (const auto& [rank, report] : known_) {
@@ -270,6 +279,11 @@ std::string text_of(const CallRecord& call) {
       break;
   }
   return text + " of " + std::to_string(call.count) + " x " + name_of(call.dtype);
+}
+
+bool all_have_come(std::span<const CallRecord> mine, const GroupView& group,
+                   const RankReports& known) {
+  return Inquiry(mine, group, known).complete();
 }
 
 std::string verdict(std::span<const CallRecord> mine, const GroupView& group,

@@ -43,6 +43,10 @@ enum class Patience : std::uint8_t { waiting, deadline_passed, all_asked };
 std::string verdict(std::span<const CallRecord> mine, const GroupView& group,
                     const RankReports& known, Patience patience);
 
+// Whether every other rank of the group has come to this call, or to another in its place.
+bool all_have_come(std::span<const CallRecord> mine, const GroupView& group,
+                   const RankReports& known);
+
 // "all_reduce (sum) of 5 x float32", "broadcast from rank 2 of 5 x float32"
 std::string text_of(const CallRecord& call);
 

@@ -4,7 +4,7 @@
 //
 //   steps  1 or 2 synchronisations
 //   bytes  (p-1)/p n read and n written by each rank
-//   time   short: p*sync + n*copy; long: 2p*sync + n*copy, plain memory fetched instead of copied
+//   time   short: p*sync + n*stage; long: 2p*sync + n*copy, plain memory fetched instead of copied
 //   needs  shared memory; any count
 #include "collectives/algorithms/shared_steps.hpp"
 
@@ -19,7 +19,7 @@ bool is_short(double block_bytes) {
 double seconds(const GroupShape& group, double n, const Links& links) {
   const int p = group.ranks;
   if (p == 1) return 0;
-  if (is_short(n / p)) return synchronisation_seconds(group, 1, links) + n * links.shared.copy;
+  if (is_short(n / p)) return synchronisation_seconds(group, 1, links) + n * links.shared.stage;
   const double copied = group.memory == MemoryKind::shared ? n * links.shared.copy : 0;
   return synchronisation_seconds(group, 2, links) + copied +
          fetch_seconds(group, n * (p - 1) / p, p - 1, links);

@@ -5,7 +5,7 @@
 //
 //   steps  1
 //   bytes  n copied, p*n read by each rank
-//   time   p*sync + n*copy + p*n*reduce
+//   time   p*sync + p*n*stage
 //   needs  shared memory, at most kStageBytes
 //   order  rank 0, 1, ... p-1: the same bits on every rank, whatever the algorithm in shared memory
 #include "collectives/algorithms/table.hpp"
@@ -17,7 +17,7 @@ namespace {
 double seconds(const GroupShape& group, double n, const Links& links) {
   const int p = group.ranks;
   if (p == 1) return 0;
-  return p * links.shared.sync + n * links.shared.copy + p * n * links.shared.reduce;
+  return p * links.shared.sync + p * n * links.shared.stage;
 }
 
 void run(Transport& net, const Call& call) {

@@ -3,7 +3,7 @@
 //
 //   steps  1 synchronisation for what can be staged, else 2
 //   bytes  n read and n written by each rank
-//   time   short: p*sync + 2n*copy; long: 2p*sync + n*copy, plain memory fetched instead of copied
+//   time   short: p*sync + 2n*stage; long: 2p*sync + n*copy, plain memory fetched instead of copied
 //   needs  shared memory; any count
 #include "collectives/algorithms/shared_steps.hpp"
 
@@ -17,7 +17,7 @@ bool is_short(double bytes) {
 
 double seconds(const GroupShape& group, double n, const Links& links) {
   if (group.ranks == 1) return 0;
-  if (is_short(n)) return synchronisation_seconds(group, 1, links) + 2 * n * links.shared.copy;
+  if (is_short(n)) return synchronisation_seconds(group, 1, links) + 2 * n * links.shared.stage;
   const double copied = group.memory == MemoryKind::shared ? n * links.shared.copy : 0;
   return synchronisation_seconds(group, 2, links) + copied + fetch_seconds(group, n, 1, links);
 }

@@ -6,6 +6,7 @@
 
 #include "collectives/backends/table.hpp"
 #include "collectives/select.hpp"
+#include "runtime/device/device.hpp"
 
 namespace lockstep::dry {
 
@@ -13,9 +14,12 @@ namespace {
 
 // Nobody says on how many nodes the ranks would lie: one, as long as such nodes exist.
 constexpr int kMostRanksOfANode = 256;
+// NOLINTNEXTLINE(performance-no-int-to-ptr)
+std::byte* const kNowhere = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 52);
 
 GroupShape shape_of(int ranks) {
-  return {.ranks = ranks, .shared_memory = ranks <= kMostRanksOfANode};
+  const bool one_node = ranks <= kMostRanksOfANode;
+  return {.ranks = ranks, .shared_memory = one_node, .reads_private = one_node};
 }
 
 class DryBackend : public Backend {
@@ -46,6 +50,16 @@ class DryBackend : public Backend {
   void run(const Call&, const Choice&, const Deadline&) override {}
   void transfer(std::span<const Call>, const Deadline&) override {}
 
+  // Addresses that nobody goes to: so that the same calls are on shared memory as where they run.
+  std::shared_ptr<void> allocate(Device& device, std::size_t bytes) override {
+    std::byte* const address = kNowhere + allocated_;
+    allocated_ += bytes;
+    return device.adopt({address, [](std::byte*) {}}, bytes);
+  }
+  bool owns(const Elements& data) const override {
+    return shape().shared_memory && data.data >= kNowhere && data.data < kNowhere + allocated_;
+  }
+
   std::unique_ptr<Backend> split(const std::vector<int>& colors) override {
     const auto me = colors.begin() + rank_;
     GroupShape part = shape();
@@ -62,6 +76,7 @@ class DryBackend : public Backend {
   CommunicatorOptions options_;
   std::string_view stands_for_;
   Selector selector_;
+  std::size_t allocated_ = 0;
 };
 
 }  // namespace

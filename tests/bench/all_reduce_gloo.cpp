@@ -10,7 +10,7 @@
 #include <gloo/rendezvous/file_store.h>
 #include <gloo/transport/tcp/device.h>
 
-#include "all_reduce_loop.hpp"
+#include "tests/bench/all_reduce_loop.hpp"
 
 int main(int argc, char** argv) {
   const int rank = std::atoi(argv[2]), size = std::atoi(argv[3]);

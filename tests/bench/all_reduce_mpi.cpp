@@ -3,7 +3,7 @@
 // for MPICH). A program of its own, because two MPIs do not fit into one.
 #include <mpi.h>
 
-#include "all_reduce_loop.hpp"
+#include "tests/bench/all_reduce_loop.hpp"
 
 int main(int argc, char** argv) {
   MPI_Init(&argc, &argv);

@@ -4,10 +4,10 @@
 // many bytes on every rank at once: what the memory can do.
 #include <cstring>
 
-#include "all_reduce_loop.hpp"
 #include "collectives/backend.hpp"
 #include "collectives/communicator.hpp"
 #include "runtime/context/context.hpp"
+#include "tests/bench/all_reduce_loop.hpp"
 
 using namespace lockstep;
 

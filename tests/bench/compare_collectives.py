@@ -3,8 +3,9 @@
 """All-reduce (float32 sum, in place) of Lockstep against Open MPI, MPICH and Gloo, on one machine.
 
 Ours runs through Communicator, on memory from allocate() and on plain memory, in turns with the MPI
-that it is built with, in one process (all_reduce_native.cpp). MPICH (mpicxx.mpich) and Gloo are
-programs of their own, compiled here where they are installed, and take turns with it. Every rank
+that it is built with, in one process (all_reduce_native.cpp). MPICH (where mpicxx.mpich is there to
+compile all_reduce_mpi.cpp) and Gloo (where the build found it) are programs of their own and take
+turns with it. Every rank
 rewrites its input before each call; figures are medians over rounds of the mean over ranks of each
 rank's median, in microseconds. `bound` is the time of 3 n bytes of memory traffic per rank, from a
 copy of n bytes on all ranks at once in the same run.
@@ -24,7 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 KIB, MIB = 1 << 10, 1 << 20
 SIZES = [8, 64, 512, *(n * KIB for n in (1, 4, 16, 64, 256)), *(n * MIB for n in (1, 4, 16, 64))]
-FLAGS = ["-std=c++20", "-O3", "-march=native"]
+FLAGS = ["-std=c++20", "-O3", "-march=native", f"-I{ROOT}"]
 
 
 def main():
@@ -67,9 +68,9 @@ def build_peers(work):
     if shutil.which("mpicxx.mpich"):
         compile_([shutil.which("mpicxx.mpich"), *FLAGS, HERE / "all_reduce_mpi.cpp", "-o", work / "mpich"])
         peers["mpich"] = work / "mpich"
-    if pathlib.Path("/usr/include/gloo/allreduce.h").exists():
-        compile_(["g++", *FLAGS, HERE / "all_reduce_gloo.cpp", "-o", work / "gloo", "-lgloo", "-lpthread"])
-        peers["gloo"] = work / "gloo"
+    gloo = ROOT / "build/release/tests/bench/all_reduce_gloo"
+    if gloo.exists():
+        peers["gloo"] = gloo
     for name in {"mpich", "gloo"} - set(peers):
         say(f"{name} is not installed: left out")
     return peers

@@ -67,8 +67,7 @@ TEST_CASE("a seat remembers the latest calls, and how they ended", "[unit]") {
   Seat& seat = board->seat(0);
   CHECK(seat.calls().empty());
   for (std::uint64_t i = 1; i <= 200; ++i)
-    seat.leave(seat.enter(record(i, Collective::all_gather)),
-               complete(record(i, Collective::all_gather), 7));
+    seat.leave(seat.enter(record(i, Collective::all_gather)), CallState::complete, 7);
   CallRecord last = record(201, Collective::broadcast);
   const std::uint64_t at = seat.enter(last);
 
@@ -80,7 +79,7 @@ TEST_CASE("a seat remembers the latest calls, and how they ended", "[unit]") {
   CHECK(calls[1].left == 7);
   CHECK(calls.back().number == 201 - Seat::kCalls + 1);
   last.state = CallState::failed;
-  seat.leave(at, last);
+  seat.leave(at, last.state, last.left);
   CHECK(seat.calls().front().state == CallState::failed);
 }
 
@@ -91,7 +90,7 @@ TEST_CASE("who reads a seat while it is written sees whole calls", "[unit]") {
     for (std::uint64_t i = 1; !enough; ++i) {
       CallRecord r = record(i, Collective::all_reduce, i);
       r.fingerprint = i;
-      board->seat(0).leave(board->seat(0).enter(r), complete(r, static_cast<double>(i)));
+      board->seat(0).leave(board->seat(0).enter(r), CallState::complete, static_cast<double>(i));
     }
   });
   int torn = 0, seen = 0;

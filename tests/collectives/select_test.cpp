@@ -203,7 +203,7 @@ TEST_CASE("a rule that says nothing sensible is refused in one line", "[unit]") 
       {"all_reduce 0:64X ring", "is no range of sizes"},
       {"all_produce : ring", "there are: all_reduce"},
       {"send : ring", "messages have no algorithms"},
-      {"all_reduce : signals", "\"signals\" is no algorithm of all_reduce; allowed: ring"},
+      {"all_reduce : signals", "\"signals\" is no algorithm of all_reduce; allowed: "},
       {"broadcast : ring", "is no algorithm of broadcast"},
   };
   for (const auto& [rule, why] : cases) {

@@ -15,7 +15,8 @@
 
 namespace lockstep::test {
 
-// Each backend, then native once more with each algorithm that can be named for the ranks of `comm`.
+// Each backend, then native once more with each algorithm that can be named for the ranks of
+// `comm`.
 inline std::vector<CommunicatorOptions> every_service(MPI_Comm comm) {
   const GroupShape group = native::make(comm, {})->shape();
   std::vector<CommunicatorOptions> all;
