@@ -10,6 +10,9 @@ Blocks::Blocks(const std::vector<std::size_t>& counts) : ranks_(static_cast<int>
   auto begins = std::make_shared<std::vector<std::size_t>>(counts.size() + 1);
   std::partial_sum(counts.begin(), counts.end(), begins->begin() + 1);
   total_ = begins->back();
+  layout_ = 1;
+  for (const std::size_t count : counts)
+    layout_ = (layout_ ^ count) * 0x100000001b3;  // FNV-1a
   begins_ = std::move(begins);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -31,7 +32,8 @@ class Blocks {
   int size() const { return ranks_; }
   std::size_t total() const { return total_; }
   std::size_t largest() const;
-  bool uneven() const { return begins_ != nullptr; }  // counts were given
+  // The same number for equal counts; 0 where they are near-equal by themselves.
+  std::uint64_t layout() const { return layout_; }
   // i counts around the ring, so it may be negative or beyond p.
   Block operator[](int i) const {
     const int k = (i % ranks_ + ranks_) % ranks_;
@@ -43,6 +45,7 @@ class Blocks {
 
   std::size_t total_ = 0;
   int ranks_ = 1;
+  std::uint64_t layout_ = 0;
   std::shared_ptr<const std::vector<std::size_t>> begins_;  // p + 1 of them; null: near-equal
 };
 

@@ -36,7 +36,8 @@ struct CallRecord {
   ReduceOp op = ReduceOp::sum;
   CallState state = CallState::under_way;
   std::array<char, 24> group_name{};
-  std::array<char, 32> label{};
+  std::uint64_t blocks = 0;  // of counts per rank that were given
+  std::uint64_t memory = 0;  // a MemoryKind
 };
 
 class alignas(64) Seat {

@@ -43,8 +43,7 @@ std::uint64_t Call::fingerprint() const {
   hash = mix(hash, count());
   hash = mix(hash, static_cast<std::uint64_t>(dtype) << 8 | static_cast<std::uint64_t>(op));
   if (message) return hash;
-  for (int i = 0; blocks.uneven() && i < blocks.size(); ++i)
-    hash = mix(hash, blocks[i].count);
+  hash = mix(hash, blocks.layout());
   return mix(hash, static_cast<std::uint64_t>(root) << 1 | (memory == MemoryKind::shared));
 }
 

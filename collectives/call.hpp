@@ -18,8 +18,9 @@
 //   receive                                n                       from whom
 //   barrier
 //
-// `out` may be `in` where both have the same size, and b_me of a full vector may be a view of that
-// very block; otherwise they do not overlap. `in` is not changed where it is apart.
+// `out` may be `in` where both have the same size (all_to_all: never), and b_me of a full vector
+// may be a view of that very block; otherwise they do not overlap. `in` is not changed where it is
+// apart.
 #pragma once
 
 #include <cstdint>

@@ -83,7 +83,7 @@ Communicator::Group::Times Communicator::Group::carry_out(std::span<const Call> 
                                                           const Tensors&... tensors) const {
   const double begin = now();
   FlightRecorder* watch = backend->size() > 1 ? recorder.get() : nullptr;
-  if (watch) watch->enter(calls, now_called, label, begin);
+  if (watch) watch->enter(calls, now_called, begin);
   try {
     body({begin + options.timeout_seconds, watch});
   } catch (const SystemError& error) {
@@ -258,6 +258,9 @@ Work Communicator::scatter(Tensor& shard, const Tensor& full, int root,
 
 Work Communicator::all_to_all(Tensor& out, const Tensor& in) const {
   expect(out.count() == in.count() && out.dtype() == in.dtype(), "unequal tensors");
+  const bool apart = in.count() == 0 || in.raw() == nullptr ||
+                     out.raw() + out.bytes() <= in.raw() || in.raw() + in.bytes() <= out.raw();
+  expect(apart, "all_to_all in place");
   expect(in.count() % size() == 0, "all_to_all of a count that the ranks do not divide");
   return submit(all_to_all_call(elements_of(out), elements_of(in), size()), out, in);
 }
@@ -275,6 +278,7 @@ Work Communicator::barrier() const {
 }
 
 Work Communicator::transfer(std::vector<Transfer> transfers) const {
+  expect(!transfers.empty(), "a transfer of no message");
   std::vector<Call> calls;
   for (const Transfer& t : transfers) {
     expect_peer(t.peer);

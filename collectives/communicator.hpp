@@ -61,7 +61,7 @@ class Communicator {
   // Device memory that the backend moves best, for buckets and activations that travel: shared
   // among the ranks of a node. Use it on all ranks of the group or on none. Collective.
   std::shared_ptr<void> allocate(std::size_t bytes) const;
-  // How a call of that size would be served: cheapest first, see backend.hpp.
+  // Who serves the calls, and at what price.
   const Backend& backend() const;
 
   // Flat views: shapes do not matter, counts and types do. n elements of the full tensor; a shard

@@ -105,8 +105,7 @@ FlightRecorder::Group FlightRecorder::part(const Group& group, std::uint64_t nth
   return made;
 }
 
-CallRecord FlightRecorder::record_of(Group& group, const Call& call, const char* label,
-                                     double time) const {
+CallRecord FlightRecorder::record_of(Group& group, const Call& call, double time) const {
   const bool message = call.what == Collective::send || call.what == Collective::receive;
   CallRecord record{.group = group.id,
                     .number = message ? ++group.messages[{call.root, call.what}] : ++group.calls,
@@ -116,19 +115,19 @@ CallRecord FlightRecorder::record_of(Group& group, const Call& call, const char*
                     .root = call.root,
                     .what = call.what,
                     .dtype = call.dtype,
-                    .op = call.op};
+                    .op = call.op,
+                    .blocks = call.blocks.layout(),
+                    .memory = static_cast<std::uint64_t>(call.memory)};
   copy_text(record.group_name, group.name);
-  copy_text(record.label, label);
   return record;
 }
 
-void FlightRecorder::enter(Group& group, std::span<const Call> calls, const char* label,
-                           double time) {
+void FlightRecorder::enter(Group& group, std::span<const Call> calls, double time) {
   group_ = &group;
   under_way_.clear();
   places_.clear();
   for (const Call& call : calls) {
-    under_way_.push_back(record_of(group, call, label, time));
+    under_way_.push_back(record_of(group, call, time));
     places_.push_back(seat_.enter(under_way_.back()));
   }
 }

@@ -46,7 +46,7 @@ class FlightRecorder : public Watch {
 
   // Around the one operation that is under way on this rank: its call, or the messages of one
   // transfer.
-  void enter(Group& group, std::span<const Call> calls, const char* label, double time);
+  void enter(Group& group, std::span<const Call> calls, double time);
   void leave(CallState state, double time);
 
   // Throws VerdictError if something is wrong that no patience cures.
@@ -61,7 +61,7 @@ class FlightRecorder : public Watch {
   FlightRecorder(std::shared_ptr<Board> board, int seat, int ranks);
   RankReports neighbours() const;
   RankReports neighbours_when_all_have_come() const;
-  CallRecord record_of(Group& group, const Call& call, const char* label, double time) const;
+  CallRecord record_of(Group& group, const Call& call, double time) const;
   std::string ordinal() const;
 
   std::shared_ptr<Board> board_;

@@ -14,6 +14,7 @@ struct Link {
   double beta = 0;   // seconds per byte sent
   double gamma = 0;  // seconds per byte reduced
   const char* source = "default";
+  const char* gamma_source = "default";
 };
 
 // Among ranks that address each other's memory.
@@ -33,10 +34,37 @@ struct GroupShape {
   int nodes = 1;
   bool even = true;                       // every node has ranks/nodes of them
   bool shared_memory = false;             // Transport::shared is there
-  bool reads_private = false;             // and reads what is not from allocate()
+  bool shared_inside = false;             // the ranks of each node share one memory
+  bool reads_private = false;             // which reads what is not from allocate(), too
   MemoryKind memory = MemoryKind::plain;  // of the call that is priced
   int per_node() const { return ranks / nodes; }
+  // The ranks of one node, and those of equal place on each.
+  GroupShape inside() const;
+  GroupShape across() const;
 };
+
+// Ranks that are not there: as many on each node as on another if they divide, all that can sharing
+// memory.
+inline GroupShape assumed_shape(int ranks, int nodes) {
+  const bool several = ranks > nodes;
+  return {.ranks = ranks,
+          .nodes = nodes,
+          .even = ranks % nodes == 0,
+          .shared_memory = several && nodes == 1,
+          .shared_inside = several,
+          .reads_private = several};
+}
+
+inline GroupShape GroupShape::inside() const {
+  return {.ranks = (ranks + nodes - 1) / nodes,  // at least, on the fullest
+          .shared_memory = shared_inside,
+          .shared_inside = shared_inside,
+          .reads_private = reads_private,
+          .memory = memory};
+}
+inline GroupShape GroupShape::across() const {
+  return {.ranks = nodes, .nodes = nodes};
+}
 
 struct Links {
   Link inside{.alpha = 1e-6, .beta = 1 / 8e9, .gamma = 1 / 12e9};

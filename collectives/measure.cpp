@@ -238,7 +238,7 @@ Links links_of(const Found& found) {
   take(links.across.alpha, links.across.source, found[across_alpha]);
   take(links.across.beta, links.across.source, found[across_beta]);
   for (Link* link : {&links.inside, &links.across}) {
-    if (found[gamma_of_all] > 0) link->gamma = found[gamma_of_all];
+    take(link->gamma, link->gamma_source, found[gamma_of_all]);
   }
   SharedCosts& shared = links.shared;
   take(shared.sync, shared.source, found[sync]);

@@ -17,7 +17,7 @@ enum class Constants : std::uint8_t { built_in, measured };
 struct CommunicatorOptions {
   std::string backend = "auto";      // a name of backends/table.hpp
   std::string algorithm = "auto";    // of native: a name of algorithms/table.hpp
-  double timeout_seconds = 600;      // of one wait for another rank
+  double timeout_seconds = 600;      // of one operation
   std::vector<std::string> rules{};  // "all_reduce 0:64K ring": who serves which sizes (rules.hpp)
   Constants constants = Constants::built_in;
 };

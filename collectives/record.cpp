@@ -78,7 +78,8 @@ GroupShape GroupCall::shape() const {
           .nodes = num_nodes,
           .even = even,
           .shared_memory = sharing != Sharing::none && num_nodes == 1,
-          .reads_private = sharing != Sharing::none && num_nodes == 1,
+          .shared_inside = sharing != Sharing::none,
+          .reads_private = sharing != Sharing::none,
           .memory = sharing == Sharing::addressable ? MemoryKind::shared : MemoryKind::plain};
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <type_traits>
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/half.hpp"
@@ -152,6 +153,11 @@ void combine(const Elements& out, const Elements& a, const Elements& b, ReduceOp
 }
 
 void combine_all(std::span<const Elements> outs, std::span<const Elements> in, ReduceOp op) {
+  const auto alike = [&](const Elements& e) {
+    return e.count == in[0].count && e.dtype == in[0].dtype;
+  };
+  expect(std::all_of(outs.begin(), outs.end(), alike) && std::all_of(in.begin(), in.end(), alike),
+         "reduction of unequal counts or types");
   with_type(in[0].dtype, [&](auto zero) {
     with_operation<decltype(zero)>(
         op, [&]<class T, class F>(T, F f) { Loops<T, F>::combine_all(outs, in, f); });
@@ -162,9 +168,11 @@ void finish(const Elements& result, ReduceOp op, int contributions) {
   if (op != ReduceOp::average || contributions == 1) return;
   with_type(result.dtype, [&](auto zero) {
     using T = decltype(zero);
+    // Of integers in 64 bits: more ranks than a byte counts divide, too.
+    using Divisor = std::conditional_t<std::is_integral_v<T>, std::int64_t, wide<T>>;
     T* values = reinterpret_cast<T*>(result.data);
     for (std::size_t i = 0; i < result.count; ++i) {
-      values[i] = static_cast<T>(wide<T>(values[i]) / static_cast<wide<T>>(contributions));
+      values[i] = static_cast<T>(wide<T>(values[i]) / static_cast<Divisor>(contributions));
     }
   });
 }

@@ -21,8 +21,8 @@ void combine(const Elements& out, const Elements& a, const Elements& b, ReduceOp
 // inputs. Reads each input once and keeps partial results in the cache.
 void combine_all(std::span<const Elements> outs, std::span<const Elements> in, ReduceOp op);
 
-// What is left to do on a completed result: `average` divides by the number of contributions
-// (integers towards zero); nothing for the others.
+// What is left to do on a completed result (which an average may overflow, as a sum would):
+// `average` divides by the number of contributions (integers towards zero); nothing for the others.
 void finish(const Elements& result, ReduceOp op, int contributions);
 
 }  // namespace lockstep

@@ -142,7 +142,16 @@ bool RemoteBoards::answer_one() {
   return true;
 }
 
+// What is known without them must be said in any case.
 void RemoteBoards::ask(RankReports& known, double seconds) {
+  try {
+    collect(known, seconds);
+  } catch (const SystemError&) {
+    return;
+  }
+}
+
+void RemoteBoards::collect(RankReports& known, double seconds) {
   std::map<int, int> asked;  // by node
   for (int r = 0; r < static_cast<int>(nodes_.size()); ++r) {
     const int node = nodes_[static_cast<std::size_t>(r)];

@@ -29,6 +29,7 @@ class RemoteBoards {
   void ask(RankReports& known, double seconds);
 
  private:
+  void collect(RankReports& known, double seconds);
   // What was sent; kept by the context, because MPI may read it to its end.
   struct Outbox;
 

@@ -2,6 +2,7 @@
 #include "collectives/select.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <string_view>
 
@@ -78,7 +79,7 @@ GroupShape Selector::group_of(const Call& call) const {
 
 bool Selector::serves(const Algorithm& algorithm, const Call& call) const {
   return algorithm.what == call.what && !algorithm.refusal(group_of(call)) &&
-         call.bytes() <= algorithm.largest;
+         call.bytes() <= algorithm.largest && std::isfinite(priced(algorithm, call).seconds);
 }
 
 Choice Selector::priced(const Algorithm& algorithm, const Call& call) const {

@@ -18,7 +18,7 @@ int Transport::node_of(int) const {
   return 0;
 }
 
-GroupShape Transport::shape() const {
+GroupShape Transport::shape() {
   std::vector<int> on_node;
   for (int r = 0; r < size(); ++r) {
     const auto node = static_cast<std::size_t>(node_of(r));
@@ -26,11 +26,14 @@ GroupShape Transport::shape() const {
     ++on_node[node];
   }
   const auto [least, most] = std::minmax_element(on_node.begin(), on_node.end());
-  const SharedMemory* memory = const_cast<Transport*>(this)->shared();
+  const bool one_node = on_node.size() == 1;
+  const SharedMemory* memory =
+      one_node || on_node.size() == static_cast<std::size_t>(size()) ? shared() : inside().shared();
   return {.ranks = size(),
           .nodes = static_cast<int>(on_node.size()),
           .even = *least == *most,
-          .shared_memory = memory != nullptr,
+          .shared_memory = memory && one_node,
+          .shared_inside = memory != nullptr,
           .reads_private = memory && memory->reads_private()};
 }
 
@@ -100,37 +103,40 @@ std::shared_ptr<std::byte> Transport::working_memory(std::size_t bytes) {
 }
 
 Transport& Transport::inside() {
-  std::vector<int> mine;
-  for (int r = 0; r < size() && !inside_; ++r) {
-    if (node_of(r) == node_of(rank())) mine.push_back(r);
+  if (!inside_) {
+    std::vector<int> mine;
+    for (int r = 0; r < size(); ++r) {
+      if (node_of(r) == node_of(rank())) mine.push_back(r);
+    }
+    inside_ = node_group(std::move(mine));
   }
-  return part(inside_, std::move(mine));
+  return now_in(*inside_);
 }
 
 Transport& Transport::across() {
-  std::vector<int> mine;
   if (!across_) {
     std::map<int, int> on_node;  // ranks seen so far
     std::vector<int> place_of;   // among the ranks of its node
     for (int r = 0; r < size(); ++r)
       place_of.push_back(on_node[node_of(r)]++);
     const int mine_is = place_of[static_cast<std::size_t>(rank())];
+    std::vector<int> mine;
     for (int r = 0; r < size(); ++r) {
       if (place_of[static_cast<std::size_t>(r)] == mine_is) mine.push_back(r);
     }
+    across_ = make_subgroup(*this, std::move(mine));
   }
-  return part(across_, std::move(mine));
+  return now_in(*across_);
 }
 
 // What was begun on the whole goes on in the part.
-Transport& Transport::part(std::unique_ptr<Transport>& made, std::vector<int> ranks) {
-  if (!made) made = subgroup(std::move(ranks));
-  made->fingerprint_ = fingerprint_;
-  made->deadline_ = deadline_;
-  return *made;
+Transport& Transport::now_in(Transport& part) const {
+  part.fingerprint_ = fingerprint_;
+  part.deadline_ = deadline_;
+  return part;
 }
 
-std::unique_ptr<Transport> Transport::subgroup(std::vector<int> ranks) {
+std::unique_ptr<Transport> Transport::node_group(std::vector<int> ranks) {
   return make_subgroup(*this, std::move(ranks));
 }
 

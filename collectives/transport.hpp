@@ -31,7 +31,7 @@ class Transport {
   virtual int size() const = 0;
   // Nodes are numbered from 0 in the order of their lowest rank.
   virtual int node_of(int rank) const;
-  GroupShape shape() const;
+  GroupShape shape();  // collective the first time, as inside() is
 
   // Called before each operation: what it is, and until when it must be complete.
   // Messages of operations that differ are kept apart or refused, never mixed up.
@@ -88,15 +88,15 @@ class Transport {
   virtual void start_send(Ticket ticket, const Elements& data, int to) = 0;
   virtual void start_receive(Ticket ticket, const Elements& data, int from) = 0;
   virtual void finish(Ticket up_to) = 0;
-  // The group of `ranks` of this transport (ascending, this one among them) for inside() and
-  // across().
-  virtual std::unique_ptr<Transport> subgroup(std::vector<int> ranks);
+  // The group for inside(), of `ranks` of this transport (ascending, this one among them).
+  // Collective.
+  virtual std::unique_ptr<Transport> node_group(std::vector<int> ranks);
 
   std::uint64_t fingerprint_ = 0;  // of the operation that has begun
   Deadline deadline_;
 
  private:
-  Transport& part(std::unique_ptr<Transport>& made, std::vector<int> ranks);
+  Transport& now_in(Transport& part) const;
 
   Ticket posted_ = 0;
   std::shared_ptr<std::byte> scratch_;

@@ -187,11 +187,22 @@ class Inquiry {
     std::vector<std::string> found;
     for (const auto& [r, call] : calls) {
       if (call->fingerprint == usual->fingerprint) continue;
-      found.push_back(name_of_member(r) + " called " + text_of(*call));
+      found.push_back(name_of_member(r) + " called " + text_beside(*call, *usual));
     }
     if (found.empty()) return "";
     return join(found) + " instead of " + text_of(*usual) +
            ": every rank must make the same calls in the same order";
+  }
+
+  // What is not in the text of a call may be all that differs.
+  static std::string text_beside(const CallRecord& call, const CallRecord& usual) {
+    std::string text = text_of(call);
+    if (call.blocks != usual.blocks) text += " with other counts per rank";
+    if (call.memory != usual.memory) {
+      const bool shared = call.memory == static_cast<std::uint64_t>(MemoryKind::shared);
+      text += shared ? " in memory from allocate()" : " in memory that is not from allocate()";
+    }
+    return text;
   }
 
   std::string message_mismatch(const CallRecord& mine) const {

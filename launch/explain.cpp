@@ -82,7 +82,7 @@ GroupShape shape_of(const ExplainOptions& options) {
     throw ConfigError("--nodes " + std::to_string(nodes) + " is more than --ranks " +
                       std::to_string(ranks));
   }
-  return {.ranks = ranks, .nodes = nodes, .even = ranks % nodes == 0, .shared_memory = nodes == 1};
+  return assumed_shape(ranks, nodes);
 }
 
 Explanation explain_built_in(const ExplainOptions& options) {
@@ -126,19 +126,16 @@ std::vector<Constant> constants_of(const Links& links) {
   const auto rate = "GB/s";
   const Link &inside = links.inside, &across = links.across;
   const SharedCosts& shared = links.shared;
-  // gamma is measured wherever anything is.
-  const char* gamma = std::max(std::string(inside.source), std::string(across.source)) == "measured"
-                          ? "measured"
-                          : "default";
   return {
       {"inside.alpha", "us", "a message on a node", inside.source, inside.alpha},
       {"inside.beta", rate, "its bytes", inside.source, inside.beta},
       {"across.alpha", "us", "a message between nodes", across.source, across.alpha},
       {"across.beta", rate, "its bytes", across.source, across.beta},
-      {"gamma", rate, "bytes reduced", gamma, inside.gamma},
+      {"gamma", rate, "bytes reduced", inside.gamma_source, inside.gamma},
       {"shared.sync", "us", "all see a flag of all, per rank", shared.source, shared.sync},
       {"shared.copy", rate, "bytes copied by a core", shared.source, shared.copy},
       {"shared.reduce", rate, "bytes read to be reduced", shared.source, shared.reduce},
+      {"shared.stage", rate, "bytes staged, and read by a rank", shared.source, shared.stage},
       {"shared.reach", "us", "to begin to read unmapped memory", shared.source, shared.reach},
       {"shared.fetch", rate, "bytes of that", shared.source, shared.fetch},
   };

@@ -47,6 +47,10 @@ void reduce_fetched(Transport& net, SharedMemory& memory, const Elements& out, c
 
 }  // namespace
 
+bool shares_calls(const GroupShape& group) {
+  return group.shared_memory && (group.memory == MemoryKind::shared || group.reads_private);
+}
+
 void reduce_shown(Transport& net, SharedMemory& memory, const Elements& out, const Block& block,
                   ReduceOp op) {
   if (block.count == 0) return;

@@ -6,6 +6,9 @@
 
 namespace lockstep {
 
+// Whether the ranks of such a group serve each other's calls in shared memory.
+bool shares_calls(const GroupShape& group);
+
 // Reduces elements [block.begin, +count) of what all ranks show, in rank order, into `out`: in one
 // pass where they have addresses here, else fetched in pieces that stay in the second cache.
 void reduce_shown(Transport& net, SharedMemory& memory, const Elements& out, const Block& block,

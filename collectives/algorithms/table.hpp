@@ -16,7 +16,7 @@ namespace lockstep {
 
 // Carries out a call of its collective on `net`, which all ranks do at once.
 using Run = void(Transport& net, const Call& call);
-// What it costs: n bytes of the full vector.
+// What it costs: n bytes of the full vector. Infinite if it cannot serve such a call.
 using Seconds = double(const GroupShape& group, double n, const Links& links);
 // Why it cannot serve such a group, whatever the call: nullptr if it can.
 using Refusal = const char*(const GroupShape& group);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collectives/backends/automatic.hpp"
 
+#include <climits>
 #include <utility>
 
 #include "collectives/backends/mpi.hpp"
@@ -37,7 +38,8 @@ class AutomaticBackend : public Backend {
   std::vector<Choice> candidates(const Call& call) const override {
     std::vector<Choice> choices = selector_.candidates(call);
     const double seconds = prices_.seconds(call);
-    if (seconds > 0) choices.push_back({.label = "mpi", .seconds = seconds});
+    if (seconds > 0 && call.count() <= INT_MAX)
+      choices.push_back({.label = "mpi", .seconds = seconds});
     sort_by_price(choices);
     return choices;
   }

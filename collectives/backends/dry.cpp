@@ -18,8 +18,7 @@ constexpr int kMostRanksOfANode = 256;
 std::byte* const kNowhere = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 52);
 
 GroupShape shape_of(int ranks) {
-  const bool one_node = ranks <= kMostRanksOfANode;
-  return {.ranks = ranks, .shared_memory = one_node, .reads_private = one_node};
+  return ranks <= kMostRanksOfANode ? assumed_shape(ranks, 1) : GroupShape{.ranks = ranks};
 }
 
 class DryBackend : public Backend {
@@ -62,8 +61,8 @@ class DryBackend : public Backend {
 
   std::unique_ptr<Backend> split(const std::vector<int>& colors) override {
     const auto me = colors.begin() + rank_;
-    GroupShape part = shape();
-    part.ranks = static_cast<int>(std::count(colors.begin(), colors.end(), *me));
+    const int ranks = static_cast<int>(std::count(colors.begin(), colors.end(), *me));
+    const GroupShape part = shape().shared_memory ? shape_of(ranks) : GroupShape{.ranks = ranks};
     return std::make_unique<DryBackend>(part, static_cast<int>(std::count(colors.begin(), me, *me)),
                                         options_);
   }

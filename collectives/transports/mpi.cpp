@@ -2,6 +2,7 @@
 #include "collectives/transports/mpi.hpp"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -31,7 +32,7 @@ class MpiTransport : public Transport {
 
   // Shared among the ranks of each node.
   std::shared_ptr<std::byte> allocate(std::size_t bytes) override {
-    return inside().allocate(bytes);
+    return several_nodes_of_several() ? inside().allocate(bytes) : nullptr;
   }
   bool owns(const Elements& data) const override { return node_ && node_->owns(data); }
 
@@ -67,17 +68,13 @@ class MpiTransport : public Transport {
     requests_.erase(requests_.begin(), requests_.begin() + n);
   }
 
-  // The ranks of one node share memory, if it fits.
-  std::unique_ptr<Transport> subgroup(std::vector<int> ranks) override {
-    const int node = node_of(rank_);
-    const bool one_node =
-        std::all_of(ranks.begin(), ranks.end(), [&](int r) { return node_of(r) == node; });
-    const bool several = std::count(nodes_.begin(), nodes_.end(), nodes_[0]) > 1;
-    if (!one_node || !several) return Transport::subgroup(std::move(ranks));
-    auto shared =
-        make_shared_transport(make_process_space(lockstep::split(comm_.get(), node, rank_)));
-    node_ = shared.get();
-    return shared ? std::move(shared) : Transport::subgroup(std::move(ranks));
+  // They share memory, if it fits. Collective over the whole.
+  std::unique_ptr<Transport> node_group(std::vector<int> ranks) override {
+    if (!several_nodes_of_several()) return Transport::node_group(std::move(ranks));
+    auto node = make_shared_transport(
+        make_process_space(lockstep::split(comm_.get(), node_of(rank_), rank_), comm_.get()));
+    node_ = node.get();
+    return node;
   }
 
  private:
@@ -87,6 +84,11 @@ class MpiTransport : public Transport {
     int bytes, peer;
     Direction direction;
   };
+
+  bool several_nodes_of_several() const {
+    const std::set<int> nodes(nodes_.begin(), nodes_.end());
+    return nodes.size() > 1 && nodes.size() < nodes_.size();
+  }
 
   // Operations that differ have different tags, so their messages do not match: both sides wait
   // until the deadline, and nothing is overwritten.
@@ -160,10 +162,7 @@ std::unique_ptr<Transport> make_mpi_transport(CommHandle comm) {
 std::unique_ptr<Transport> make_transport(CommHandle comm) {
   const std::vector<int> nodes = nodes_of(comm.get());
   const bool one_node = std::count(nodes.begin(), nodes.end(), 0) == std::ssize(nodes);
-  if (one_node && nodes.size() > 1) {
-    auto shared = make_shared_transport(make_process_space(duplicate(comm.get())));
-    if (shared) return shared;
-  }
+  if (one_node) return make_shared_transport(make_process_space(std::move(comm)));
   return make_mpi_transport(std::move(comm));
 }
 

@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "collectives/transports/mpi.hpp"
 #include "runtime/logging/logging.hpp"
 
 namespace lockstep {
@@ -51,13 +52,16 @@ Crowding crowding_of(MPI_Comm comm, int ranks) {
 
 class ProcessSpace : public SharedSpace {
  public:
-  ProcessSpace(CommHandle comm, Crowding crowding) : comm_(std::move(comm)), crowding_(crowding) {
+  ProcessSpace(CommHandle comm, MPI_Comm whole, Crowding crowding)
+      : comm_(std::move(comm)),
+        whole_(whole == MPI_COMM_NULL ? comm_.get() : whole),
+        crowding_(crowding) {
     check_mpi(MPI_Comm_rank(comm_.get(), &rank_));
     check_mpi(MPI_Comm_size(comm_.get(), &size_));
     pids_.resize(static_cast<std::size_t>(size_));
     const int pid = getpid();
     check_mpi(MPI_Allgather(&pid, 1, MPI_INT, pids_.data(), 1, MPI_INT, comm_.get()));
-    can_read_ = on_all(reads_neighbour(), comm_.get());
+    can_read_ = on_all(reads_neighbour(), whole_);
   }
 
   int rank() const override { return rank_; }
@@ -73,7 +77,7 @@ class ProcessSpace : public SharedSpace {
     check_mpi(MPI_Bcast(name.data(), static_cast<int>(name.size()), MPI_CHAR, 0, comm_.get()));
     if (rank_ != 0 && name[0]) file = FileHandle(shm_open(name.data(), O_RDWR, 0));
     std::byte* memory = file.get() < 0 ? nullptr : map_file(file.get(), bytes);
-    const bool mapped = on_all(memory != nullptr, comm_.get());
+    const bool mapped = on_all(memory != nullptr, whole_);
     if (rank_ == 0 && name[0]) shm_unlink(name.data());
     auto release = [bytes](std::byte* m) {
       if (m) munmap(m, bytes);
@@ -102,8 +106,14 @@ class ProcessSpace : public SharedSpace {
     }
   }
 
+  bool alone() const override { return size_ == 1 && whole_ == comm_.get(); }
+  std::unique_ptr<Transport> messages() const override {
+    return make_mpi_transport(duplicate(comm_.get()));
+  }
+
   std::unique_ptr<SharedSpace> split(int color, int key) override {
-    return std::make_unique<ProcessSpace>(lockstep::split(comm_.get(), color, key), crowding_);
+    return std::make_unique<ProcessSpace>(lockstep::split(comm_.get(), color, key), MPI_COMM_NULL,
+                                          crowding_);
   }
 
  private:
@@ -154,6 +164,7 @@ class ProcessSpace : public SharedSpace {
   }
 
   CommHandle comm_;
+  MPI_Comm whole_;
   Crowding crowding_;
   int rank_ = 0, size_ = 1;
   std::vector<int> pids_;
@@ -162,11 +173,11 @@ class ProcessSpace : public SharedSpace {
 
 }  // namespace
 
-std::unique_ptr<SharedSpace> make_process_space(CommHandle comm) {
+std::unique_ptr<SharedSpace> make_process_space(CommHandle node, MPI_Comm whole) {
   int ranks = 1;
-  check_mpi(MPI_Comm_size(comm.get(), &ranks));
-  const Crowding crowding = crowding_of(comm.get(), ranks);
-  return std::make_unique<ProcessSpace>(std::move(comm), crowding);
+  check_mpi(MPI_Comm_size(node.get(), &ranks));
+  const Crowding crowding = crowding_of(node.get(), ranks);
+  return std::make_unique<ProcessSpace>(std::move(node), whole, crowding);
 }
 
 }  // namespace lockstep

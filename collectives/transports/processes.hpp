@@ -11,7 +11,9 @@
 
 namespace lockstep {
 
-// `comm` has ranks of one node only. Collective.
-std::unique_ptr<SharedSpace> make_process_space(CommHandle comm);
+// `node` has ranks of one node only. Collective over `whole`, if given, which spans nodes and
+// outlives the space; map() is then, too: what works on one node and not on another counts as not
+// working, so that all ranks go on alike.
+std::unique_ptr<SharedSpace> make_process_space(CommHandle node, MPI_Comm whole = MPI_COMM_NULL);
 
 }  // namespace lockstep

@@ -118,7 +118,7 @@ class RecordingTransport : public Transport {
     notes_.add(Event::What::complete, 0, {}, {}, up_to);
     completed_ = up_to;
   }
-  std::unique_ptr<Transport> subgroup(std::vector<int> ranks) override {
+  std::unique_ptr<Transport> node_group(std::vector<int> ranks) override {
     auto group = make_subgroup(*this, ranks);
     if (!share(ranks)) return group;
     return std::make_unique<NodeTransport>(notes_, std::move(group), std::move(ranks));

@@ -97,6 +97,7 @@ class SharedTransport : public Transport, private SharedMemory {
   SharedMemory* shared() override { return this; }
 
   std::shared_ptr<std::byte> allocate(std::size_t bytes) override {
+    if (bytes == 0) return nullptr;
     const std::size_t stride = (bytes + kPage - 1) / kPage * kPage;
     const auto mapping = space_->map(stride * static_cast<std::size_t>(p_));
     if (!mapping) return nullptr;
@@ -108,9 +109,7 @@ class SharedTransport : public Transport, private SharedMemory {
   bool owns(const Elements& data) const override { return allocations_->find(data, me_).id != 0; }
 
   std::unique_ptr<Transport> split(int color, int key) override {
-    auto part = make_shared_transport(space_->split(color, key));
-    if (!part) throw SystemError("the shared memory of a group does not fit in /dev/shm");
-    return part;
+    return make_shared_transport(space_->split(color, key));
   }
 
  protected:
@@ -340,9 +339,13 @@ class SharedTransport : public Transport, private SharedMemory {
 }  // namespace
 
 std::unique_ptr<Transport> make_shared_transport(std::unique_ptr<SharedSpace> space) {
-  auto segment = space->map(SegmentLayout(space->size()).bytes());
-  if (!segment) return nullptr;
-  return std::make_unique<SharedTransport>(std::move(space), std::move(segment));
+  if (space->alone()) return space->messages();
+  if (auto segment = space->map(SegmentLayout(space->size()).bytes())) {
+    return std::make_unique<SharedTransport>(std::move(space), std::move(segment));
+  }
+  auto messages = space->messages();
+  if (!messages) throw SystemError("the ranks of a group have neither common memory nor messages");
+  return messages;
 }
 
 }  // namespace lockstep

@@ -18,7 +18,7 @@
 
 namespace lockstep {
 
-// Null on every rank if the segment does not fit. Collective.
+// Messages only, where the segment does not fit or there is nobody to share it. Collective.
 std::unique_ptr<Transport> make_shared_transport(std::unique_ptr<SharedSpace> space);
 
 }  // namespace lockstep

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "collectives/backoff.hpp"
+#include "collectives/transport.hpp"
 
 namespace lockstep {
 
@@ -30,6 +31,11 @@ class SharedSpace {
   virtual bool can_read() const = 0;
   // Copies from the private memory of another rank.
   virtual void read(std::byte* to, int rank, std::uint64_t address, std::size_t bytes) const = 0;
+
+  // One rank, which needs no segment to share, and need not agree with other nodes.
+  virtual bool alone() const { return false; }
+  // Messages without shared memory, where there are such; null otherwise. Collective.
+  virtual std::unique_ptr<Transport> messages() const { return nullptr; }
 
   // The ranks of equal colour, ordered by key, then rank. Collective.
   virtual std::unique_ptr<SharedSpace> split(int color, int key) = 0;

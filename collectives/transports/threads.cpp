@@ -116,6 +116,7 @@ class ThreadSpace : public SharedSpace {
 
   bool can_read() const override { return group_->reach == ThreadReach::everything; }
   void read(std::byte* to, int, std::uint64_t address, std::size_t bytes) const override {
+    expect(can_read(), "private memory is not to be read");
     std::memcpy(to, reinterpret_cast<const std::byte*>(address), bytes);
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every algorithm of the table, on ranks that are threads, against serial arithmetic.
 #include <atomic>
+#include <cmath>
 #include <functional>
 #include <numeric>
 #include <random>
@@ -30,9 +31,10 @@ void with_layout(Transport& net, const Nodes& nodes, const std::function<void(Tr
 }
 
 // The first mistake of any rank; empty if all is right.
-std::string mistake(const Algorithm& algorithm, const Problem& problem, const Nodes& nodes) {
+std::string mistake(const Algorithm& algorithm, const Problem& problem, const Nodes& nodes,
+                    ThreadReach reach = ThreadReach::everything) {
   std::vector<std::string> mistakes(static_cast<std::size_t>(problem.ranks));
-  on_ranks(problem.ranks, [&](Transport& whole) {
+  const auto body = [&](Transport& whole) {
     Side side(problem, whole.rank());
     const Call call = side.call();
     with_layout(whole, nodes, [&](Transport& net) {
@@ -42,7 +44,8 @@ std::string mistake(const Algorithm& algorithm, const Problem& problem, const No
     const bool holds = problem.what != Collective::reduce || whole.rank() == problem.root;
     if (holds) finish(call.out, problem.op, problem.ranks);
     mistakes[static_cast<std::size_t>(whole.rank())] = side.mistake();
-  });
+  };
+  on_ranks(problem.ranks, body, 20, reach);
   for (const std::string& m : mistakes) {
     if (!m.empty()) return m;
   }
@@ -83,6 +86,24 @@ TEST_CASE("every algorithm equals serial arithmetic, for any count and root", "[
                              .root = root});
         }
       }
+    }
+  }
+}
+
+TEST_CASE("messages go through slots where ranks may not read each other's memory", "[unit]") {
+  for (const Algorithm* algorithm : algorithms()) {
+    for (int ranks : {2, 3, 5}) {
+      GroupShape group = make_thread_transports(ranks, ThreadReach::shared_only)[0]->shape();
+      const std::size_t count = 30'000;  // several slots for each block
+      const bool can = !algorithm->refusal(group) &&
+                       std::isfinite(algorithm->seconds(group, 4.0 * count, {})) &&
+                       4 * count <= algorithm->largest;
+      if (!can) continue;
+      const Problem problem{.what = algorithm->what,
+                            .ranks = ranks,
+                            .blocks = blocks_for(algorithm->what, count, ranks)};
+      INFO(algorithm->label << ": " << problem.text());
+      CHECK(mistake(*algorithm, problem, {}, ThreadReach::shared_only) == "");
     }
   }
 }

@@ -15,8 +15,9 @@ namespace lockstep::test {
 // Runs `body` once per rank, each in its thread; rethrows what the lowest failing rank threw.
 // Assertions belong behind it: Catch2 counts in one thread only. Operations that `body` does not
 // begin by itself have `seconds` to complete.
-inline void on_ranks(int ranks, const std::function<void(Transport&)>& body, double seconds = 20) {
-  auto transports = make_thread_transports(ranks);
+inline void on_ranks(int ranks, const std::function<void(Transport&)>& body, double seconds = 20,
+                     ThreadReach reach = ThreadReach::everything) {
+  auto transports = make_thread_transports(ranks, reach);
   std::vector<std::exception_ptr> errors(transports.size());
   std::vector<std::thread> threads;
   for (std::size_t r = 0; r < transports.size(); ++r) {
