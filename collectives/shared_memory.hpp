@@ -46,6 +46,12 @@ class SharedMemory {
   // address, which works only where reads_private().
   virtual bool reads_private() const = 0;
   virtual void fetch(const Elements& out, int rank, std::size_t begin) = 0;
+  std::span<const Elements> shown_by_all(int ranks, const Block& block) {
+    all_.clear();
+    for (int r = 0; r < ranks; ++r)
+      all_.push_back(shown(r).at(block));
+    return all_;
+  }
 
  private:
   std::vector<Elements> all_;  // kept, so that a short call allocates nothing

@@ -9,8 +9,6 @@
 //          plain: 3p*sync + 2(p-1)/p n*fetch + n*reduce + reach for each piece
 //   needs  shared memory; any count
 //   order  rank 0, 1, ... p-1: the same bits on every rank, whatever the slicing
-#include <vector>
-
 #include "collectives/algorithms/shared_steps.hpp"
 
 namespace lockstep {
@@ -30,11 +28,10 @@ double seconds(const GroupShape& group, double n, const Links& links) {
 
 void reduce_into_all(Transport& net, SharedMemory& memory, const Call& call) {
   const Block mine = slice_of(call, net.size(), net.rank());
-  std::vector<Elements> slices;
-  slices.reserve(static_cast<std::size_t>(net.size()));
-  for (int r = 0; r < net.size(); ++r)
-    slices.push_back(memory.shown(r).at(mine));
-  if (mine.count > 0) net.combine_all(slices, slices, call.op);
+  if (mine.count > 0) {
+    const auto slices = memory.shown_by_all(net.size(), mine);
+    net.combine_all(slices, slices, call.op);
+  }
   memory.barrier();
 }
 

@@ -17,11 +17,7 @@ std::size_t piece_bytes(int ranks) {
 
 void reduce_addressed(Transport& net, SharedMemory& memory, const Elements& out, const Block& block,
                       ReduceOp op) {
-  std::vector<Elements> all;
-  all.reserve(static_cast<std::size_t>(net.size()));
-  for (int r = 0; r < net.size(); ++r)
-    all.push_back(memory.shown(r).at(block));
-  net.combine_all({&out, 1}, all, op);
+  net.combine_all({&out, 1}, memory.shown_by_all(net.size(), block), op);
 }
 
 void reduce_fetched(Transport& net, SharedMemory& memory, const Elements& out, const Block& block,
