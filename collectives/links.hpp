@@ -19,12 +19,13 @@ struct Link {
 
 // Among ranks that address each other's memory.
 struct SharedCosts {
-  double sync = 0;    // seconds until all have seen a flag of all, per rank of the group
-  double copy = 0;    // seconds per byte that one core copies
-  double reduce = 0;  // seconds per byte that one core reads to reduce it
-  double stage = 0;   // seconds per byte staged, and for each rank that reads it there
-  double reach = 0;   // seconds to begin to read memory that is not mapped here (a system call)
-  double fetch = 0;   // seconds per byte of that
+  double sync = 0;          // seconds until all have seen a flag of all, per rank of the group
+  double crowded_sync = 0;  // the same where ranks outnumber cores: the scheduler takes turns
+  double copy = 0;          // seconds per byte that one core copies
+  double reduce = 0;        // seconds per byte that one core reads to reduce it
+  double stage = 0;         // seconds per byte staged, and for each rank that reads it there
+  double reach = 0;  // seconds to begin to read memory that is not mapped here (a system call)
+  double fetch = 0;  // seconds per byte of that
   const char* source = "default";
 };
 
@@ -36,6 +37,7 @@ struct GroupShape {
   bool shared_memory = false;             // Transport::shared is there
   bool shared_inside = false;             // the ranks of each node share one memory
   bool reads_private = false;             // which reads what is not from allocate(), too
+  bool crowded = false;                   // ranks outnumber cores on a node
   MemoryKind memory = MemoryKind::plain;  // of the call that is priced
   int per_node() const { return ranks / nodes; }
   // The ranks of one node, and those of equal place on each.
@@ -60,6 +62,7 @@ inline GroupShape GroupShape::inside() const {
           .shared_memory = shared_inside,
           .shared_inside = shared_inside,
           .reads_private = reads_private,
+          .crowded = crowded,
           .memory = memory};
 }
 inline GroupShape GroupShape::across() const {
@@ -70,6 +73,7 @@ struct Links {
   Link inside{.alpha = 1e-6, .beta = 1 / 8e9, .gamma = 1 / 12e9};
   Link across{.alpha = 3e-6, .beta = 1 / 11e9, .gamma = 1 / 12e9};
   SharedCosts shared{.sync = 0.07e-6,
+                     .crowded_sync = 1e-6,
                      .copy = 1 / 60e9,
                      .reduce = 1 / 80e9,
                      .stage = 1 / 9e9,
@@ -77,7 +81,12 @@ struct Links {
                      .fetch = 1 / 14e9};
 
   // The slowest link that messages of an algorithm which does not know of nodes take.
-  const Link& of(const GroupShape& group) const { return group.nodes > 1 ? across : inside; }
+  // Where ranks outnumber cores, each waits until all others had their turn.
+  Link of(const GroupShape& group) const {
+    Link link = group.nodes > 1 ? across : inside;
+    if (group.crowded) link.alpha += group.ranks * shared.crowded_sync;
+    return link;
+  }
 };
 
 }  // namespace lockstep

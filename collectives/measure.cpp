@@ -242,6 +242,7 @@ Links links_of(const Found& found) {
   }
   SharedCosts& shared = links.shared;
   take(shared.sync, shared.source, found[sync]);
+  take(shared.crowded_sync, shared.source, found[sync]);  // as crowded as this group is
   take(shared.copy, shared.source, found[copy]);
   take(shared.reduce, shared.source, found[reduce]);
   take(shared.stage, shared.source, found[stage]);

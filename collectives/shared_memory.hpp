@@ -20,6 +20,9 @@ class SharedMemory {
   SharedMemory(const SharedMemory&) = delete;
   SharedMemory& operator=(const SharedMemory&) = delete;
 
+  // Ranks outnumber cores. The same answer on every rank of a job.
+  virtual bool crowded() const = 0;
+
   // Nobody returns before all have come; what was written before is then seen by all.
   virtual void barrier() = 0;
 

@@ -34,7 +34,8 @@ GroupShape Transport::shape() {
           .even = *least == *most,
           .shared_memory = memory && one_node,
           .shared_inside = memory != nullptr,
-          .reads_private = memory && memory->reads_private()};
+          .reads_private = memory && memory->reads_private(),
+          .crowded = memory && memory->crowded()};
 }
 
 void Transport::begin(const Call& call, const Deadline& deadline) {

@@ -8,7 +8,7 @@
 //   time   p*sync + p*n*stage
 //   needs  shared memory, at most kStageBytes
 //   order  rank 0, 1, ... p-1: the same bits on every rank, whatever the algorithm in shared memory
-#include "collectives/algorithms/table.hpp"
+#include "collectives/algorithms/shared_steps.hpp"
 
 namespace lockstep {
 
@@ -17,7 +17,7 @@ namespace {
 double seconds(const GroupShape& group, double n, const Links& links) {
   const int p = group.ranks;
   if (p == 1) return 0;
-  return p * links.shared.sync + p * n * links.shared.stage;
+  return synchronisation_seconds(group, 1, links) + p * n * links.shared.stage;
 }
 
 void run(Transport& net, const Call& call) {

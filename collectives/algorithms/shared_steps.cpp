@@ -68,7 +68,8 @@ double fetch_seconds(const GroupShape& group, double bytes, double messages, con
 }
 
 double synchronisation_seconds(const GroupShape& group, int times, const Links& links) {
-  return group.ranks == 1 ? 0 : times * group.ranks * links.shared.sync;
+  const double sync = group.crowded ? links.shared.crowded_sync : links.shared.sync;
+  return group.ranks == 1 ? 0 : times * group.ranks * sync;
 }
 
 Block slice_of(const Call& call, int ranks, int i) {

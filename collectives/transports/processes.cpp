@@ -176,7 +176,9 @@ class ProcessSpace : public SharedSpace {
 std::unique_ptr<SharedSpace> make_process_space(CommHandle node, MPI_Comm whole) {
   int ranks = 1;
   check_mpi(MPI_Comm_size(node.get(), &ranks));
-  const Crowding crowding = crowding_of(node.get(), ranks);
+  const bool own_core = crowding_of(node.get(), ranks) == Crowding::own_core;
+  const bool everywhere = on_all(own_core, whole == MPI_COMM_NULL ? node.get() : whole);
+  const Crowding crowding = everywhere ? Crowding::own_core : Crowding::shared_core;
   return std::make_unique<ProcessSpace>(std::move(node), whole, crowding);
 }
 

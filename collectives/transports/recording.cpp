@@ -22,6 +22,7 @@ class RecordingSharedMemory : public SharedMemory {
   RecordingSharedMemory(Notes& notes, std::vector<int> ranks)
       : notes_(notes), ranks_(std::move(ranks)), group_(notes.group(ranks_)) {}
 
+  bool crowded() const override { return false; }
   void barrier() override { notes_.add(Event::What::barrier, group_, {}, {}); }
 
   void stage(const Elements& data) override {

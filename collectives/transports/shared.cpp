@@ -246,6 +246,7 @@ class SharedTransport : public Transport, private SharedMemory {
 
   // ---- shared memory ----
 
+  bool crowded() const override { return space_->crowding() == Crowding::shared_core; }
   void barrier() override { arrive({}); }
 
   void stage(const Elements& data) override {
