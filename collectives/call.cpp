@@ -36,15 +36,17 @@ Collective collective_named(const char* name) {
   throw ConfigError("no collective is called '" + std::string(name) + "'; there are: " + known);
 }
 
+// Two steps: every call pays for them twice.
 std::uint64_t Call::fingerprint() const {
   // Both ends of a message have one fingerprint.
   const bool message = what == Collective::send || what == Collective::receive;
-  std::uint64_t hash = mix(0, static_cast<std::uint64_t>(message ? Collective::send : what));
-  hash = mix(hash, count());
-  hash = mix(hash, static_cast<std::uint64_t>(dtype) << 8 | static_cast<std::uint64_t>(op));
-  if (message) return hash;
-  hash = mix(hash, blocks.layout());
-  return mix(hash, static_cast<std::uint64_t>(root) << 1 | (memory == MemoryKind::shared));
+  const auto collective = static_cast<std::uint64_t>(message ? Collective::send : what);
+  const auto where = message ? 0
+                             : static_cast<std::uint64_t>(static_cast<std::uint32_t>(root)) << 1 |
+                                   (memory == MemoryKind::shared);
+  const auto type = static_cast<std::uint64_t>(dtype) << 8 | static_cast<std::uint64_t>(op);
+  const std::uint64_t kind = where << 24 | collective << 16 | type;
+  return mix(mix(kind, blocks.layout()), count());
 }
 
 Call all_reduce_call(const Elements& out, const Elements& in, ReduceOp op, int ranks) {

@@ -40,6 +40,11 @@ void sort_by_price(std::vector<Choice>& choices) {
                    [](const Choice& a, const Choice& b) { return a.seconds < b.seconds; });
 }
 
+void check_names(const CommunicatorOptions& options) {
+  check_known(options.algorithm);
+  parse_rules(options.rules, library_rules(options));
+}
+
 Selector::Selector(const CommunicatorOptions& options, const GroupShape& group, const Links& links)
     : algorithm_(options.algorithm),
       rules_(parse_rules(options.rules, library_rules(options))),

@@ -42,6 +42,9 @@ class ChoiceCache {
   std::array<Slot, 64> slots_;
 };
 
+// ConfigError on an algorithm or a rule that names what does not exist.
+void check_names(const CommunicatorOptions& options);
+
 class Selector {
  public:
   // `options.algorithm` is "auto" or a name of the table; ConfigError names collectives.algorithm,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A group of any size of which only one rank exists: what communicators of the dry device stand
 // on. It moves nothing; its labels are those of the backend that the options name, so that
-// predicted and measured operations carry the same names.
+// predicted and measured operations carry the same names, as far as the ranks lie as it assumes: on
+// one node that shares memory, a core for each.
 #pragma once
 
 #include <memory>

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "collectives/mpi_requests.hpp"
+#include "collectives/select.hpp"
 #include "collectives/transports/nodes.hpp"
 #include "collectives/wait_errors.hpp"
 
@@ -285,7 +286,8 @@ class MpiBackend : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make(MPI_Comm comm, const CommunicatorOptions&) {
+std::unique_ptr<Backend> make(MPI_Comm comm, const CommunicatorOptions& options) {
+  check_names(options);  // it looks at none of them, but a wrong one is a mistake in any case
   return std::make_unique<MpiBackend>(duplicate(comm));
 }
 

@@ -30,6 +30,13 @@ struct FileTraits {
 };
 using FileHandle = UniqueHandle<FileTraits>;
 
+struct Unlink {
+  const char* name;
+  ~Unlink() {
+    if (name[0]) shm_unlink(name);
+  }
+};
+
 bool on_all(bool mine, MPI_Comm comm) {
   int all = mine;
   check_mpi(MPI_Allreduce(MPI_IN_PLACE, &all, 1, MPI_INT, MPI_MIN, comm));
@@ -69,16 +76,16 @@ class ProcessSpace : public SharedSpace {
   Crowding crowding() const override { return crowding_; }
 
   std::shared_ptr<std::byte> map(std::size_t bytes) override {
-    // One makes the file, all map it, and its name goes before anything can fail half-way.
+    // One makes the file, all map it, and then its name goes, whatever happens.
     std::array<char, 64> name{};
     FileHandle file;
     std::string why;
     if (rank_ == 0) file = create(bytes, name, why);
+    const Unlink unlink{rank_ == 0 ? name.data() : ""};
     check_mpi(MPI_Bcast(name.data(), static_cast<int>(name.size()), MPI_CHAR, 0, comm_.get()));
     if (rank_ != 0 && name[0]) file = FileHandle(shm_open(name.data(), O_RDWR, 0));
     std::byte* memory = file.get() < 0 ? nullptr : map_file(file.get(), bytes);
     const bool mapped = on_all(memory != nullptr, whole_);
-    if (rank_ == 0 && name[0]) shm_unlink(name.data());
     auto release = [bytes](std::byte* m) {
       if (m) munmap(m, bytes);
     };
@@ -88,7 +95,7 @@ class ProcessSpace : public SharedSpace {
       log_warning("no " + std::to_string(bytes >> 10) + " KiB of shared memory for " +
                   std::to_string(size_) + " ranks (" +
                   (why.empty() ? "a rank cannot map it" : why) +
-                  "): they exchange messages instead; enlarge /dev/shm");
+                  "): they send messages instead, which is slower; enlarge /dev/shm");
     }
     return nullptr;
   }

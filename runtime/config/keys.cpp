@@ -146,7 +146,7 @@ Section collectives_keys(CollectivesSection& collectives) {
       "how ranks exchange tensors",
       {
           {"backend", &collectives.backend, "who moves them: auto, native (ours), mpi"},
-          {"algorithm", &collectives.algorithm, "of the native backend; auto: the cheapest"},
+          {"algorithm", &collectives.algorithm, "ours, by name; auto: the cheapest"},
           {"rules", &collectives.rules, "who serves which sizes: \"all_reduce 0:64K ring\""},
           {"timeout_seconds", &collectives.timeout_seconds,
            "of one operation, before the late rank is named", above(0)},
