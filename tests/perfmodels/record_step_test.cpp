@@ -73,7 +73,8 @@ TEST_CASE("what a step records does not depend on who executes it") {
   std::stable_partition(recorded.begin(), recorded.end(), by_stream);
   REQUIRE(ran.size() == recorded.size());
   // The dry device assumes a core for each rank: crowded ranks may be served by other algorithms.
-  const bool alike = context().size() <= static_cast<int>(std::thread::hardware_concurrency());
+  const bool alike =
+      test::context().size() <= static_cast<int>(std::thread::hardware_concurrency());
   for (std::size_t i = 0; i < ran.size(); ++i) {
     CHECK(std::string(ran[i].name) == recorded[i].name);
     CHECK(ran[i].shape == recorded[i].shape);
