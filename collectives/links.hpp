@@ -76,8 +76,8 @@ struct Links {
                      .crowded_sync = 1e-6,
                      .copy = 1 / 60e9,
                      .reduce = 1 / 80e9,
-                     .stage = 1 / 9e9,
-                     .reach = 1.8e-6,
+                     .stage = 1 / 12e9,
+                     .reach = 2.2e-6,
                      .fetch = 1 / 14e9};
 
   // The slowest link that messages of an algorithm which does not know of nodes take.

@@ -98,10 +98,7 @@ def run(name, peers, ranks, work, a):
             commands = [["mpirun.mpich", "-np", str(ranks), *binding, str(peers[name]), str(meeting), *sizes]]
         else:
             store = tempfile.mkdtemp(dir=work)
-            pin = (lambda r: []) if crowded else (lambda r: ["taskset", "-c", str(r)])
-            commands = [
-                [*pin(r), str(peers[name]), str(meeting), str(r), str(ranks), store, *sizes] for r in range(ranks)
-            ]
+            commands = [[str(peers[name]), str(meeting), str(r), str(ranks), store, *sizes] for r in range(ranks)]
         children = [subprocess.Popen(c, env=environment, stdout=subprocess.PIPE, text=True) for c in commands]
         output = "".join(child.communicate()[0] for child in children)
         if any(child.returncode for child in children):

@@ -28,12 +28,16 @@ def main():
         interval = (e["ts"], e["ts"] + e["dur"])
         if e["cat"] != "collective":
             kernels[e["pid"]].append(interval)
-        elif e["name"] == "all_reduce" and e["args"]["shape"][0] >= a.least:
+        elif e["name"] == "all_reduce" and count_of(e) >= a.least:
             reduces[e["pid"]].append(interval)
     for rank in sorted(reduces):
         total = sum(end - begin for begin, end in reduces[rank])
         hidden = sum(covered(i, kernels[rank]) for i in reduces[rank])
         print(f"rank {rank}: {len(reduces[rank])} all-reduces, {total / 1e3:.2f} ms, {hidden / total:.1%} hidden")
+
+
+def count_of(event):
+    return next(iter(event["args"]["shape"].values()))
 
 
 def covered(interval, others):
