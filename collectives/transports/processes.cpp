@@ -106,7 +106,8 @@ class ProcessSpace : public SharedSpace {
     while (bytes > 0) {
       const ssize_t got = read_some(to, rank, address, bytes);
       if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) throw_errno("reading the memory of rank " + std::to_string(rank));
+      if (got < 0 && errno == ESRCH) throw SystemError(text_of(rank) + " has ended");
+      if (got <= 0) throw_errno("reading the memory of " + text_of(rank));
       to += got;
       address += static_cast<std::uint64_t>(got);
       bytes -= static_cast<std::size_t>(got);
@@ -124,6 +125,11 @@ class ProcessSpace : public SharedSpace {
   }
 
  private:
+  std::string text_of(int rank) const {
+    return "rank " + std::to_string(rank) + " of the group (pid " +
+           std::to_string(pids_[static_cast<std::size_t>(rank)]) + ")";
+  }
+
   FileHandle create(std::size_t bytes, std::array<char, 64>& name, std::string& why) const {
     for (int attempt = 0; attempt < 100; ++attempt) {
       std::snprintf(name.data(), name.size(), "/lockstep-%d-%d-%p", getpid(), attempt,
