@@ -21,6 +21,13 @@ Block Blocks::given(int i) const {
   return {(*begins_)[k], (*begins_)[k + 1] - (*begins_)[k]};
 }
 
+int Blocks::owner_of(std::size_t i) const {
+  int rank = 0;
+  while (i >= (*this)[rank].begin + (*this)[rank].count)
+    ++rank;
+  return rank;
+}
+
 std::size_t Blocks::largest() const {
   const auto p = static_cast<std::size_t>(ranks_);
   if (!begins_) return (total_ + p - 1) / p;

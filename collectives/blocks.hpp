@@ -32,6 +32,7 @@ class Blocks {
   int size() const { return ranks_; }
   std::size_t total() const { return total_; }
   std::size_t largest() const;
+  int owner_of(std::size_t i) const;  // the rank in whose block element i is
   // The same number for equal counts; 0 where they are near-equal by themselves.
   std::uint64_t layout() const { return layout_; }
   // i counts around the ring, so it may be negative or beyond p.

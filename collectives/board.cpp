@@ -5,14 +5,11 @@
 #include <bit>
 #include <cstring>
 #include <new>
-#include <random>
 #include <utility>
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "collectives/node_memory.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/logging/logging.hpp"
 
@@ -33,59 +30,6 @@ Memory heap(std::size_t bytes) {
   auto* memory = static_cast<std::byte*>(::operator new(bytes, kAlign));
   std::memset(memory, 0, bytes);
   return {memory, [](std::byte* p) { ::operator delete(p, kAlign); }};
-}
-
-// Null when that fails. Pages of zeros.
-Memory map(int file, std::size_t bytes) {
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-  if (memory == MAP_FAILED) return nullptr;
-  return {static_cast<std::byte*>(memory), [bytes](std::byte* p) { munmap(p, bytes); }};
-}
-
-class File {
- public:
-  explicit File(int file) : file_(file) {}
-  ~File() {
-    if (file_ >= 0) close(file_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int get() const { return file_; }
-
- private:
-  int file_;
-};
-
-// posix_fallocate, because a page that /dev/shm has no room for would be a SIGBUS later.
-Memory create(const char* name, std::size_t bytes) {
-  const File file(shm_open(name, O_CREAT | O_EXCL | O_RDWR, S_IRUSR | S_IWUSR));
-  if (file.get() < 0) return nullptr;
-  if (posix_fallocate(file.get(), 0, static_cast<off_t>(bytes)) != 0) return nullptr;
-  return map(file.get(), bytes);
-}
-
-Memory open_existing(const char* name, std::size_t bytes) {
-  const File file(shm_open(name, O_RDWR, 0));
-  return file.get() < 0 ? nullptr : map(file.get(), bytes);
-}
-
-// The same pages on every rank, and no name left behind; null on every rank if that fails on one.
-Memory share(MPI_Comm node, std::size_t bytes, bool first) {
-  std::array<char, 64> name{};
-  if (first) {
-    const std::string text =
-        "/lockstep-" + std::to_string(getpid()) + "-" + std::to_string(std::random_device{}());
-    text.copy(name.data(), name.size() - 1);
-  }
-  Memory memory = first ? create(name.data(), bytes) : nullptr;
-  check_mpi(MPI_Bcast(name.data(), static_cast<int>(name.size()), MPI_CHAR, 0, node));
-  if (!first) memory = open_existing(name.data(), bytes);
-
-  const int mine = memory != nullptr;
-  int all = 0;
-  check_mpi(MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, node));
-  if (first) shm_unlink(name.data());
-  return all ? memory : nullptr;
 }
 
 }  // namespace
@@ -181,7 +125,7 @@ std::shared_ptr<Board> Board::of_node(MPI_Comm node_comm, int rank) {
   int seats = 1, mine = 0;
   check_mpi(MPI_Comm_size(node_comm, &seats));
   check_mpi(MPI_Comm_rank(node_comm, &mine));
-  Memory memory = share(node_comm, bytes_for(seats), mine == 0);
+  Memory memory = map_on_node(bytes_for(seats), node_comm, node_comm).memory;
   if (!memory) {
     if (mine == 0) {
       log_warning(

@@ -39,7 +39,7 @@ Collective collective_named(const char* name) {
 // Two steps: every call pays for them twice.
 std::uint64_t Call::fingerprint() const {
   // Both ends of a message have one fingerprint.
-  const bool message = what == Collective::send || what == Collective::receive;
+  const bool message = is_message(what);
   const auto collective = static_cast<std::uint64_t>(message ? Collective::send : what);
   const auto where = message ? 0
                              : static_cast<std::uint64_t>(static_cast<std::uint32_t>(root)) << 1 |

@@ -45,6 +45,11 @@ enum class Collective : std::uint8_t {
 };
 inline constexpr int kNumCollectives = 11;
 
+// send and receive, which two ranks make, and not the group.
+constexpr bool is_message(Collective what) {
+  return what == Collective::send || what == Collective::receive;
+}
+
 const char* name_of(Collective what);
 // ConfigError lists the known names.
 Collective collective_named(const char* name);

@@ -106,7 +106,7 @@ FlightRecorder::Group FlightRecorder::part(const Group& group, std::uint64_t nth
 }
 
 CallRecord FlightRecorder::record_of(Group& group, const Call& call, double time) const {
-  const bool message = call.what == Collective::send || call.what == Collective::receive;
+  const bool message = is_message(call.what);
   CallRecord record{.group = group.id,
                     .number = message ? ++group.messages[{call.root, call.what}] : ++group.calls,
                     .fingerprint = call.fingerprint(),
@@ -168,8 +168,7 @@ void FlightRecorder::look() {
 }
 
 std::string FlightRecorder::ordinal() const {
-  const Collective what = under_way_.front().what;
-  const bool message = what == Collective::send || what == Collective::receive;
+  const bool message = is_message(under_way_.front().what);
   return message ? "" : ", call " + std::to_string(under_way_.front().number);
 }
 

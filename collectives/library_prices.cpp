@@ -16,10 +16,6 @@ constexpr std::size_t kBytes[] = {8, 256, 4 << 10, 64 << 10, 1 << 20, 8 << 20};
 constexpr double kGrowth = 8;  // of the time, from one size to the next, roughly
 constexpr int kWarmUps = 2, kLeastRepetitions = 3, kMostRepetitions = 15;
 
-bool is_message(Collective what) {
-  return what == Collective::send || what == Collective::receive;
-}
-
 // Runs calls of one library and knows how long they take on the slowest rank.
 class Stopwatch {
  public:

@@ -18,6 +18,11 @@ void check_each(int code, const std::vector<MPI_Status>& statuses) {
 
 }  // namespace
 
+int tag_of(std::uint64_t fingerprint) {
+  constexpr std::uint64_t kTags = 32749;  // every MPI has tags up to 32767; the largest prime below
+  return static_cast<int>(fingerprint % kTags);
+}
+
 bool wait_all(std::span<MPI_Request> requests, std::vector<MPI_Status>& statuses,
               const Deadline& deadline) {
   statuses.resize(requests.size());

@@ -3,6 +3,7 @@
 // wait are completed together.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -10,6 +11,9 @@
 #include "runtime/context/mpi.hpp"
 
 namespace lockstep {
+
+// Messages of operations that differ have different tags, so that they do not match.
+int tag_of(std::uint64_t fingerprint);
 
 // True when all are complete, with their statuses; false when the deadline passed first: the
 // requests then stay open. Failures of MPI throw SystemError.

@@ -98,6 +98,23 @@ Block GroupCall::brings(int rank) const {
   }
 }
 
+GroupCall::Origin GroupCall::origin(int rank, std::size_t i) const {
+  switch (what) {
+    case Collective::all_gather:
+    case Collective::gather:
+      return {i, blocks.owner_of(i)};
+    case Collective::broadcast:
+    case Collective::scatter:
+      return {i, root};
+    case Collective::all_to_all: {
+      const int from = blocks.owner_of(i);
+      return {blocks[rank].begin + i - blocks[from].begin, from};
+    }
+    default:
+      return {i, -1};
+  }
+}
+
 Block GroupCall::gets(int rank) const {
   if (what == Collective::barrier) return {0, 0};
   if (what == Collective::reduce_scatter || what == Collective::scatter) return blocks[rank];

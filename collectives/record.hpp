@@ -35,6 +35,13 @@ struct GroupCall {
   // What part of the full vector a rank brings and gets; of no elements where it brings nothing.
   Block brings(int rank) const;
   Block gets(int rank) const;
+  // What index i of the full vector must hold at `rank` in the end: which index of whose vector; of
+  // a reduction, of all ranks' vectors.
+  struct Origin {
+    std::size_t index;
+    int rank;  // -1: all
+  };
+  Origin origin(int rank, std::size_t i) const;
   bool served_by(const Algorithm& algorithm) const;
 };
 

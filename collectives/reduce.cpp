@@ -7,33 +7,11 @@
 #include <type_traits>
 
 #include "runtime/base/error.hpp"
-#include "runtime/base/half.hpp"
+#include "runtime/base/with_type.hpp"
 
 namespace lockstep {
 
 namespace {
-
-// Calls f with a value of the C++ type that `dtype` names.
-template <class F>
-void with_type(DType dtype, F f) {
-  switch (dtype) {
-    case DType::float32:
-      return f(float{});
-    case DType::float64:
-      return f(double{});
-    case DType::int32:
-      return f(std::int32_t{});
-    case DType::int64:
-      return f(std::int64_t{});
-    case DType::uint8:
-      return f(std::uint8_t{});
-    case DType::bfloat16:
-      return f(BFloat16{});
-    case DType::float16:
-      return f(Float16{});
-  }
-  throw LogicError("no such type");
-}
 
 // What arithmetic on T is done in.
 template <class T>

@@ -11,6 +11,12 @@
 namespace lockstep {
 
 enum class ReduceOp : std::uint8_t { sum, product, min, max, average };
+inline constexpr int kNumReduceOps = 5;
+
+constexpr const char* name_of(ReduceOp op) {
+  constexpr const char* kNames[kNumReduceOps] = {"sum", "product", "min", "max", "average"};
+  return kNames[static_cast<int>(op)];
+}
 
 // out = a (op) b, element by element; out may be a or b. All types; 16-bit
 // floats are added in float32 and rounded once per call.

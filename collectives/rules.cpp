@@ -25,7 +25,7 @@ Collective parse_collective(const std::string& rule, const std::string& name) {
   } catch (const ConfigError& error) {
     refuse(rule, error.what());
   }
-  if (what == Collective::send || what == Collective::receive) {
+  if (is_message(what)) {
     refuse(rule, "messages have no algorithms");
   }
   return what;

@@ -113,8 +113,7 @@ std::optional<Choice> Selector::asked_for(const Call& call) const {
 }
 
 Choice Selector::choose(const Call& call) const {
-  const bool message = call.what == Collective::send || call.what == Collective::receive;
-  if (message) return {.label = "native"};
+  if (is_message(call.what)) return {.label = "native"};
   return cache_.get(call, [&] { return chosen(call); });
 }
 

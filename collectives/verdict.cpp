@@ -10,13 +10,8 @@ namespace {
 
 constexpr std::size_t kMostNamed = 4;  // of a thousand ranks that are late
 
-const char* op_name(ReduceOp op) {
-  constexpr const char* kNames[] = {"sum", "product", "min", "max", "average"};
-  return kNames[static_cast<int>(op)];
-}
-
 bool is_message(const CallRecord& call) {
-  return call.what == Collective::send || call.what == Collective::receive;
+  return lockstep::is_message(call.what);
 }
 
 // Whether `theirs`, of rank `them` of the group, is the other side of `mine`, of rank `me`.
@@ -271,10 +266,10 @@ std::string text_of(const CallRecord& call) {
       return text;
     case Collective::all_reduce:
     case Collective::reduce_scatter:
-      text += std::string(" (") + op_name(call.op) + ")";
+      text += std::string(" (") + name_of(call.op) + ")";
       break;
     case Collective::reduce:
-      text += std::string(" (") + op_name(call.op) + ") to rank " + std::to_string(call.root);
+      text += std::string(" (") + name_of(call.op) + ") to rank " + std::to_string(call.root);
       break;
     case Collective::broadcast:
     case Collective::scatter:

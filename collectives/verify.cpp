@@ -7,6 +7,7 @@
 
 #include "collectives/verify_order.hpp"
 #include "collectives/verify_sums.hpp"
+#include "collectives/verify_waits.hpp"
 
 namespace lockstep {
 
@@ -83,7 +84,7 @@ class Proof {
         moved = advance(r) || moved;
     }
     for (int r = 0; r < ranks_; ++r) {
-      if (!ended(r)) throw Refuted{"deadlock: " + circle_from(r)};
+      if (!ended(r)) throw Refuted{"deadlock: " + deadlock_from(r)};
     }
     for (int r = 0; r < ranks_; ++r)
       check_end(r);
@@ -237,6 +238,7 @@ class Proof {
 
   // Local steps.
   void copy(const Region& out, const Region& in) {
+    expect_as_long(out, in);
     touch(in, Access::read);
     touch(out, Access::write);
     for (std::size_t i = 0; i < in.bytes / unit_; ++i)
@@ -244,10 +246,14 @@ class Proof {
   }
 
   void combine(std::span<const Region> outs, std::span<const Region> ins, Sums::Way way) {
-    for (const Region& in : ins)
+    for (const Region& in : ins) {
+      expect_as_long(in, ins[0]);
       touch(in, Access::read);
-    for (const Region& out : outs)
+    }
+    for (const Region& out : outs) {
+      expect_as_long(out, ins[0]);
       touch(out, Access::write);
+    }
     for (std::size_t i = 0; i < ins[0].bytes / unit_; ++i) {
       Element sum = element(ins[0], i);
       expect_something(sum, ins[0], i);
@@ -270,6 +276,12 @@ class Proof {
                     name(region, i));
     }
     return {sum.index, sums_.add(sum.sum, more.sum, way)};
+  }
+
+  void expect_as_long(const Region& region, const Region& other) {
+    if (region.bytes == other.bytes) return;
+    throw refuted("takes ", region.bytes, " bytes at ", name(region, 0), " with ", other.bytes,
+                  " at ", name(other, 0));
   }
 
   void expect_something(const Element& value, const Region& region, std::size_t i) {
@@ -350,7 +362,7 @@ class Proof {
       const auto wrong = [&](const auto&... what) {
         throw Refuted{text("rank ", r, " ends with ", name(track(r).out, i), " holding ", what...)};
       };
-      const auto [index, source] = wanted(r, gets.begin + i);
+      const auto [index, source] = call_.origin(r, gets.begin + i);
       if (value.sum == 0) wrong("nothing");
       if (value.index != index) wrong("element ", value.index, " in place of ", index);
       if (source >= 0 && value.sum != static_cast<Sum>(source) + 1) {
@@ -363,31 +375,6 @@ class Proof {
         wrong("a sum in another order than rank 0's");
       }
     }
-  }
-
-  // What index i of the full vector holds at rank r: which element, and whose (-1: all ranks').
-  std::pair<std::size_t, int> wanted(int r, std::size_t i) const {
-    switch (call_.what) {
-      case Collective::all_gather:
-      case Collective::gather:
-        return {i, owner(i)};
-      case Collective::broadcast:
-      case Collective::scatter:
-        return {i, call_.root};
-      case Collective::all_to_all: {
-        const std::size_t block = call_.blocks.total() / at(ranks_);
-        return {at(r) * block + i % block, static_cast<int>(i / block)};
-      }
-      default:
-        return {i, -1};
-    }
-  }
-
-  int owner(std::size_t i) const {
-    int r = 0;
-    while (call_.blocks[r].begin + call_.blocks[r].count <= i)
-      ++r;
-    return r;
   }
 
   // Words.
@@ -403,6 +390,15 @@ class Proof {
     const std::string area =
         at(region.area) < areas.size() ? name_of(areas[at(region.area)].kind) : "memory";
     return text(area, "[", region.begin / unit_ + i, "] of rank ", region.rank);
+  }
+
+  std::string deadlock_from(int r) const {
+    const std::vector<int> waits = chain_of_waits(r, [this](int rank) { return awaited(rank); });
+    std::string all;
+    for (const int rank : waits)
+      all += (all.empty() ? "" : ", ") +
+             (ended(rank) ? text("rank ", rank, " has ended") : waiting(rank));
+    return all;
   }
 
   // Whom a rank waits for; -1 if it does not wait.
@@ -429,20 +425,6 @@ class Proof {
     }
     const bool sends = awaited_message(r)->what == Event::What::send;
     return text("rank ", r, " waits to ", sends ? "send to" : "receive from", " rank ", awaited(r));
-  }
-
-  // Follows who waits for whom until a rank comes again or has ended.
-  std::string circle_from(int r) const {
-    std::vector<int> chain;
-    while (std::find(chain.begin(), chain.end(), r) == chain.end() && !ended(r)) {
-      chain.push_back(r);
-      r = awaited(r);
-    }
-    const auto begin = ended(r) ? chain.begin() : std::find(chain.begin(), chain.end(), r);
-    std::string all;
-    for (auto link = begin; link != chain.end(); ++link)
-      all += (link == begin ? "" : ", ") + waiting(*link);
-    return ended(r) ? all + text(", rank ", r, " has ended") : all;
   }
 
   const Schedule& schedule_;

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "runtime/base/half.hpp"
+#include "runtime/base/with_type.hpp"
 
 namespace lockstep {
 
@@ -28,14 +28,6 @@ std::int64_t reduced(int ranks, std::size_t i, ReduceOp op) {
   return total;
 }
 
-// Who brought element i of a gathered vector.
-int owner_of(const Blocks& blocks, std::size_t i) {
-  int rank = 0;
-  while (i >= blocks[rank].begin + blocks[rank].count)
-    ++rank;
-  return rank;
-}
-
 std::int64_t expected(const Sample& s, const Blocks& blocks, std::size_t i) {
   const std::size_t own = blocks[s.rank].begin;
   switch (s.what) {
@@ -46,40 +38,18 @@ std::int64_t expected(const Sample& s, const Blocks& blocks, std::size_t i) {
       return reduced(s.ranks, own + i, s.op);
     case Collective::all_gather:
     case Collective::gather:
-      return brought(owner_of(blocks, i), i, s.op);
+      return brought(blocks.owner_of(i), i, s.op);
     case Collective::broadcast:
       return brought(0, i, s.op);
     case Collective::scatter:
       return brought(0, own + i, s.op);
     case Collective::all_to_all: {
-      const int from = owner_of(blocks, i);
+      const int from = blocks.owner_of(i);
       return brought(from, own + i - blocks[from].begin, s.op);
     }
     default:
       return 0;
   }
-}
-
-// Calls f(zero) with a zero of the type.
-template <class F>
-auto with_type(DType dtype, F f) {
-  switch (dtype) {
-    case DType::float32:
-      return f(float{});
-    case DType::float64:
-      return f(double{});
-    case DType::bfloat16:
-      return f(BFloat16{});
-    case DType::float16:
-      return f(Float16{});
-    case DType::int32:
-      return f(std::int32_t{});
-    case DType::int64:
-      return f(std::int64_t{});
-    case DType::uint8:
-      break;
-  }
-  return f(std::uint8_t{});
 }
 
 template <class T>

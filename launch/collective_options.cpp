@@ -8,7 +8,6 @@ namespace lockstep {
 
 namespace {
 
-constexpr const char* kOpNames[] = {"sum", "product", "min", "max", "average"};
 constexpr const char* kMemoryNames[] = {"plain", "shared", "both"};
 constexpr int kNumDTypes = static_cast<int>(DType::uint8) + 1;
 
@@ -30,8 +29,7 @@ int find_name(const char* what, const std::string& name, int count, NameOf name_
 Collective parse_collective(const std::string& name) {
   return static_cast<Collective>(find_name("collective", name, kNumCollectives, [](int i) {
     const auto what = static_cast<Collective>(i);
-    const bool message = what == Collective::send || what == Collective::receive;
-    return std::string(message ? "" : name_of(what));
+    return std::string(is_message(what) ? "" : name_of(what));
   }));
 }
 
@@ -42,8 +40,9 @@ DType parse_dtype(const std::string& name) {
 }
 
 ReduceOp parse_op(const std::string& name) {
-  return static_cast<ReduceOp>(find_name("--op", name, static_cast<int>(std::size(kOpNames)),
-                                         [](int i) { return std::string(kOpNames[i]); }));
+  return static_cast<ReduceOp>(find_name("--op", name, kNumReduceOps, [](int i) {
+    return std::string(name_of(static_cast<ReduceOp>(i)));
+  }));
 }
 
 std::vector<MemoryKind> parse_memory(const std::string& name) {
@@ -58,10 +57,6 @@ std::size_t parse_bytes(const char* option, const std::string& text) {
   if (bytes) return *bytes;
   throw ConfigError(std::string(option) + " '" + text +
                     "' is no size; allowed: bytes, with K, M or G behind them for 1024s");
-}
-
-const char* name_of(ReduceOp op) {
-  return kOpNames[static_cast<int>(op)];
 }
 
 const char* name_of(MemoryKind memory) {

@@ -45,8 +45,7 @@ class AutomaticBackend : public Backend {
   }
 
   Choice choose(const Call& call) const override {
-    const bool message = call.what == Collective::send || call.what == Collective::receive;
-    if (message) return native_->choose(call);
+    if (is_message(call.what)) return native_->choose(call);
     return cache_.get(call, [&] { return chosen(call); });
   }
 

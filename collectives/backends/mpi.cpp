@@ -19,8 +19,6 @@ namespace lockstep::mpi {
 
 namespace {
 
-constexpr int kTags = 32749;  // every MPI has tags up to 32767; the largest prime below
-
 MPI_Datatype type_of(DType dtype) {
   switch (dtype) {
     case DType::float32:
@@ -168,7 +166,7 @@ class MpiBackend : public Backend {
   void transfer(std::span<const Call> messages, const Deadline& deadline) override {
     std::vector<MPI_Request> requests;
     for (const Call& m : messages) {
-      const int tag = static_cast<int>(m.fingerprint() % kTags), n = count_of(m.count());
+      const int tag = tag_of(m.fingerprint()), n = count_of(m.count());
       const MPI_Datatype type = type_of(m.dtype);
       requests.push_back(MPI_REQUEST_NULL);
       check_mpi(m.what == Collective::send

@@ -17,7 +17,6 @@ namespace lockstep {
 namespace {
 
 constexpr std::size_t kLargestMessage = std::size_t{1} << 30;  // MPI counts are ints
-constexpr int kTags = 32749;  // every MPI has tags up to 32767; the largest prime below
 
 class MpiTransport : public Transport {
  public:
@@ -44,7 +43,7 @@ class MpiTransport : public Transport {
   void start_send(Ticket ticket, const Elements& data, int to) override {
     for_each_message(data, [&](std::byte* at, int bytes) {
       MPI_Request request = MPI_REQUEST_NULL;
-      check_mpi(MPI_Isend(at, bytes, MPI_BYTE, to, tag(), comm_.get(), &request));
+      check_mpi(MPI_Isend(at, bytes, MPI_BYTE, to, tag_of(fingerprint_), comm_.get(), &request));
       open(ticket, request, bytes, to, Direction::out);
     });
   }
@@ -52,7 +51,7 @@ class MpiTransport : public Transport {
   void start_receive(Ticket ticket, const Elements& data, int from) override {
     for_each_message(data, [&](std::byte* at, int bytes) {
       MPI_Request request = MPI_REQUEST_NULL;
-      check_mpi(MPI_Irecv(at, bytes, MPI_BYTE, from, tag(), comm_.get(), &request));
+      check_mpi(MPI_Irecv(at, bytes, MPI_BYTE, from, tag_of(fingerprint_), comm_.get(), &request));
       open(ticket, request, bytes, from, Direction::in);
     });
   }
@@ -89,10 +88,6 @@ class MpiTransport : public Transport {
     const std::set<int> nodes(nodes_.begin(), nodes_.end());
     return nodes.size() > 1 && nodes.size() < nodes_.size();
   }
-
-  // Operations that differ have different tags, so their messages do not match: both sides wait
-  // until the deadline, and nothing is overwritten.
-  int tag() const { return static_cast<int>(fingerprint_ % kTags); }
 
   template <class Post>
   static void for_each_message(const Elements& data, Post post) {

@@ -3,45 +3,22 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <fcntl.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "collectives/node_memory.hpp"
 #include "collectives/transports/mpi.hpp"
 #include "runtime/logging/logging.hpp"
 
 namespace lockstep {
 
 namespace {
-
-struct FileTraits {
-  using type = int;
-  static int null() { return -1; }
-  static void destroy(int file) noexcept { close(file); }
-};
-using FileHandle = UniqueHandle<FileTraits>;
-
-struct Unlink {
-  const char* name;
-  ~Unlink() {
-    if (name[0]) shm_unlink(name);
-  }
-};
-
-bool on_all(bool mine, MPI_Comm comm) {
-  int all = mine;
-  check_mpi(MPI_Allreduce(MPI_IN_PLACE, &all, 1, MPI_INT, MPI_MIN, comm));
-  return all != 0;
-}
 
 // Whether the ranks together may use at least as many cores as they are.
 Crowding crowding_of(MPI_Comm comm, int ranks) {
@@ -76,28 +53,14 @@ class ProcessSpace : public SharedSpace {
   Crowding crowding() const override { return crowding_; }
 
   std::shared_ptr<std::byte> map(std::size_t bytes) override {
-    // One makes the file, all map it, and then its name goes, whatever happens.
-    std::array<char, 64> name{};
-    FileHandle file;
-    std::string why;
-    if (rank_ == 0) file = create(bytes, name, why);
-    const Unlink unlink{rank_ == 0 ? name.data() : ""};
-    check_mpi(MPI_Bcast(name.data(), static_cast<int>(name.size()), MPI_CHAR, 0, comm_.get()));
-    if (rank_ != 0 && name[0]) file = FileHandle(shm_open(name.data(), O_RDWR, 0));
-    std::byte* memory = file.get() < 0 ? nullptr : map_file(file.get(), bytes);
-    const bool mapped = on_all(memory != nullptr, whole_);
-    auto release = [bytes](std::byte* m) {
-      if (m) munmap(m, bytes);
-    };
-    std::shared_ptr<std::byte> owner(memory, release);
-    if (mapped) return owner;
-    if (rank_ == 0) {
+    NodeMemory mapped = map_on_node(bytes, comm_.get(), whole_);
+    if (!mapped.memory && rank_ == 0) {
       log_warning("no " + std::to_string(bytes >> 10) + " KiB of shared memory for " +
                   std::to_string(size_) + " ranks (" +
-                  (why.empty() ? "a rank cannot map it" : why) +
+                  (mapped.why_not.empty() ? "another node has none" : mapped.why_not) +
                   "): they send messages instead, which is slower; enlarge /dev/shm");
     }
-    return nullptr;
+    return std::move(mapped.memory);
   }
 
   bool can_read() const override { return can_read_; }
@@ -128,31 +91,6 @@ class ProcessSpace : public SharedSpace {
   std::string text_of(int rank) const {
     return "rank " + std::to_string(rank) + " of the group (pid " +
            std::to_string(pids_[static_cast<std::size_t>(rank)]) + ")";
-  }
-
-  FileHandle create(std::size_t bytes, std::array<char, 64>& name, std::string& why) const {
-    for (int attempt = 0; attempt < 100; ++attempt) {
-      std::snprintf(name.data(), name.size(), "/lockstep-%d-%d-%p", getpid(), attempt,
-                    static_cast<const void*>(this));
-      FileHandle file(shm_open(name.data(), O_RDWR | O_CREAT | O_EXCL, 0600));
-      if (file.get() < 0 && errno == EEXIST) continue;
-      if (file.get() < 0) break;
-      // Reserved now: a page that is missing later would be a bus error.
-      if (const int error = posix_fallocate(file.get(), 0, static_cast<off_t>(bytes))) {
-        shm_unlink(name.data());
-        errno = error;
-        break;
-      }
-      return file;
-    }
-    why = "/dev/shm: " + std::string(std::strerror(errno));
-    name[0] = 0;
-    return FileHandle();
-  }
-
-  static std::byte* map_file(int file, std::size_t bytes) {
-    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
-    return memory == MAP_FAILED ? nullptr : static_cast<std::byte*>(memory);
   }
 
   ssize_t read_some(std::byte* to, int rank, std::uint64_t address, std::size_t bytes) const {

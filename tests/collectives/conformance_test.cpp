@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every operation, type, reduction, backend and algorithm through Communicator, between processes:
-// integers that every order sums exactly, real numbers against MPI's own result in float64, and ten
-// thousand operations of overlapping groups in random order.
+// integers that every order sums exactly, and real numbers against MPI's own result in float64.
 #include <cmath>
-#include <functional>
-#include <optional>
 #include <random>
 
 #include "tests/collectives/worlds.hpp"
@@ -29,11 +26,6 @@ struct Served {
 
   const Arena& arena(Memory memory) const { return memory == Memory::plain ? plain : allocated; }
 };
-
-Device& device() {
-  static const auto the_device = make_cpu_device();
-  return *the_device;
-}
 
 std::vector<Served> make_every_world(std::size_t arena = kSmallArena) {
   std::vector<Served> all;
@@ -64,16 +56,6 @@ void check_everywhere(const Served& served, Problem problem) {
 
 Blocks even_blocks(Collective what, std::size_t count, int p) {
   return {what == Collective::all_to_all ? count * static_cast<std::size_t>(p) : count, p};
-}
-
-// Some empty, one much larger than the rest.
-Blocks uneven_blocks(int p, std::size_t seed) {
-  std::vector<std::size_t> counts;
-  for (int r = 0; r < p; ++r) {
-    const std::size_t k = seed + static_cast<std::size_t>(r) * 7;
-    counts.push_back(k % 3 == 0 ? 0 : k % 5 == 0 ? 1000 : k % 19);
-  }
-  return Blocks(counts);
 }
 
 int num_ranks() {
@@ -160,7 +142,7 @@ double roundoff(DType dtype) {
 }
 
 double value_at(const Tensor& t, std::int64_t i) {
-  return detail::with_type(t.dtype(), [&](auto zero) {
+  return with_type(t.dtype(), [&](auto zero) {
     using T = decltype(zero);
     return static_cast<double>(static_cast<std::conditional_t<sizeof(T) == 2, float, T>>(
         reinterpret_cast<const T*>(t.raw())[i]));
@@ -172,7 +154,7 @@ Tensor random_values(std::int64_t count, DType dtype, unsigned seed) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<double> exponent(-1, 1);
   Tensor t = Tensor::empty(device(), {count}, dtype);
-  detail::with_type(dtype, [&](auto zero) {
+  with_type(dtype, [&](auto zero) {
     using T = decltype(zero);
     for (std::int64_t i = 0; i < count; ++i) {
       const double x = std::exp2(exponent(random)) * (random() % 2 ? 1 : -1);
@@ -270,141 +252,4 @@ TEST_CASE("real numbers are reduced to MPI's result in float64", "[mpi]") {
         check_real(served, dtype, op, data, reference);
     }
   }
-}
-
-namespace {
-
-// Submits operations of several groups in an order that all ranks draw alike, and keeps up to
-// kSlots of them under way.
-class Mixture {
- public:
-  explicit Mixture(const CommunicatorOptions& options) : options_(options) {
-    const auto world = Communicator::world(context(), device(), options);
-    const int p = world.size();
-    add(world);
-    add(world.split("halves", [p](int r) { return 2 * r / p; }));
-    add(world.split("odd and even", [](int r) { return r % 2; }));
-    add(world.split("pairs", [](int r) { return (r + 1) / 2; }));
-    add(world.split("alone", [](int r) { return r; }));
-  }
-
-  void run(int operations) {
-    for (int i = 0; i < operations; ++i) {
-      Slot& slot = slots_[static_cast<std::size_t>(i) % kSlots];
-      finish(slot);
-      start(slot, static_cast<std::size_t>(i) % kSlots);
-      if (draw(40) == 0) finish_all();
-    }
-    finish_all();
-  }
-
- private:
-  static constexpr std::size_t kSlots = 12, kBuffer = 1 << 16;
-
-  struct Group {
-    Communicator ranks;
-    std::vector<Arena> plain, allocated;  // one per slot
-  };
-  struct Slot {
-    std::optional<Work> work;
-    std::function<std::string()> mistake;
-    std::string text;
-  };
-
-  void add(const Communicator& ranks) {
-    Group group{ranks, {}, {}};
-    const auto shared = ranks.allocate(2 * kSlots * kBuffer);
-    for (std::size_t s = 0; s < kSlots; ++s) {
-      auto* const part = static_cast<std::byte*>(shared.get()) + 2 * s * kBuffer;
-      group.plain.emplace_back(device().allocate(2 * kBuffer), kBuffer);
-      group.allocated.emplace_back(std::shared_ptr<void>(shared, part), kBuffer);
-    }
-    groups_.push_back(std::move(group));
-  }
-
-  std::size_t draw(std::size_t below) { return random_() % below; }
-
-  // Draws as often whatever the size of this rank's group is: the next draw is everybody's.
-  void start(Slot& slot, std::size_t index) {
-    const Group& group = groups_[draw(groups_.size())];
-    const std::size_t kind = draw(std::size(kCollectives) + 1), size = draw(8),
-                      shape = draw(1 << 20);
-    const std::size_t type = draw(std::size(kDTypes)), op = draw(std::size(kReduceOps));
-    const bool in_place = draw(2) == 0, allocated = draw(2) == 0;
-    const std::size_t count = shape % (size == 0 ? 2 : size < 7 ? 64 : 1800);
-    if (kind == std::size(kCollectives)) return shift(slot, group, count);
-
-    const Collective what = kCollectives[kind];
-    const int p = group.ranks.size();
-    const bool uneven = shape % 3 == 0 && what != Collective::all_to_all;
-    const Problem problem{.what = what,
-                          .ranks = p,
-                          .blocks = uneven && has_blocks(what)
-                                        ? uneven_blocks(p, shape)
-                                        : Blocks(what == Collective::all_to_all
-                                                     ? count / static_cast<std::size_t>(p) *
-                                                           static_cast<std::size_t>(p)
-                                                     : count,
-                                                 p),
-                          .dtype = kDTypes[type],
-                          .op = kReduceOps[op],
-                          .root = static_cast<int>(shape) % p,
-                          .place = in_place ? Place::in_place : Place::apart};
-    if (!serves(group.ranks, {}, problem)) return;
-    const auto side = std::make_shared<Side>(problem, group.ranks.rank());
-    const Arena& arena = (allocated ? group.allocated : group.plain)[index];
-    slot.work.emplace(arena.submit(group.ranks, device(), problem, *side));
-    slot.mistake = [side] { return side->mistake(); };
-    slot.text = group.ranks.name() + ": " + problem.text();
-  }
-
-  static bool has_blocks(Collective what) {
-    return what == Collective::reduce_scatter || what == Collective::all_gather ||
-           what == Collective::gather || what == Collective::scatter;
-  }
-
-  // Everyone to the next and from the one before, at once.
-  void shift(Slot& slot, const Group& group, std::size_t count) {
-    const int p = group.ranks.size(), me = group.ranks.rank(), before = (me + p - 1) % p;
-    if (p == 1) return;
-    Tensor out = Tensor::empty(device(), {static_cast<std::int64_t>(count)}, DType::int32);
-    Tensor in = Tensor::empty(device(), {static_cast<std::int64_t>(count)}, DType::int32);
-    for (std::size_t i = 0; i < count; ++i)
-      out.data<std::int32_t>()[i] = static_cast<std::int32_t>(1000 * i) + me;
-    slot.work.emplace(group.ranks.transfer({{Transfer::Direction::send, out, (me + 1) % p},
-                                            {Transfer::Direction::receive, in, before}}));
-    slot.text = group.ranks.name() + ": shift of " + std::to_string(count);
-    slot.mistake = [in, before] {
-      for (std::int64_t i = 0; i < in.count(); ++i) {
-        if (in.data<std::int32_t>()[i] != 1000 * i + before) return "at " + std::to_string(i);
-      }
-      return std::string();
-    };
-  }
-
-  void finish(Slot& slot) {
-    if (!slot.work) return;
-    slot.work->wait();
-    slot.work.reset();
-    INFO(text_of(options_) << ", " << slot.text);
-    CHECK(slot.mistake() == "");
-  }
-
-  // From the last to the first: by then all are complete.
-  void finish_all() {
-    for (std::size_t s = kSlots; s-- > 0;)
-      finish(slots_[s]);
-  }
-
-  CommunicatorOptions options_;
-  std::vector<Group> groups_;
-  Slot slots_[kSlots];
-  std::mt19937 random_{20};  // the seed of all ranks
-};
-
-}  // namespace
-
-TEST_CASE("ten thousand operations of overlapping groups, in random order", "[mpi]") {
-  for (const CommunicatorOptions& options : every_service(context().world()))
-    Mixture(options).run(options.algorithm == "auto" ? 10'000 : 200);
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "collectives/call.hpp"
-#include "runtime/base/half.hpp"
+#include "runtime/base/with_type.hpp"
 
 namespace lockstep::test {
 
@@ -46,34 +46,12 @@ inline bool has_root(Collective what) {
 }
 
 inline std::string Problem::text() const {
-  constexpr const char* kOpNames[] = {"sum", "product", "min", "max", "average"};
   return std::string(name_of(what)) + " of " + std::to_string(count()) + " x " + name_of(dtype) +
-         ", " + kOpNames[static_cast<int>(op)] + ", " + std::to_string(ranks) + " ranks, root " +
+         ", " + name_of(op) + ", " + std::to_string(ranks) + " ranks, root " +
          std::to_string(root) + (place == Place::in_place ? ", in place" : "");
 }
 
 namespace detail {
-
-template <class F>
-auto with_type(DType dtype, F f) {
-  switch (dtype) {
-    case DType::float32:
-      return f(float{});
-    case DType::float64:
-      return f(double{});
-    case DType::bfloat16:
-      return f(BFloat16{});
-    case DType::float16:
-      return f(Float16{});
-    case DType::int32:
-      return f(std::int32_t{});
-    case DType::int64:
-      return f(std::int64_t{});
-    case DType::uint8:
-      break;
-  }
-  return f(std::uint8_t{});
-}
 
 // What rank r brings at index i: small integers, so that sums and products of any order are exact.
 // Products are of at most seven twos (threes in wide types).
@@ -135,7 +113,7 @@ class Side {
     in_elements_ = {in, in_.count, problem_.dtype};
     out_elements_ = {out, out_.count, problem_.dtype};
     if (!shares_) std::memset(out, 0xee, out_bytes());
-    detail::with_type(problem_.dtype, [&](auto zero) {
+    with_type(problem_.dtype, [&](auto zero) {
       using T = decltype(zero);
       for (std::size_t i = 0; i < in_.count; ++i) {
         reinterpret_cast<T*>(in)[i] = value<T>(brought(rank_, in_.begin + i));
@@ -153,7 +131,7 @@ class Side {
 
   // Empty, or what is wrong first. Call it after finish() where the operation is an average.
   std::string mistake() const {
-    return detail::with_type(problem_.dtype, [&](auto zero) {
+    return with_type(problem_.dtype, [&](auto zero) {
       using T = decltype(zero);
       const T* out = reinterpret_cast<const T*>(out_elements_.data);
       const T* in = reinterpret_cast<const T*>(in_elements_.data);

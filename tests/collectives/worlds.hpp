@@ -15,6 +15,21 @@
 
 namespace lockstep::test {
 
+inline Device& device() {
+  static const auto the_device = make_cpu_device();
+  return *the_device;
+}
+
+// Some empty, one much larger than the rest.
+inline Blocks uneven_blocks(int p, std::size_t seed) {
+  std::vector<std::size_t> counts;
+  for (int r = 0; r < p; ++r) {
+    const std::size_t k = seed + static_cast<std::size_t>(r) * 7;
+    counts.push_back(k % 3 == 0 ? 0 : k % 5 == 0 ? 1000 : k % 19);
+  }
+  return Blocks(counts);
+}
+
 // Each backend, then native once more with each algorithm that can be named for the ranks of
 // `comm`.
 inline std::vector<CommunicatorOptions> every_service(MPI_Comm comm) {
