@@ -23,6 +23,8 @@ namespace lockstep {
 
 enum class CallState : std::uint8_t { under_way, complete, failed };
 
+using GroupName = std::array<char, 24>;  // its beginning, with a zero behind
+
 // One call of one rank. Plain words, because it lies in shared memory and travels.
 struct CallRecord {
   std::uint64_t group = 0;   // the same number on all its ranks
@@ -35,7 +37,7 @@ struct CallRecord {
   DType dtype = DType::float32;
   ReduceOp op = ReduceOp::sum;
   CallState state = CallState::under_way;
-  std::array<char, 24> group_name{};
+  GroupName group_name{};
   std::uint64_t blocks = 0;  // of counts per rank that were given
   std::uint64_t memory = 0;  // a MemoryKind
 };

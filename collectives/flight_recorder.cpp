@@ -84,6 +84,7 @@ std::vector<std::shared_ptr<FlightRecorder>> FlightRecorder::of_threads(int rank
 FlightRecorder::Group FlightRecorder::world() const {
   Group group;
   group.name = "world";
+  copy_text(group.short_name, group.name);
   group.id = hash(0, group.name);
   group.members.resize(static_cast<std::size_t>(ranks_));
   std::iota(group.members.begin(), group.members.end(), 0);
@@ -97,6 +98,7 @@ FlightRecorder::Group FlightRecorder::part(const Group& group, std::uint64_t nth
                                            const std::vector<int>& members_there, int me) const {
   Group made;
   made.name = name;
+  copy_text(made.short_name, name);
   made.id = hash(group.id,
                  name + "/" + std::to_string(nth) + "/" + std::to_string(members_there.front()));
   made.me = me;
@@ -107,19 +109,18 @@ FlightRecorder::Group FlightRecorder::part(const Group& group, std::uint64_t nth
 
 CallRecord FlightRecorder::record_of(Group& group, const Call& call, double time) const {
   const bool message = is_message(call.what);
-  CallRecord record{.group = group.id,
-                    .number = message ? ++group.messages[{call.root, call.what}] : ++group.calls,
-                    .fingerprint = call.fingerprint(),
-                    .count = call.count(),
-                    .entered = time,
-                    .root = call.root,
-                    .what = call.what,
-                    .dtype = call.dtype,
-                    .op = call.op,
-                    .blocks = call.blocks.layout(),
-                    .memory = static_cast<std::uint64_t>(call.memory)};
-  copy_text(record.group_name, group.name);
-  return record;
+  return {.group = group.id,
+          .number = message ? ++group.messages[{call.root, call.what}] : ++group.calls,
+          .fingerprint = call.fingerprint(),
+          .count = call.count(),
+          .entered = time,
+          .root = call.root,
+          .what = call.what,
+          .dtype = call.dtype,
+          .op = call.op,
+          .group_name = group.short_name,
+          .blocks = call.blocks.layout(),
+          .memory = static_cast<std::uint64_t>(call.memory)};
 }
 
 void FlightRecorder::enter(Group& group, std::span<const Call> calls, double time) {

@@ -29,6 +29,7 @@ class FlightRecorder : public Watch {
  public:
   // A group and its counters.
   struct Group : GroupView {
+    GroupName short_name{};
     std::uint64_t calls = 0;
     std::map<std::pair<int, Collective>, std::uint64_t> messages;  // by peer and direction
   };

@@ -47,65 +47,66 @@ class Loops {
       out[i] = static_cast<T>(f(W(a[i]), W(b[i])));
   }
 
-  // A piece of the result is kept in the first cache, and goes to two outputs at a time.
+  // A piece of the result at a time, which stays in the first cache: up to four inputs at once go
+  // into it, and then from it into up to four outputs. Two inputs need no piece.
   static void combine_all(std::span<const Elements> outs, std::span<const Elements> in, F f) {
-    constexpr std::size_t kPiece = 4096 / sizeof(W);
     alignas(64) W sum[kPiece];
     const bool large = in[0].bytes() * in.size() > kCached;
     for (std::size_t at = 0; at < in[0].count; at += kPiece) {
       const std::size_t n = std::min(kPiece, in[0].count - at);
-      const auto input = [&](std::size_t r) { return reinterpret_cast<const T*>(in[r].data) + at; };
-      T* out = reinterpret_cast<T*>(outs[0].data) + at;
-      const bool twins = outs.size() > 1 && !large;
-      T* twin = twins ? reinterpret_cast<T*>(outs[1].data) + at : out;
-      const T* last = input(in.size() - 1);
-      if (in.size() == 1) {
-        store(out, twin, n, [=](std::size_t i) { return W(last[i]); });
-      } else if (in.size() == 2) {
-        const T* first = input(0);
-        store(out, twin, n, [=](std::size_t i) { return f(W(first[i]), W(last[i])); });
+      const auto piece = [at](const Elements& e) { return reinterpret_cast<T*>(e.data) + at; };
+      const auto at_once = large ? outs.first(1) : outs;
+      if (in.size() == 2 && at_once.size() <= 2) {
+        combine_pair(piece(at_once.front()), piece(at_once.back()), piece(in[0]), piece(in[1]), n,
+                     f);
       } else {
-        begin(sum, input(0), input(1), n, f);
-        for (std::size_t r = 2; r + 1 < in.size(); ++r)
-          add(sum, input(r), n, f);
-        store(out, twin, n, [&](std::size_t i) { return f(sum[i], W(last[i])); });
+        begin(sum, piece(in[0]), n);
+        for_fours(in.subspan(1), piece, [&](auto... more) { add(sum, n, f, more...); });
+        for_fours(at_once, piece, [&](auto... to) { store(sum, n, to...); });
       }
-      for (std::size_t k = 1; large && k < outs.size(); ++k)
-        std::memcpy(reinterpret_cast<T*>(outs[k].data) + at, out, n * sizeof(T));
-      for (std::size_t k = 2; !large && k < outs.size(); k += 2) {
-        T* next = reinterpret_cast<T*>(outs[k].data) + at;
-        T* after = k + 1 < outs.size() ? reinterpret_cast<T*>(outs[k + 1].data) + at : next;
-        copy(next, after, out, n);
-      }
+      for (const Elements& later : outs.subspan(at_once.size()))
+        std::memcpy(piece(later), piece(outs[0]), n * sizeof(T));
     }
   }
 
  private:
-  static void begin(W* sum, const T* a, const T* b, std::size_t n, F f) {
-#pragma omp simd
-    for (std::size_t i = 0; i < n; ++i)
-      sum[i] = f(W(a[i]), W(b[i]));
+  static constexpr std::size_t kPiece = 4096 / sizeof(W);
+
+  // `use` with the pieces of four of them, of the next four, and of what is left.
+  static void for_fours(std::span<const Elements> of, auto piece, auto use) {
+    for (; of.size() >= 4; of = of.subspan(4))
+      use(piece(of[0]), piece(of[1]), piece(of[2]), piece(of[3]));
+    if (of.size() == 3) use(piece(of[0]), piece(of[1]), piece(of[2]));
+    if (of.size() == 2) use(piece(of[0]), piece(of[1]));
+    if (of.size() == 1) use(piece(of[0]));
   }
-  static void add(W* sum, const T* more, std::size_t n, F f) {
-#pragma omp simd
-    for (std::size_t i = 0; i < n; ++i)
-      sum[i] = f(sum[i], W(more[i]));
-  }
-  template <class Value>
-  static void store(T* out, T* twin, std::size_t n, Value value) {
+
+  static void combine_pair(T* out, T* twin, const T* a, const T* b, std::size_t n, F f) {
 #pragma omp simd
     for (std::size_t i = 0; i < n; ++i) {
-      const T x = static_cast<T>(value(i));
+      const T x = static_cast<T>(f(W(a[i]), W(b[i])));
       out[i] = x;
       twin[i] = x;
     }
   }
-  static void copy(T* out, T* twin, const T* from, std::size_t n) {
+  static void begin(W* sum, const T* first, std::size_t n) {
+#pragma omp simd
+    for (std::size_t i = 0; i < n; ++i)
+      sum[i] = W(first[i]);
+  }
+  static void add(W* sum, std::size_t n, F f, auto... more) {
 #pragma omp simd
     for (std::size_t i = 0; i < n; ++i) {
-      const T x = from[i];
-      out[i] = x;
-      twin[i] = x;
+      W x = sum[i];
+      ((x = f(x, W(more[i]))), ...);
+      sum[i] = x;
+    }
+  }
+  static void store(const W* sum, std::size_t n, auto... to) {
+#pragma omp simd
+    for (std::size_t i = 0; i < n; ++i) {
+      const T x = static_cast<T>(sum[i]);
+      ((to[i] = x), ...);
     }
   }
 };

@@ -1,83 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collectives/transports/shared.hpp"
 
-#include <atomic>
 #include <cstring>
-#include <map>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "collectives/transports/allocations.hpp"
 #include "collectives/transports/shared_segment.hpp"
 #include "collectives/wait_errors.hpp"
 
 namespace lockstep {
 
 namespace {
-
-// Memory from allocate(): one mapping, a part of `stride` bytes for each rank.
-struct Allocation {
-  std::byte* base;
-  std::size_t stride;
-};
-
-// Outlives the transport for as long as memory of it lives.
-class Allocations {
- public:
-  std::uint64_t add(const Allocation& allocation) {
-    std::lock_guard lock(mutex_);
-    live_[++last_] = allocation;
-    ++count_;
-    return last_;
-  }
-  void remove(std::uint64_t id) {
-    std::lock_guard lock(mutex_);
-    live_.erase(id);
-    --count_;
-  }
-  // Id 0 where it lies in none.
-  Location find(const Elements& data, int rank) const {
-    if (count_.load(std::memory_order_relaxed) == 0) return {};
-    std::lock_guard lock(mutex_);
-    for (const auto& [id, allocation] : live_) {
-      const std::byte* mine = part(allocation, rank);
-      if (data.data >= mine && data.data + data.bytes() <= mine + allocation.stride) {
-        return {id, static_cast<std::uint64_t>(data.data - mine)};
-      }
-    }
-    return {};
-  }
-  // Null where it is none of the living.
-  std::byte* address(const Location& at, int rank) const {
-    std::lock_guard lock(mutex_);
-    return resolve(at, rank);
-  }
-  // Of each rank's location; false where one has none.
-  bool addresses(const std::vector<Location>& at, std::vector<std::byte*>& found) const {
-    std::lock_guard lock(mutex_);
-    bool all = true;
-    for (std::size_t r = 0; r < at.size(); ++r) {
-      found[r] = resolve(at[r], static_cast<int>(r));
-      all = all && found[r];
-    }
-    return all;
-  }
-
- private:
-  std::byte* resolve(const Location& at, int rank) const {
-    const auto found = live_.find(at.id);
-    return found == live_.end() ? nullptr : part(found->second, rank) + at.offset;
-  }
-  static std::byte* part(const Allocation& allocation, int rank) {
-    return allocation.base + static_cast<std::size_t>(rank) * allocation.stride;
-  }
-
-  mutable std::mutex mutex_;  // memory may be given back by any thread
-  std::map<std::uint64_t, Allocation> live_;
-  std::atomic<int> count_{0};
-  std::uint64_t last_ = 0;  // numbered alike on every rank: allocate() is collective
-};
 
 class SharedTransport : public Transport, private SharedMemory {
  public:
@@ -101,7 +36,7 @@ class SharedTransport : public Transport, private SharedMemory {
     const std::size_t stride = (bytes + kPage - 1) / kPage * kPage;
     const auto mapping = space_->map(stride * static_cast<std::size_t>(p_));
     if (!mapping) return nullptr;
-    const std::uint64_t id = allocations_->add({mapping.get(), stride});
+    const std::uint64_t id = allocations_->add(mapping.get(), stride);
     return {mapping.get() + static_cast<std::size_t>(me_) * stride,
             [mapping, id, table = allocations_](std::byte*) { table->remove(id); }};
   }
@@ -265,9 +200,13 @@ class SharedTransport : public Transport, private SharedMemory {
   void show(const Elements& data) override {
     showing_ = data;
     arrive(locate(data));
-    for (int r = 0; r < p_; ++r)  // kept here: the next barrier but one overwrites it there
-      shown_[static_cast<std::size_t>(r)] = flag(r).shown;
-    addressable_ = allocations_->addresses(shown_, addresses_);
+    addressable_ = true;
+    for (int r = 0; r < p_; ++r) {
+      const auto k = static_cast<std::size_t>(r);
+      shown_[k] = flag(r).shown;  // kept here: the next barrier but one overwrites it there
+      addresses_[k] = shown_[k].id == 0 ? nullptr : allocations_->address(shown_[k], r);
+      addressable_ = addressable_ && addresses_[k];
+    }
   }
 
   bool addressable() const override { return addressable_; }

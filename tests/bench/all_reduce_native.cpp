@@ -17,8 +17,9 @@ namespace {
 bench::Candidate candidate(const std::string& name, const Communicator& world, Device& device,
                            std::shared_ptr<void> memory) {
   auto* data = static_cast<float*>(memory.get());
-  return {name, data, [&device, world, memory](std::size_t count) {
-            Tensor t = Tensor::over(device, memory, {static_cast<std::int64_t>(count)});
+  return {name, data, [&device, world, memory, t = Tensor()](std::size_t count) mutable {
+            const auto n = static_cast<std::int64_t>(count);
+            if (t.count() != n) t = Tensor::over(device, memory, {n});
             world.all_reduce(t, ReduceOp::sum).wait();
           }};
 }
