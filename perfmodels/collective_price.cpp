@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "perfmodels/collective_price.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "collectives/algorithms/table.hpp"
+#include "perfmodels/models/hockney.hpp"
+
+namespace lockstep {
+
+namespace {
+
+constexpr const char* kProfile = "profile";
+
+double value_of(const Figure& f) {
+  return f.value;
+}
+double low_of(const Figure& f) {
+  return f.high > 0 ? f.low : f.value;
+}
+double high_of(const Figure& f) {
+  return f.high > 0 ? f.high : f.value;
+}
+using End = double (*)(const Figure&);
+
+void take(double& constant, const char*& source, const Figure& figure, End end) {
+  if (!figure.known()) return;
+  constant = end(figure);
+  source = kProfile;
+}
+
+void take_level(Link& link, const LinkProfile* profile, End end) {
+  if (!profile) return;
+  const Line line = line_of(*profile);
+  take(link.alpha, link.source, line.alpha, end);
+  take(link.beta, link.source, line.beta, end);
+  if (profile->contention.known()) link.beta *= std::max(end(profile->contention), 1.0);
+}
+
+Links links_at(const Machine& machine, End end) {
+  Links links;
+  take_level(links.inside, machine.find_link("inside"), end);
+  take_level(links.across, machine.find_link("across"), end);
+  const SharedProfile& from = machine.shared;
+  for (Link* link : {&links.inside, &links.across})
+    take(link->gamma, link->gamma_source, from.gamma, end);
+  SharedCosts& to = links.shared;
+  take(to.sync, to.source, from.sync, end);
+  take(to.crowded_sync, to.source, from.crowded_sync, end);
+  take(to.copy, to.source, from.copy, end);
+  take(to.reduce, to.source, from.reduce, end);
+  take(to.stage, to.source, from.stage, end);
+  take(to.reach, to.source, from.reach, end);
+  take(to.fetch, to.source, from.fetch, end);
+  return links;
+}
+
+const CollectiveCurve* find_curve(const Machine& machine, Collective what, const GroupShape& group,
+                                  const std::string& label) {
+  const char* memory = group.memory == MemoryKind::shared ? "shared" : "plain";
+  for (const CollectiveCurve& c : machine.collectives) {
+    const bool same = c.operation == name_of(what) && c.label == label && c.ranks == group.ranks &&
+                      c.nodes == group.nodes && c.memory == memory && !c.seconds.empty();
+    if (same) return &c;
+  }
+  return nullptr;
+}
+
+Price from_curve(const CollectiveCurve& curve, Collective what, double bytes) {
+  const bool barrier = what == Collective::barrier;  // of no bytes: its only point
+  return {.seconds = barrier ? curve.seconds.points().front().y : curve.seconds.figure_at(bytes),
+          .by = "curve",
+          .in_range = barrier || curve.seconds.covers(bytes)};
+}
+
+bool all_known(const Links& links, const GroupShape& group) {
+  const auto known = [](const char* source) { return std::string(source) == kProfile; };
+  const Link& link = group.nodes > 1 ? links.across : links.inside;
+  return group.shared_memory ? known(links.shared.source) : known(link.source);
+}
+
+Price from_message(const Machine& machine, double bytes, const GroupShape& group) {
+  const bool across = group.nodes > 1;
+  const LinkProfile* link = machine.find_link(across ? "across" : "inside");
+  const Figure seconds = link ? message_seconds(*link, bytes) : Figure{};
+  if (seconds.known()) return {seconds, "formula", true};
+  const Links links;
+  const Link& fallback = across ? links.across : links.inside;
+  return {{fallback.alpha + bytes * fallback.beta}, "formula", false};
+}
+
+Price from_formula(const Machine& machine, const Algorithm& algorithm, double bytes,
+                   const GroupShape& group) {
+  const auto at = [&](End end) { return algorithm.seconds(group, bytes, links_at(machine, end)); };
+  const double value = at(value_of);
+  if (!std::isfinite(value)) return {};
+  return {{value, std::min(value, at(low_of)), std::max(value, at(high_of))},
+          "formula",
+          all_known(links_at(machine, value_of), group)};
+}
+
+bool serves(const Algorithm& algorithm, Collective what, double bytes, const GroupShape& group) {
+  return algorithm.what == what && !algorithm.refusal(group) &&
+         bytes <= static_cast<double>(algorithm.largest);
+}
+
+Price cheapest(const Machine& machine, Collective what, double bytes, const GroupShape& group) {
+  Price best;
+  for (const Algorithm* algorithm : algorithms()) {
+    if (!serves(*algorithm, what, bytes, group)) continue;
+    const Price price = price_of(machine, what, bytes, group, algorithm->label);
+    const bool better = best.by.empty() || price.seconds.value < best.seconds.value;
+    if (!price.by.empty() && better) best = price;
+  }
+  best.in_range = false;
+  return best;
+}
+
+const Algorithm* find_labelled(Collective what, const std::string& label) {
+  for (const Algorithm* algorithm : algorithms()) {
+    if (algorithm->what == what && algorithm->label == label) return algorithm;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Links links_of(const Machine& machine) {
+  return links_at(machine, value_of);
+}
+
+Price price_of(const Machine& machine, Collective what, double bytes, const GroupShape& group,
+               const std::string& label) {
+  if (is_message(what)) return from_message(machine, bytes, group);
+  if (group.ranks == 1) return {{}, "formula", true};
+  if (const CollectiveCurve* curve = find_curve(machine, what, group, label)) {
+    return from_curve(*curve, what, bytes);
+  }
+  const Algorithm* algorithm = find_labelled(what, label);
+  if (!algorithm) return cheapest(machine, what, bytes, group);
+  if (!serves(*algorithm, what, bytes, group)) return {};
+  return from_formula(machine, *algorithm, bytes, group);
+}
+
+}  // namespace lockstep

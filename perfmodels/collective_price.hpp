@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a collective takes on a machine, from the best that its profile has: a measured curve of the
+// same algorithm in such a group, else the schedule of the algorithm replayed message by message,
+// else its formula.
+//
+// Curves belong to one number of ranks and nodes; replays and formulas hold for any.
+#pragma once
+
+#include <string>
+
+#include "collectives/links.hpp"
+#include "perfmodels/machine/machine.hpp"
+
+namespace lockstep {
+
+// The constants of the formulas, all pairs of neighbours at once; the source of each group is
+// "profile", or "default" where the profile does not have it.
+Links links_of(const Machine& machine);
+
+struct Price {
+  Figure seconds{};
+  std::string by{};       // "curve", "replay", "formula"; empty: nobody can serve such a call
+  bool in_range = false;  // false: beyond what was measured, or with default constants
+};
+
+// `bytes` of the full vector. `label` as recordings have it: "native/ring", "mpi". A library whose
+// price is not in the profile is taken to be as fast as the best of our algorithms, out of range.
+// Messages (send, receive) take a link inside where group.nodes is 1, else across.
+Price price_of(const Machine& machine, Collective what, double bytes, const GroupShape& group,
+               const std::string& label);
+
+}  // namespace lockstep
