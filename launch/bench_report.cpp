@@ -8,7 +8,7 @@
 
 #include "collectives/sizes.hpp"
 #include "launch/collective_options.hpp"
-#include "launch/format.hpp"
+#include "runtime/base/format.hpp"
 
 namespace lockstep {
 

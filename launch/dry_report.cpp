@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "launch/format.hpp"
+#include "runtime/base/format.hpp"
 
 namespace lockstep {
 

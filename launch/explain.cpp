@@ -16,8 +16,8 @@
 #include "collectives/select.hpp"
 #include "launch/collective_options.hpp"
 #include "launch/command.hpp"
-#include "launch/format.hpp"
 #include "launch/job.hpp"
+#include "runtime/base/format.hpp"
 
 namespace lockstep {
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "launch/format.hpp"
+#include "runtime/base/format.hpp"
 
 namespace lockstep {
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "launch/format.hpp"
+#include "runtime/base/format.hpp"
 #include "runtime/logging/logging.hpp"
 
 namespace lockstep {

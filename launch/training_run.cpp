@@ -3,13 +3,13 @@
 
 #include <algorithm>
 
-#include "launch/format.hpp"
 #include "launch/generate.hpp"
 #include "launch/run_directory.hpp"
 #include "launch/run_summary.hpp"
 #include "models/registry.hpp"
 #include "perfmodels/calibrate/compute_rate.hpp"
 #include "runtime/base/clock.hpp"
+#include "runtime/base/format.hpp"
 #include "runtime/context/binding.hpp"
 #include "runtime/logging/logging.hpp"
 #include "runtime/optim/schedule.hpp"
