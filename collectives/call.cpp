@@ -23,6 +23,10 @@ constexpr std::uint64_t mix(std::uint64_t hash, std::uint64_t word) {
 
 }  // namespace
 
+const char* name_of(MemoryKind memory) {
+  return memory == MemoryKind::shared ? "shared" : "plain";
+}
+
 const char* name_of(Collective what) {
   return kNames[static_cast<int>(what)];
 }

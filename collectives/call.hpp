@@ -57,6 +57,7 @@ Collective collective_named(const char* name);
 // Where the elements of a call lie: `shared` if Communicator::allocate of the same group gave the
 // memory, on every rank.
 enum class MemoryKind : std::uint8_t { plain, shared };
+const char* name_of(MemoryKind memory);
 
 struct Call {
   Collective what = Collective::barrier;

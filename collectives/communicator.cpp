@@ -25,6 +25,7 @@ struct Communicator::Group {
   std::shared_ptr<FlightRecorder> recorder{};  // may be null
   mutable FlightRecorder::Group calls{};
   mutable std::uint64_t splits = 0;
+  OperationGroup recorded{};  // for recordings
 
   // Runs `body` with a deadline as these calls (the messages of one transfer, or one other call).
   // An error says which call it was, and who is to blame; what MPI may then still be at work on,
@@ -60,7 +61,7 @@ std::string text_of(const Call& call, const char* label, const std::string& grou
 }
 
 // What is recorded: a rank that gives nothing reads nothing.
-Operation operation_of(const Call& call, const char* label, int rank, int ranks) {
+Operation operation_of(const Call& call, const char* label, int rank, const OperationGroup& group) {
   const bool to_root = call.what == Collective::reduce || call.what == Collective::gather;
   const bool from_root = call.what == Collective::broadcast || call.what == Collective::scatter;
   const bool reads = !from_root || rank == call.root;
@@ -71,8 +72,12 @@ Operation operation_of(const Call& call, const char* label, int rank, int ranks)
           .shape = {static_cast<std::int64_t>(call.count())},
           .bytes_read = reads ? static_cast<double>(call.in.bytes()) : 0,
           .bytes_written = writes ? static_cast<double>(call.out.bytes()) : 0,
-          .ranks = ranks,
-          .detail = label};
+          .dtype = call.dtype,
+          .ranks = group.ranks,
+          .peer = call.root,
+          .detail = label,
+          .memory = name_of(call.memory),
+          .group = &group};
 }
 
 }  // namespace
@@ -113,7 +118,11 @@ Communicator::Group::Times Communicator::Group::serve(const Call& call, const Ch
   return carry_out({&call, 1}, choice.label, body, out, in);
 }
 
-Communicator::Communicator(Group group) : group_(std::make_shared<Group>(std::move(group))) {}
+Communicator::Communicator(Group group) {
+  const GroupShape shape = group.backend->shape();
+  group.recorded = {group.name, shape.ranks, shape.nodes, shape.even};
+  group_ = std::make_shared<Group>(std::move(group));
+}
 
 Communicator Communicator::world(const Context& context, Device& device,
                                  const CommunicatorOptions& options) {
@@ -146,10 +155,11 @@ Communicator Communicator::over(std::unique_ptr<Transport> net, Device& device,
 }
 
 Communicator Communicator::dry(Device& device, int size, int rank,
-                               const CommunicatorOptions& options) {
+                               const CommunicatorOptions& options, int ranks_per_node) {
   expect(!device.executes(), "a dry communicator on a device that computes");
   expect(0 <= rank && rank < size, "no such rank");
-  return Communicator(Group{"world", &device, dry::make(size, rank, options), options});
+  return Communicator(
+      Group{"world", &device, dry::make(size, rank, options, ranks_per_node), options});
 }
 
 int Communicator::rank() const {
@@ -287,8 +297,8 @@ Work Communicator::transfer(std::vector<Transfer> transfers) const {
                           : receive_call(elements_of(t.data), t.peer));
   }
   Device& device = *group_->device;
-  Operation operation =
-      operation_of(calls.front(), group_->backend->choose(calls.front()).label, rank(), size());
+  Operation operation = operation_of(calls.front(), group_->backend->choose(calls.front()).label,
+                                     rank(), group_->recorded);
   for (std::size_t i = 1; i < calls.size(); ++i) {
     operation.bytes_read += static_cast<double>(calls[i].in.bytes());
     operation.bytes_written += static_cast<double>(calls[i].out.bytes());
@@ -320,7 +330,7 @@ Work Communicator::run(const char* name, std::int64_t count, double bytes_read,
 Work Communicator::submit(Call call, const Tensor& out, const Tensor& in) const {
   call.memory = memory_of(call);
   const Choice choice = group_->backend->choose(call);
-  const Operation operation = operation_of(call, choice.label, rank(), size());
+  const Operation operation = operation_of(call, choice.label, rank(), group_->recorded);
 
   Device& device = *group_->device;
   Stream& queue = device.communication();

@@ -47,9 +47,10 @@ class Communicator {
   static Communicator over(std::unique_ptr<Transport> net, Device& device,
                            const CommunicatorOptions& options = {},
                            std::shared_ptr<FlightRecorder> recorder = nullptr);
-  // One rank of a group of any size, on the dry device.
+  // One rank of a group of any size, on the dry device. Neighbours share a node; 0 for as many as
+  // nodes may have.
   static Communicator dry(Device& device, int size, int rank,
-                          const CommunicatorOptions& options = {});
+                          const CommunicatorOptions& options = {}, int ranks_per_node = 0);
 
   int rank() const;
   int size() const;

@@ -59,10 +59,6 @@ std::size_t parse_bytes(const char* option, const std::string& text) {
                     "' is no size; allowed: bytes, with K, M or G behind them for 1024s");
 }
 
-const char* name_of(MemoryKind memory) {
-  return kMemoryNames[static_cast<int>(memory)];
-}
-
 std::string backend_of(const std::string& label) {
   return label.substr(0, label.find('/'));
 }

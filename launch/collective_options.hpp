@@ -19,7 +19,6 @@ std::vector<MemoryKind> parse_memory(const std::string& name);
 // "--bytes 4M"
 std::size_t parse_bytes(const char* option, const std::string& text);
 
-const char* name_of(MemoryKind memory);
 // What stands before and behind the slash of "native/ring"; "mpi" has nothing behind.
 std::string backend_of(const std::string& label);
 std::string algorithm_of(const std::string& label);

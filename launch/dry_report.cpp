@@ -22,6 +22,7 @@ struct Total {
 std::vector<Total> totals_of(const Recording& recording) {
   std::vector<Total> totals;
   for (const Record& r : recording.records()) {
+    if (r.operation.kind == OperationKind::phase) continue;
     const std::string_view name = r.operation.name;
     Total* total = nullptr;
     for (Total& t : totals) {

@@ -6,10 +6,11 @@
 
 namespace lockstep {
 
-std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks) {
+std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ranks_per_node) {
   auto record = std::make_unique<StepRecord>();
   const auto device = make_dry_device();
-  const auto world = Communicator::dry(*device, ranks, 0, communicator_options(job));
+  const auto world =
+      Communicator::dry(*device, ranks, 0, communicator_options(job), ranks_per_node);
   const Mesh mesh(world, {job.parallel.data, job.parallel.tensor, job.parallel.pipeline});
   const auto model = make_model(job.model, *device, static_cast<std::uint64_t>(job.job.seed));
   TrainingStep step(*model, mesh, *device, job);

@@ -17,8 +17,8 @@ struct StepRecord {
   int ranks = 1;
 };
 
-// `job.model.vocabulary` must be set. `ranks` is the size of the job. Throws ConfigError as the job
-// itself would.
-std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks);
+// `job.model.vocabulary` must be set. `ranks` is the size of the job, of which `ranks_per_node`
+// share a node (0: all, as long as such nodes exist). Throws ConfigError as the job itself would.
+std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ranks_per_node = 0);
 
 }  // namespace lockstep

@@ -12,22 +12,41 @@ namespace lockstep::dry {
 
 namespace {
 
-// Nobody says on how many nodes the ranks would lie: one, as long as such nodes exist.
+// Where nobody says on how many nodes the ranks would lie.
 constexpr int kMostRanksOfANode = 256;
 // NOLINTNEXTLINE(performance-no-int-to-ptr)
 std::byte* const kNowhere = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 52);
 
-GroupShape shape_of(int ranks) {
-  return ranks <= kMostRanksOfANode ? assumed_shape(ranks, 1) : GroupShape{.ranks = ranks};
+// The node of each rank, neighbours together.
+std::vector<int> nodes_of(int ranks, int per_node) {
+  if (per_node == 0) per_node = ranks <= kMostRanksOfANode ? ranks : 1;
+  std::vector<int> nodes(static_cast<std::size_t>(ranks));
+  for (int r = 0; r < ranks; ++r)
+    nodes[static_cast<std::size_t>(r)] = r / per_node;
+  return nodes;
+}
+
+// `nodes` ascend.
+GroupShape shape_of(const std::vector<int>& nodes) {
+  std::vector<int> counts;
+  for (std::size_t r = 0; r < nodes.size(); ++r) {
+    if (r == 0 || nodes[r] != nodes[r - 1]) counts.push_back(0);
+    ++counts.back();
+  }
+  GroupShape shape = assumed_shape(static_cast<int>(nodes.size()), static_cast<int>(counts.size()));
+  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+  shape.even = *least == *most;
+  return shape;
 }
 
 class DryBackend : public Backend {
  public:
-  DryBackend(const GroupShape& shape, int rank, CommunicatorOptions options)
+  DryBackend(std::vector<int> nodes, int rank, CommunicatorOptions options)
       : rank_(rank),
+        nodes_(std::move(nodes)),
         options_(std::move(options)),
         stands_for_(find_backend(options_.backend).name),
-        selector_(options_, shape) {}
+        selector_(options_, shape_of(nodes_)) {}
 
   void expect_named_serves() const {
     if (chooses()) selector_.expect_named_serves();
@@ -61,10 +80,12 @@ class DryBackend : public Backend {
 
   std::unique_ptr<Backend> split(const std::vector<int>& colors) override {
     const auto me = colors.begin() + rank_;
-    const int ranks = static_cast<int>(std::count(colors.begin(), colors.end(), *me));
-    const GroupShape part = shape().shared_memory ? shape_of(ranks) : GroupShape{.ranks = ranks};
-    return std::make_unique<DryBackend>(part, static_cast<int>(std::count(colors.begin(), me, *me)),
-                                        options_);
+    std::vector<int> part;
+    for (std::size_t r = 0; r < nodes_.size(); ++r) {
+      if (colors[r] == *me) part.push_back(nodes_[r]);
+    }
+    const auto place = static_cast<int>(std::count(colors.begin(), me, *me));
+    return std::make_unique<DryBackend>(std::move(part), place, options_);
   }
 
  private:
@@ -72,6 +93,7 @@ class DryBackend : public Backend {
   bool chooses() const { return stands_for_ == "native" || stands_for_ == "auto"; }
 
   int rank_;
+  std::vector<int> nodes_;  // of each rank
   CommunicatorOptions options_;
   std::string_view stands_for_;
   Selector selector_;
@@ -80,8 +102,9 @@ class DryBackend : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make(int size, int rank, const CommunicatorOptions& options) {
-  auto backend = std::make_unique<DryBackend>(shape_of(size), rank, options);
+std::unique_ptr<Backend> make(int size, int rank, const CommunicatorOptions& options,
+                              int ranks_per_node) {
+  auto backend = std::make_unique<DryBackend>(nodes_of(size, ranks_per_node), rank, options);
   backend->expect_named_serves();
   return backend;
 }

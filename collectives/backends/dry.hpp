@@ -2,7 +2,7 @@
 // A group of any size of which only one rank exists: what communicators of the dry device stand
 // on. It moves nothing; its labels are those of the backend that the options name, so that
 // predicted and measured operations carry the same names, as far as the ranks lie as it assumes: on
-// one node that shares memory, a core for each.
+// nodes that share memory, a core for each.
 #pragma once
 
 #include <memory>
@@ -12,6 +12,8 @@
 
 namespace lockstep::dry {
 
-std::unique_ptr<Backend> make(int size, int rank, const CommunicatorOptions& options);
+// `ranks_per_node` neighbours lie on a node; 0: all of them, as long as such nodes exist.
+std::unique_ptr<Backend> make(int size, int rank, const CommunicatorOptions& options,
+                              int ranks_per_node = 0);
 
 }  // namespace lockstep::dry

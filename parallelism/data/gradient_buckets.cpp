@@ -43,6 +43,19 @@ std::vector<BucketParts> parts_of(const BucketLayout& layout,
   return all;
 }
 
+Tensor flat_gradients(Device& device, const Communicator& data, std::int64_t count) {
+  const MemoryScope scope(device, MemoryUse::gradients);
+  return Tensor::over(device, data.allocate(static_cast<std::size_t>(count) * sizeof(float)),
+                      {count});
+}
+
+std::unique_ptr<Compression> compression_of(Device& device, const Communicator& data,
+                                            const BucketParts& parts,
+                                            const CompressionOptions& options) {
+  const MemoryScope scope(device, MemoryUse::buffers);
+  return make_compression(data, device, parts, options);
+}
+
 }  // namespace
 
 GradientBuckets::GradientBuckets(std::vector<Parameter*> parameters, Communicator data,
@@ -56,9 +69,8 @@ GradientBuckets::GradientBuckets(std::vector<Parameter*> parameters, Communicato
 
   for (const BucketParts& parts : parts_of(layout, parameters)) {
     Device& device = parameters.front()->value.device();
-    const std::size_t bytes = static_cast<std::size_t>(parts.count) * sizeof(float);
-    buckets_.push_back({.flat = Tensor::over(device, data_.allocate(bytes), {parts.count}),
-                        .sum = make_compression(data_, device, parts, compression)});
+    buckets_.push_back({.flat = flat_gradients(device, data_, parts.count),
+                        .sum = compression_of(device, data_, parts, compression)});
     kernels::fill(buckets_.back().flat, 0.0f, device.compute());
   }
   for (std::size_t i = 0; i < parameters.size(); ++i) {

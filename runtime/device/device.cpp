@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/device/device.hpp"
 
-#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -11,18 +10,33 @@ namespace lockstep {
 
 struct Device::Ledger {
   std::mutex mutex;
+  MemoryUse use = MemoryUse::activations;  // of what comes next
   std::size_t allocated = 0, peak = 0;
+  BytesByUse by_use{}, at_peak{};
 
-  void add(std::size_t bytes) {
+  MemoryUse add(std::size_t bytes) {
     std::lock_guard lock(mutex);
     allocated += bytes;
-    peak = std::max(peak, allocated);
+    by_use[static_cast<std::size_t>(use)] += bytes;
+    if (allocated > peak) note_peak();
+    return use;
   }
-  void subtract(std::size_t bytes) {
+  void subtract(std::size_t bytes, MemoryUse was) {
     std::lock_guard lock(mutex);
     allocated -= bytes;
+    by_use[static_cast<std::size_t>(was)] -= bytes;
+  }
+  void note_peak() {
+    peak = allocated;
+    at_peak = by_use;
   }
 };
+
+const char* name_of(MemoryUse use) {
+  constexpr const char* kNames[] = {"parameters", "gradients", "optimizer", "activations",
+                                    "buffers"};
+  return kNames[static_cast<int>(use)];
+}
 
 Device::Device(std::unique_ptr<Stream> compute, std::unique_ptr<Stream> communication)
     : ledger_(std::make_shared<Ledger>()),
@@ -34,22 +48,27 @@ std::shared_ptr<void> Device::allocate(std::size_t bytes) {
 }
 
 std::shared_ptr<void> Device::adopt(std::shared_ptr<void> block, std::size_t bytes) {
-  ledger_->add(bytes);
+  const MemoryUse use = ledger_->add(bytes);
   void* address = block.get();
-  return {address, [block = std::move(block), ledger = ledger_, bytes](void*) mutable {
+  return {address, [block = std::move(block), ledger = ledger_, bytes, use](void*) mutable {
             block.reset();
-            ledger->subtract(bytes);
+            ledger->subtract(bytes, use);
           }};
 }
 
 MemoryStats Device::memory() const {
   std::lock_guard lock(ledger_->mutex);
-  return {ledger_->allocated, ledger_->peak, reserved()};
+  return {ledger_->allocated, ledger_->peak, ledger_->at_peak, reserved()};
 }
 
 void Device::reset_peak() {
   std::lock_guard lock(ledger_->mutex);
-  ledger_->peak = ledger_->allocated;
+  ledger_->note_peak();
+}
+
+MemoryUse Device::allocate_for(MemoryUse use) {
+  std::lock_guard lock(ledger_->mutex);
+  return std::exchange(ledger_->use, use);
 }
 
 void Device::record_into(Recording* recording) {

@@ -4,6 +4,7 @@
 //   dry   owns no memory and computes nothing: every launch is recorded, every byte is counted
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,9 +16,17 @@ namespace lockstep {
 
 enum class DeviceKind : std::uint8_t { cpu, dry };
 
+// What memory is for. What nobody says otherwise of are activations; buffers are the workspace of
+// kernels and of communication.
+enum class MemoryUse : std::uint8_t { parameters, gradients, optimizer, activations, buffers };
+inline constexpr int kNumMemoryUses = 5;
+const char* name_of(MemoryUse use);
+using BytesByUse = std::array<std::size_t, kNumMemoryUses>;
+
 struct MemoryStats {
   std::size_t allocated = 0;  // bytes held by live tensors
   std::size_t peak = 0;       // most of that at any time
+  BytesByUse at_peak{};       // what that was made of
   std::size_t reserved = 0;   // bytes taken from the system, cached blocks included
 };
 
@@ -34,6 +43,8 @@ class Device {
   std::shared_ptr<void> adopt(std::shared_ptr<void> memory, std::size_t bytes);
   MemoryStats memory() const;
   void reset_peak();
+  // What is allocated from now on is for `use`; returns what it was for before (MemoryScope).
+  MemoryUse allocate_for(MemoryUse use);
 
   Stream& compute() { return *compute_; }
   Stream& communication() { return *communication_; }
@@ -49,6 +60,19 @@ class Device {
  private:
   std::shared_ptr<Ledger> ledger_;
   std::unique_ptr<Stream> compute_, communication_;
+};
+
+// What is allocated while it lives is for `use`.
+class MemoryScope {
+ public:
+  MemoryScope(Device& device, MemoryUse use) : device_(device), before_(device.allocate_for(use)) {}
+  ~MemoryScope() { device_.allocate_for(before_); }
+  MemoryScope(const MemoryScope&) = delete;
+  MemoryScope& operator=(const MemoryScope&) = delete;
+
+ private:
+  Device& device_;
+  MemoryUse before_;
 };
 
 // Who executes what is submitted to the communication stream.

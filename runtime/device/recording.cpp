@@ -1,11 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/device/recording.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace lockstep {
 
 void Recording::add(const Operation& operation, StreamKind stream, double begin, double end) {
   std::lock_guard lock(mutex_);
-  records_.push_back({operation, stream, begin, end});
+  Record& record = records_.emplace_back(Record{operation, stream, begin, end});
+  if (operation.group) record.operation.group = keep(*operation.group);
+  if (operation.kind == OperationKind::phase) return;
+  const auto s = static_cast<std::size_t>(stream);
+  record.after = std::exchange(wait_for_[s], -1);
+  last_[s] = static_cast<int>(records_.size()) - 1;
+}
+
+void Recording::clear() {
+  std::lock_guard lock(mutex_);
+  records_.clear();
+  last_ = wait_for_ = {-1, -1};
+}
+
+void Recording::wait(StreamKind stream, int record) {
+  std::lock_guard lock(mutex_);
+  int& wait_for = wait_for_[static_cast<std::size_t>(stream)];
+  const bool of_other = record >= 0 && record < static_cast<int>(records_.size()) &&
+                        records_[static_cast<std::size_t>(record)].stream != stream;
+  if (of_other) wait_for = std::max(wait_for, record);
+}
+
+int Recording::size() {
+  std::lock_guard lock(mutex_);
+  return static_cast<int>(records_.size());
+}
+
+// A job has a handful.
+const OperationGroup* Recording::keep(const OperationGroup& group) {
+  const auto known = std::find(groups_.begin(), groups_.end(), group);
+  return known != groups_.end() ? &*known : &groups_.emplace_back(group);
 }
 
 double model_flops(const Recording& recording) {

@@ -2,17 +2,33 @@
 // What was launched: every kernel and collective with its shape, cost and, where it really ran, its
 // times. The dry device fills a recording without running anything; the cpu device fills one while
 // tracing. The same names on both sides, so predictions and measurements join row by row.
+//
+// A recording of the dry device also holds what orders the streams: within a stream each record
+// begins when the one before it has ended, and not before the record `after` of the other stream
+// has.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <mutex>
+#include <string>
 #include <vector>
+
+#include "runtime/base/dtype.hpp"
 
 namespace lockstep {
 
 // The classes of cost: each has its own efficiency curve in a machine profile.
 enum class OperationKind : std::uint8_t { gemm, attention, streaming, collective, phase };
+
+// The ranks that a collective is among.
+struct OperationGroup {
+  std::string name{};  // of the axis: "world", "data"
+  int ranks = 1, nodes = 1;
+  bool even = true;  // as many ranks on each node
+  bool operator==(const OperationGroup& other) const = default;
+};
 
 // FLOPs are those that the mathematics asks for (causal attention counted dense, nothing counted
 // twice for being recomputed), bytes those that must cross memory once: the conventions of MFU and
@@ -20,11 +36,16 @@ enum class OperationKind : std::uint8_t { gemm, attention, streaming, collective
 struct Operation {
   const char* name = "";  // static storage
   OperationKind kind = OperationKind::streaming;
-  std::array<std::int64_t, 4>
-      shape{};  // gemm: m n k; attention: B T H D; streaming, collective: count
+  std::array<std::int64_t, 4> shape{};  // gemm: m n k; attention: B T H D; streaming, collective:
+                                        // count; phase: how many records before it belong to it
   double flops = 0, bytes_read = 0, bytes_written = 0;
-  int ranks = 1;            // size of the group (collectives)
-  const char* detail = "";  // backend and algorithm (collectives); static storage
+  DType dtype = DType::float32;
+  // Of collectives:
+  int ranks = 1;                          // size of the group
+  int peer = 0;                           // the root, or who the message is to or from
+  const char* detail = "";                // backend and algorithm; static storage
+  const char* memory = "";                // "plain", "shared"; static storage
+  const OperationGroup* group = nullptr;  // lives as long as the call; a Recording keeps its own
 };
 
 enum class StreamKind : std::uint8_t { compute, communication };
@@ -33,17 +54,28 @@ struct Record {
   Operation operation;
   StreamKind stream;
   double begin = 0, end = 0;  // seconds of now(); zero where nothing ran
+  int after = -1;             // record of the other stream that has ended before; -1: none
 };
 
 class Recording {
  public:
   void add(const Operation& operation, StreamKind stream, double begin = 0, double end = 0);
   const std::vector<Record>& records() const { return records_; }
-  void clear() { records_.clear(); }
+  void clear();
+
+  // The last record of a stream so far, -1 if there is none; and what its next record is to wait
+  // for. One record of the other stream is enough: those before it have ended when it has.
+  int last(StreamKind stream) const { return last_[static_cast<std::size_t>(stream)]; }
+  void wait(StreamKind stream, int record);
+  int size();  // records so far
 
  private:
+  const OperationGroup* keep(const OperationGroup& group);
+
   std::mutex mutex_;  // compute and communication add at the same time
   std::vector<Record> records_;
+  std::deque<OperationGroup> groups_;
+  std::array<int, 2> last_{-1, -1}, wait_for_{-1, -1};  // of each stream
 };
 
 // FLOPs of matrix products and attention: the numerator of MFU.

@@ -81,6 +81,8 @@ class InlineStream : public Stream {
   double busy_ = 0;
 };
 
+}  // namespace
+
 class DryStream : public Stream {
  public:
   using Stream::Stream;
@@ -88,12 +90,18 @@ class DryStream : public Stream {
   void run(const Operation& operation, Body) override {
     if (recording()) recording()->add(operation, kind());
   }
-  Event record() override { return {}; }
-  void wait(const Event&) override {}
+  Event record() override {
+    Event event;
+    if (!recording()) return event;
+    event.recording_ = recording();
+    event.record_ = recording()->last(kind());
+    return event;
+  }
+  void wait(const Event& event) override {
+    if (recording() && event.recording_ == recording()) recording()->wait(kind(), event.record_);
+  }
   bool executes() const override { return false; }
 };
-
-}  // namespace
 
 // One queue, program order. Whoever has time carries it out: the worker thread, or a caller that
 // waits for an event of this stream. After the first exception nothing more runs: later events
@@ -240,12 +248,18 @@ std::unique_ptr<Stream> make_dry_stream(StreamKind kind) {
 }
 
 PhaseSpan::PhaseSpan(Stream& stream, const char* name)
-    : stream_(stream), name_(name), begin_(now()) {}
+    : stream_(stream),
+      name_(name),
+      begin_(now()),
+      first_(stream.recording() ? stream.recording()->size() : 0) {}
 
 PhaseSpan::~PhaseSpan() {
-  if (!stream_.executes() || !stream_.recording()) return;
-  stream_.recording()->add({.name = name_, .kind = OperationKind::phase}, StreamKind::compute,
-                           begin_, now());
+  Recording* const recording = stream_.recording();
+  if (!recording) return;
+  const Operation phase{
+      .name = name_, .kind = OperationKind::phase, .shape = {recording->size() - first_}};
+  const bool timed = stream_.executes();
+  recording->add(phase, StreamKind::compute, timed ? begin_ : 0, timed ? now() : 0);
 }
 
 }  // namespace lockstep

@@ -27,8 +27,12 @@ class Event {
 
  private:
   friend class WorkerStream;
+  friend class DryStream;
   struct State;
   std::shared_ptr<State> state_;
+  // Of a dry stream, which is always done: what the event stands for.
+  const Recording* recording_ = nullptr;
+  int record_ = -1;
 };
 
 class Stream {
@@ -72,7 +76,8 @@ std::unique_ptr<Stream> make_inline_stream(StreamKind kind, Stream* beside = nul
 std::unique_ptr<Stream> make_worker_stream(StreamKind kind);
 std::unique_ptr<Stream> make_dry_stream(StreamKind kind);
 
-// A named stretch of the compute stream in the trace: "forward", "backward", "reduce", "update".
+// A named stretch of the compute stream in the trace: "forward", "backward", "reduce", "update". On
+// the dry device without times, and what it covers are the records that were added while it lived.
 class PhaseSpan {
  public:
   PhaseSpan(Stream& stream, const char* name);
@@ -84,6 +89,7 @@ class PhaseSpan {
   Stream& stream_;
   const char* name_;
   double begin_;
+  int first_;  // record
 };
 
 }  // namespace lockstep

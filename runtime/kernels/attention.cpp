@@ -165,6 +165,7 @@ int threads_for(const AttentionShape& s) {
 
 // For each thread two blocks of scores, [2,64,T].
 Tensor scratch_for(Device& device, const AttentionShape& s) {
+  const MemoryScope scope(device, MemoryUse::buffers);
   return Tensor::empty(device, {threads_for(s), 2 * kQueries * s.tokens});
 }
 

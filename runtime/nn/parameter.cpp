@@ -12,6 +12,7 @@ namespace lockstep {
 
 std::shared_ptr<Parameter> make_matrix(Device& device, std::string name, const Shape& shape,
                                        const Init& init) {
+  const MemoryScope scope(device, MemoryUse::parameters);
   auto p = std::make_shared<Parameter>();
   p->value = Tensor::empty(device, shape);
   p->decays = true;
@@ -23,6 +24,7 @@ std::shared_ptr<Parameter> make_matrix(Device& device, std::string name, const S
 
 std::shared_ptr<Parameter> make_vector(Device& device, std::string name, std::int64_t count,
                                        float value) {
+  const MemoryScope scope(device, MemoryUse::parameters);
   auto p = std::make_shared<Parameter>();
   p->name = std::move(name);
   p->value = Tensor::empty(device, {count});
@@ -49,6 +51,7 @@ std::int64_t count_elements(const std::vector<Parameter*>& parameters) {
 void allocate_gradients(const std::vector<Parameter*>& parameters) {
   for (Parameter* p : parameters) {
     Device& device = p->value.device();
+    const MemoryScope scope(device, MemoryUse::gradients);
     p->grad = Tensor::empty(device, p->value.shape());
     kernels::fill(p->grad, 0.0f, device.compute());
   }

@@ -14,6 +14,7 @@ std::vector<Tensor> zeros_like(const std::vector<Parameter*>& parameters) {
   std::vector<Tensor> state;
   for (const Parameter* p : parameters) {
     Device& device = p->value.device();
+    const MemoryScope scope(device, MemoryUse::optimizer);
     state.push_back(Tensor::empty(device, p->value.shape()));
     kernels::fill(state.back(), 0.0f, device.compute());
   }

@@ -28,6 +28,34 @@ TEST_CASE("statistics follow what lives, and remember the most", "[unit]") {
   }
 }
 
+TEST_CASE("the peak is known by what it was for", "[unit]") {
+  for (auto& device : {std::shared_ptr(make_cpu_device()), std::shared_ptr(make_dry_device())}) {
+    const auto at_peak = [&](MemoryUse use) {
+      return device->memory().at_peak[static_cast<std::size_t>(use)];
+    };
+    std::shared_ptr<void> parameters, moments, activations = device->allocate(10);
+    {
+      const MemoryScope scope(*device, MemoryUse::parameters);
+      parameters = device->allocate(1000);
+      const MemoryScope inner(*device, MemoryUse::optimizer);
+      moments = device->allocate(2000);
+    }
+    activations = device->allocate(30);  // for a moment both
+    activations = device->allocate(20);
+    moments.reset();
+    activations = device->allocate(40);
+
+    CHECK(device->memory().peak == 3050);
+    CHECK(at_peak(MemoryUse::parameters) == 1000);
+    CHECK(at_peak(MemoryUse::optimizer) == 2000);
+    CHECK(at_peak(MemoryUse::activations) == 50);
+    CHECK(at_peak(MemoryUse::gradients) == 0);
+    device->reset_peak();
+    CHECK(at_peak(MemoryUse::optimizer) == 0);
+    CHECK(at_peak(MemoryUse::activations) == 40);
+  }
+}
+
 TEST_CASE("a cpu device keeps what it took from the system", "[unit]") {
   auto device = make_cpu_device();
   void* first = device->allocate(5000).get();

@@ -180,15 +180,61 @@ TEST_CASE("streams record while they are told to, with times in order", "[unit]"
   }
 }
 
-TEST_CASE("a phase spans what runs while it lives; a dry stream has no phases", "[unit]") {
+TEST_CASE("dry streams record what orders them, within one recording", "[unit]") {
+  auto compute = make_dry_stream(StreamKind::compute);
+  auto communication = make_dry_stream(StreamKind::communication);
+  Recording recording, other;
+  compute->record_into(&other);
+  compute->run(kSome, [] {});
+  const Event of_other = compute->record();
+  compute->record_into(&recording);
+  communication->record_into(&recording);
+
+  communication->wait(of_other);
+  communication->run(kSome, [] {});  // 0
+  compute->run(kSome, [] {});        // 1
+  const Event first = compute->record();
+  compute->run(kSome, [] {});  // 2
+  const Event second = compute->record();
+  communication->wait(second);
+  communication->wait(first);
+  communication->run(kSome, [] {});  // 3
+  communication->run(kSome, [] {});  // 4
+  compute->wait(compute->record());
+  compute->run(kSome, [] {});  // 5
+  compute->wait(communication->record());
+  compute->run(kSome, [] {});  // 6
+
+  std::vector<int> after;
+  for (const Record& r : recording.records())
+    after.push_back(r.after);
+  CHECK(after == std::vector<int>{-1, -1, -1, 2, -1, -1, 4});
+}
+
+TEST_CASE("a recording keeps the groups of its collectives", "[unit]") {
+  Recording recording;
+  for (int i = 0; i < 2; ++i) {
+    const OperationGroup group{.name = "data", .ranks = 4, .nodes = 2};
+    recording.add({.kind = OperationKind::collective, .group = &group}, StreamKind::communication);
+  }
+  const OperationGroup* kept = recording.records()[0].operation.group;
+  CHECK(kept == recording.records()[1].operation.group);
+  CHECK(kept->name == "data");
+  CHECK(kept->nodes == 2);
+}
+
+TEST_CASE("a phase spans what runs while it lives, on a dry stream too", "[unit]") {
   Recording recording, dry_recording;
   auto stream = make_inline_stream(StreamKind::compute);
   auto dry = make_dry_stream(StreamKind::compute);
   stream->record_into(&recording);
   dry->record_into(&dry_recording);
   {
+    dry->run(kSome, [] {});
     PhaseSpan phase(*stream, "forward"), dry_phase(*dry, "forward");
     stream->run(kSome, [] {});
+    dry->run(kSome, [] {});
+    dry->run(kSome, [] {});
   }
   REQUIRE(recording.records().size() == 2);
   const Record &inner = recording.records()[0], &outer = recording.records()[1];
@@ -196,7 +242,10 @@ TEST_CASE("a phase spans what runs while it lives; a dry stream has no phases", 
   CHECK(outer.operation.kind == OperationKind::phase);
   CHECK(outer.begin <= inner.begin);
   CHECK(inner.end <= outer.end);
-  CHECK(dry_recording.records().empty());
+  CHECK(outer.operation.shape[0] == 1);
+  REQUIRE(dry_recording.records().size() == 4);
+  CHECK(dry_recording.records()[3].operation.shape[0] == 2);
+  CHECK(dry_recording.records()[3].end == 0);
 }
 
 TEST_CASE("model_flops counts products and attention, nothing else", "[unit]") {
