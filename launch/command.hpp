@@ -25,6 +25,7 @@ struct Command {
 Prepare prepare_bench;    // bench.cpp
 Prepare prepare_explain;  // explain.cpp
 Prepare prepare_info;     // info.cpp
+Prepare prepare_predict;  // predict.cpp
 Prepare prepare_train;    // train.cpp
 
 }  // namespace lockstep

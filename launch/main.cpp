@@ -18,6 +18,7 @@ constexpr Command kCommands[] = {
     {"train", "Trains a model as a job file says", prepare_train},
     {"bench", "Times collectives: every candidate, size by size", prepare_bench},
     {"explain", "What a collective is expected to cost, who serves it, and why", prepare_explain},
+    {"predict", "What a step of a job takes on a machine, and where it goes", prepare_predict},
     {"info", "What was built in and what this node has", prepare_info},
 };
 

@@ -12,6 +12,7 @@
 #include "launch/command.hpp"
 #include "launch/dry_report.hpp"
 #include "launch/job.hpp"
+#include "launch/prediction.hpp"
 #include "launch/training_run.hpp"
 #include "runtime/logging/logging.hpp"
 
@@ -34,9 +35,7 @@ bool wants_bar(const TrainOptions& options) {
 
 int record_dry(JobConfig job, const TrainOptions& options) {
   if (rank_from_launcher() != 0) return 0;
-  if (job.model.vocabulary == 0) {
-    job.model.vocabulary = job.data.kind == "bytes" ? 256 : open_corpus(job.data, 0).vocabulary;
-  }
+  job.model.vocabulary = vocabulary_of(job);
   const auto& p = job.parallel;
   const bool given = p.data > 0 && !launched_by_others();  // else the launcher's ranks
   const int ranks = given ? p.data * p.tensor * p.pipeline : size_from_launcher();

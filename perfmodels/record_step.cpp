@@ -30,6 +30,7 @@ std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ran
   record->memory = device->memory();
   record->parameters = count_elements(step.parameters());
   record->tokens = split.micro * split.count * job.model.sequence;
+  record->job_tokens = job.batch.global * job.model.sequence;
   record->ranks = ranks;
   return record;
 }

@@ -13,7 +13,8 @@ struct StepRecord {
   Recording recording;  // one step of one rank
   MemoryStats memory;   // its peak is that of the rank's tensors
   std::int64_t parameters = 0;
-  std::int64_t tokens = 0;  // per rank and step
+  std::int64_t tokens = 0;      // per rank and step
+  std::int64_t job_tokens = 0;  // per step of all ranks
   int ranks = 1;
 };
 

@@ -37,13 +37,15 @@ struct LinkProfile {
   Figure contention{};          // time with all pairs at once / alone; 0: not known, taken as 1
 };
 
-// One matrix product: C[m,n] += A[m,k] B[k,n].
+// One matrix product: C[m,n] += A[m,k] B[k,n]. `kernel` is the operation's name (linear_forward,
+// ...), which tells what is transposed and what is done besides; empty: any.
 struct GemmPoint {
   double m = 0, n = 0, k = 0;
   Figure seconds{};
+  std::string kernel{};
 };
 
-// B sequences of T tokens, H heads of D. `pass` is the operation's name: attention,
+// B sequences of T tokens, H heads of D. `pass` is the operation's name: attention_forward,
 // attention_backward.
 struct AttentionPoint {
   std::string pass{};
@@ -99,6 +101,7 @@ struct Machine {
   std::string source{};     // where the figures are from, when
   bool calibrated = false;  // false: datasheet values
   int nodes = 1, devices_per_node = 1, cores_per_node = 1;
+  std::string device = "cpu";  // "cuda": communication leaves the cores that compute alone
   int threads_per_device = 1;  // cores that a rank computes with
   double memory_bytes = 0;     // of a device
   std::vector<ComputeProfile> compute{};

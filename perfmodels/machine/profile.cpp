@@ -58,6 +58,7 @@ void describe(V& v, LinkProfile& t) {
 }
 template <class V>
 void describe(V& v, GemmPoint& t) {
+  v.key("kernel", t.kernel);
   v.key("m", t.m, kPositive);
   v.key("n", t.n, kPositive);
   v.key("k", t.k, kPositive);
@@ -131,6 +132,7 @@ void describe(V& v, Head& head) {
   v.key("nodes", t.nodes, kPositive);
   v.key("devices_per_node", t.devices_per_node, kPositive);
   v.key("cores_per_node", t.cores_per_node, kPositive);
+  v.key("device", t.device);
   v.key("threads_per_device", t.threads_per_device, kPositive);
   v.key("memory_bytes", t.memory_bytes, kPositive);
 }

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/prediction.hpp"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+#include <omp.h>
+
+#include "runtime/base/error.hpp"
+#include "runtime/base/format.hpp"
+#include "runtime/data/corpus.hpp"
+
+namespace lockstep {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr std::size_t kShownGuesses = 8;
+
+int ranks_of(const JobConfig& job, const Machine& machine, int asked_for) {
+  if (asked_for > 0) return asked_for;
+  const auto& p = job.parallel;
+  return p.data > 0 ? p.data * p.tensor * p.pipeline : machine.devices_per_node;
+}
+
+// Kernels of the cpu take their workspace by the number of threads: that of the machine.
+class ThreadsOf {
+ public:
+  explicit ThreadsOf(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
+  ~ThreadsOf() { omp_set_num_threads(before_); }
+  ThreadsOf(const ThreadsOf&) = delete;
+  ThreadsOf& operator=(const ThreadsOf&) = delete;
+
+ private:
+  int before_;
+};
+
+struct Part {
+  const char* name;
+  double seconds;
+};
+
+std::vector<Part> parts_of(const Breakdown& b) {
+  return {{"gemm", b.gemm},
+          {"attention", b.attention},
+          {"streaming", b.streaming},
+          {"optimizer", b.optimizer},
+          {"data", b.data},
+          {"launch", b.launch},
+          {"exposed_communication", b.exposed}};
+}
+
+std::string interval_text(const StepPrediction& step) {
+  if (!step.has_interval()) return "no interval: the profile has none";
+  return format("90 %% interval %.1f to %.1f ms", 1e3 * step.low, 1e3 * step.high);
+}
+
+std::string guesses_text(const StepPrediction& step) {
+  if (step.guessed.empty()) return "guessed           nothing\n";
+  int launches = 0;
+  double seconds = 0;
+  for (const Guess& g : step.guessed) {
+    launches += g.launches;
+    seconds += g.seconds;
+  }
+  std::string text = format("guessed           %zu shapes, %d launches, %.1f %% of the step\n",
+                            step.guessed.size(), launches, 100 * seconds / step.seconds);
+  for (std::size_t i = 0; i < std::min(kShownGuesses, step.guessed.size()); ++i) {
+    const Guess& g = step.guessed[i];
+    text += format("  %-48s by %-12s %5d x %10.3f ms\n", g.operation.c_str(), g.by.c_str(),
+                   g.launches, 1e3 * g.seconds / g.launches);
+  }
+  if (step.guessed.size() > kShownGuesses) {
+    text += format("  and %zu more (--json has all)\n", step.guessed.size() - kShownGuesses);
+  }
+  return text;
+}
+
+std::string memory_text(const JobPrediction& p) {
+  const MemoryStats& m = p.step.memory;
+  std::string text = format("memory            %.1f MiB of tensors at most, per rank\n",
+                            static_cast<double>(m.peak) / (1 << 20));
+  for (int use = 0; use < kNumMemoryUses; ++use) {
+    text += format("  %-24s %10.1f MiB\n", name_of(static_cast<MemoryUse>(use)),
+                   static_cast<double>(m.at_peak[static_cast<std::size_t>(use)]) / (1 << 20));
+  }
+  if (p.device_memory > 0 && static_cast<double>(m.peak) > p.device_memory) {
+    text += format("  more than the %.1f MiB of the device\n", p.device_memory / (1 << 20));
+  }
+  return text;
+}
+
+}  // namespace
+
+std::int64_t vocabulary_of(const JobConfig& job) {
+  if (job.model.vocabulary > 0) return job.model.vocabulary;
+  return job.data.kind == "bytes" ? 256 : open_corpus(job.data, 0).vocabulary;
+}
+
+JobPrediction predict_job(JobConfig job, const Machine& machine, int ranks) {
+  ranks = ranks_of(job, machine, ranks);
+  job.model.vocabulary = vocabulary_of(job);
+  const ThreadsOf threads(job.job.threads > 0 ? job.job.threads : machine.threads_per_device);
+  const auto record = record_step(job, ranks, machine.devices_per_node);
+  return {job.model.kind,     machine.name,         ranks,
+          record->parameters, machine.memory_bytes, predict_step(*record, machine)};
+}
+
+std::string prediction_table(const JobPrediction& p) {
+  const StepPrediction& s = p.step;
+  const Breakdown& b = s.breakdown;
+  std::string text = format("One step of %s, %.3f M parameters, on %d rank%s of %s\n\n",
+                            p.model.c_str(), static_cast<double>(p.parameters) * 1e-6, p.ranks,
+                            p.ranks == 1 ? "" : "s", p.machine.c_str());
+  text += format("step              %.2f ms (%s; %s)\n", 1e3 * s.seconds, interval_text(s).c_str(),
+                 s.in_range ? "inside the calibrated range" : "outside the calibrated range");
+  text += format("speed             %.0f tokens/s, %.0f per rank\n", s.tokens_per_second,
+                 s.tokens_per_second / p.ranks);
+  text += format("MFU               %.1f %% of the peak, HFU %.1f %%\n", 100 * s.mfu, 100 * s.hfu);
+  text += "time\n";
+  for (const Part& part : parts_of(b)) {
+    text += format("  %-24s %10.2f ms %6.1f %%\n", part.name, 1e3 * part.seconds,
+                   100 * part.seconds / s.seconds);
+  }
+  for (const auto& [axis, seconds] : b.axes) {
+    text += format("  communication of %s: %.2f ms exposed, %.2f ms hidden\n", axis.c_str(),
+                   1e3 * seconds.exposed, 1e3 * seconds.hidden);
+  }
+  if (b.overlap_loss > 0) {
+    text +=
+        format("  computing beside communication costs %.2f ms of these\n", 1e3 * b.overlap_loss);
+  }
+  return text + memory_text(p) + guesses_text(s);
+}
+
+std::string prediction_json(const JobPrediction& p) {
+  const StepPrediction& s = p.step;
+  Json breakdown, axes = Json::object(), memory, guessed = Json::array();
+  for (const Part& part : parts_of(s.breakdown))
+    breakdown[part.name] = part.seconds;
+  breakdown["hidden_communication"] = s.breakdown.hidden;
+  breakdown["overlap_loss"] = s.breakdown.overlap_loss;
+  for (const auto& [axis, seconds] : s.breakdown.axes)
+    axes[axis] = {{"exposed", seconds.exposed}, {"hidden", seconds.hidden}};
+  breakdown["communication"] = axes;
+  for (int use = 0; use < kNumMemoryUses; ++use)
+    memory[name_of(static_cast<MemoryUse>(use))] = s.memory.at_peak[static_cast<std::size_t>(use)];
+  for (const Guess& g : s.guessed) {
+    guessed.push_back({{"operation", g.operation},
+                       {"by", g.by},
+                       {"launches", g.launches},
+                       {"seconds", g.seconds}});
+  }
+  const Json all = {{"model", p.model},
+                    {"machine", p.machine},
+                    {"ranks", p.ranks},
+                    {"step_seconds", s.seconds},
+                    {"interval", s.has_interval() ? Json{s.low, s.high} : Json(nullptr)},
+                    {"in_range", s.in_range},
+                    {"tokens_per_second", s.tokens_per_second},
+                    {"mfu", s.mfu},
+                    {"hfu", s.hfu},
+                    {"memory_bytes", s.memory.peak},
+                    {"breakdown", breakdown},
+                    {"memory_breakdown", memory},
+                    {"guessed", guessed}};
+  return all.dump(2) + "\n";
+}
+
+}  // namespace lockstep

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// A job on a machine: its predicted step, and how that is shown.
+#pragma once
+
+#include <string>
+
+#include "perfmodels/step_time.hpp"
+
+namespace lockstep {
+
+struct JobPrediction {
+  std::string model, machine;
+  int ranks = 1;
+  std::int64_t parameters = 0;
+  double device_memory = 0;  // bytes; 0: not known
+  StepPrediction step;
+};
+
+// The vocabulary of a job, from its data where the job leaves it open.
+std::int64_t vocabulary_of(const JobConfig& job);
+
+// `ranks` of the job; 0: those of its layout, else the devices of a node. Neighbours share the
+// nodes of the machine. ConfigError as the job itself would, and where the profile lacks what it
+// needs.
+JobPrediction predict_job(JobConfig job, const Machine& machine, int ranks = 0);
+
+std::string prediction_table(const JobPrediction& prediction);
+std::string prediction_json(const JobPrediction& prediction);
+
+}  // namespace lockstep

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one recorded operation takes on a machine, kernel or collective, with the answer kept for
+// the next of the same shape: a step has thousands of operations of a few dozen shapes.
+#pragma once
+
+#include <array>
+#include <map>
+#include <string>
+#include <tuple>
+
+#include "perfmodels/kernel_time.hpp"
+
+namespace lockstep {
+
+struct OperationTime {
+  Figure seconds{};
+  double error = 0;  // of interpolation, half of a 90 % interval as a share
+  std::string by{};  // of kernels (kernel_time.hpp) and collectives (collective_price.hpp)
+  bool in_range = false;
+};
+
+class OperationTimes {
+ public:
+  explicit OperationTimes(const Machine& machine) : machine_(machine), kernels_(machine) {}
+
+  // Phases take nothing. ConfigError where the profile lacks what is needed. The reference stays.
+  const OperationTime& of(const Operation& operation);
+  const KernelTimes& kernels() const { return kernels_; }
+
+ private:
+  using Key = std::tuple<std::string, std::array<std::int64_t, 4>, double, DType, std::string,
+                         std::string, int, int>;
+  static Key key_of(const Operation& operation);
+  OperationTime price(const Operation& operation) const;
+  OperationTime price_collective(const Operation& operation) const;
+
+  const Machine& machine_;
+  KernelTimes kernels_;
+  std::map<Key, OperationTime> known_;
+};
+
+// The formula's time of a collective, whatever was measured.
+double formula_seconds(const Machine& machine, const Operation& operation);
+
+}  // namespace lockstep

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// When each record of a recorded step runs, if one knows what each takes alone: the compute stream
+// and the communication stream are two queues, in program order, with the edges of the recording
+// between them. While both are at work each goes slower by its factor.
+//
+// Cost: linear in the records.
+#pragma once
+
+#include <vector>
+
+#include "perfmodels/machine/machine.hpp"
+#include "runtime/device/recording.hpp"
+
+namespace lockstep {
+
+struct Slowdowns {
+  double compute = 1, communication = 1;  // factors on time while the other stream works
+};
+
+// As the profile measured it. Where it did not: 1, unless the threads of a rank take all its cores,
+// so that its communication has to share them, and both take twice as long.
+Slowdowns slowdowns_of(const Machine& machine);
+bool shares_cores(const Machine& machine);
+
+struct Span {
+  double begin = 0, end = 0;
+};
+
+// `seconds` of each record alone. Phases span the compute records that belong to them.
+std::vector<Span> replay(const std::vector<Record>& records, const std::vector<double>& seconds,
+                         const Slowdowns& slowdowns);
+
+}  // namespace lockstep

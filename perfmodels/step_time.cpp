@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "perfmodels/step_time.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace lockstep {
+
+namespace {
+
+constexpr double kCovered = 0.95;  // of the time of a step that is in range
+
+using Value = double (*)(const Figure&);
+double middle(const Figure& f) {
+  return f.value;
+}
+double low(const Figure& f) {
+  return f.high > 0 ? f.low : f.value;
+}
+double high(const Figure& f) {
+  return f.high > 0 ? f.high : f.value;
+}
+
+class Step {
+ public:
+  Step(const StepRecord& record, const Machine& machine)
+      : record_(record), machine_(machine), records_(record.recording.records()), times_(machine) {
+    for (const Record& r : records_)
+      priced_.push_back(&times_.of(r.operation));
+  }
+
+  StepPrediction predict() {
+    StepPrediction p;
+    const std::vector<double> alone = seconds_at(middle);
+    const std::vector<Span> spans = replay(records_, alone, slowdowns_of(machine_));
+    p.seconds = end_of(spans);
+    set_interval(p);
+    set_guesses(p);
+    set_rates(p);
+    p.breakdown = breakdown_of(spans, alone);
+    p.memory = record_.memory;
+    p.timeline = timeline_of(spans);
+    return p;
+  }
+
+ private:
+  bool computes(std::size_t i) const {
+    return records_[i].stream == StreamKind::compute &&
+           records_[i].operation.kind != OperationKind::phase;
+  }
+  double launch_of(const Operation& operation, Value of) const {
+    return of(times_.kernels().profile(operation).launch);
+  }
+
+  std::vector<double> seconds_at(Value of) const {
+    std::vector<double> seconds;
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      const double launch = computes(i) ? launch_of(records_[i].operation, of) : 0;
+      seconds.push_back(of(priced_[i]->seconds) + launch);
+    }
+    return seconds;
+  }
+
+  static double end_of(const std::vector<Span>& spans) {
+    double end = 0;
+    for (const Span& s : spans)
+      end = std::max(end, s.end);
+    return end;
+  }
+  double end_at(Value of) const {
+    return end_of(replay(records_, seconds_at(of), slowdowns_of(machine_)));
+  }
+
+  // Half of what interpolation may miss of the whole step.
+  double interpolation_error() const {
+    std::map<const OperationTime*, double> of_shape;
+    for (const OperationTime* t : priced_)
+      of_shape[t] += t->seconds.value * t->error;
+    double squares = 0;
+    for (const auto& [shape, error] : of_shape)
+      squares += error * error;
+    return std::sqrt(squares);
+  }
+
+  void set_interval(StepPrediction& p) const {
+    const double least = end_at(low), most = end_at(high), error = interpolation_error();
+    if (most <= least) return;
+    p.low = std::max(p.seconds - std::hypot(p.seconds - least, error), 0.0);
+    p.high = p.seconds + std::hypot(most - p.seconds, error);
+  }
+
+  void set_guesses(StepPrediction& p) const {
+    std::map<const OperationTime*, std::size_t> seen;
+    double all = 0, outside = 0;
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      const OperationTime& t = *priced_[i];
+      all += t.seconds.value;
+      if (t.in_range) continue;
+      outside += t.seconds.value;
+      const auto [place, fresh] = seen.emplace(&t, p.guessed.size());
+      if (fresh) p.guessed.push_back({text_of(records_[i].operation), t.by, 0, 0});
+      Guess& guess = p.guessed[place->second];
+      ++guess.launches;
+      guess.seconds += t.seconds.value;
+    }
+    std::stable_sort(p.guessed.begin(), p.guessed.end(),
+                     [](const Guess& a, const Guess& b) { return a.seconds > b.seconds; });
+    p.in_range = machine_.calibrated && outside <= (1 - kCovered) * all;
+  }
+
+  void set_rates(StepPrediction& p) const {
+    if (p.seconds <= 0) return;
+    p.tokens_per_second = static_cast<double>(record_.job_tokens) / p.seconds;
+    const Operation* product = nullptr;
+    double again = 0;
+    for (const Record& r : records_) {
+      if (r.operation.kind == OperationKind::gemm && !product) product = &r.operation;
+      // Backward computes the scores again: a fifth product beside the four that are counted.
+      if (r.operation.name == std::string("attention_backward")) again += r.operation.flops / 4;
+    }
+    if (!product) return;
+    const double peak = times_.kernels().profile(*product).peak_flops.value;
+    if (peak <= 0) return;
+    const double flops = model_flops(record_.recording);
+    p.mfu = flops / p.seconds / peak;
+    p.hfu = (flops + again) / p.seconds / peak;
+  }
+
+  // Which records belong to the phase of this name.
+  std::vector<bool> in_phase(const std::string& name) const {
+    std::vector<bool> in(records_.size());
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      const Operation& o = records_[i].operation;
+      if (o.kind != OperationKind::phase || name != o.name) continue;
+      const auto count = static_cast<std::size_t>(o.shape[0]);
+      for (std::size_t k = i - std::min(count, i); k < i; ++k)
+        in[k] = true;
+    }
+    return in;
+  }
+
+  static double& part_of(Breakdown& b, const Operation& operation, bool updates) {
+    if (updates) return b.optimizer;
+    if (operation.name == std::string("upload")) return b.data;
+    if (operation.kind == OperationKind::gemm) return b.gemm;
+    if (operation.kind == OperationKind::attention) return b.attention;
+    return b.streaming;
+  }
+
+  Breakdown breakdown_of(const std::vector<Span>& spans, const std::vector<double>& alone) const {
+    Breakdown b;
+    const std::vector<bool> updates = in_phase("update");
+    double computed = 0;
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      if (!computes(i)) continue;
+      const double took = spans[i].end - spans[i].begin;
+      const double launch = std::min(launch_of(records_[i].operation, middle), took);
+      part_of(b, records_[i].operation, updates[i]) += took - launch;
+      b.launch += launch;
+      b.overlap_loss += took - alone[i];
+      computed += took;
+    }
+    b.exposed = end_of(spans) - computed;
+    add_axes(b, spans);
+    return b;
+  }
+
+  // Communication while some kernel runs is hidden. Both streams are in order: one pass.
+  void add_axes(Breakdown& b, const std::vector<Span>& spans) const {
+    std::vector<Span> busy;
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      if (computes(i)) busy.push_back(spans[i]);
+    }
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      if (records_[i].stream != StreamKind::communication) continue;
+      const Span& span = spans[i];
+      while (next < busy.size() && busy[next].end <= span.begin)
+        ++next;
+      double hidden = 0;
+      for (std::size_t k = next; k < busy.size() && busy[k].begin < span.end; ++k)
+        hidden += std::min(busy[k].end, span.end) - std::max(busy[k].begin, span.begin);
+      const OperationGroup* group = records_[i].operation.group;
+      CommunicationSeconds& axis = b.axes[group ? group->name : "local"];
+      axis.hidden += hidden;
+      axis.exposed += span.end - span.begin - hidden;
+      b.hidden += hidden;
+    }
+  }
+
+  std::unique_ptr<Recording> timeline_of(const std::vector<Span>& spans) const {
+    auto timeline = std::make_unique<Recording>();
+    for (std::size_t i = 0; i < records_.size(); ++i)
+      timeline->add(records_[i].operation, records_[i].stream, spans[i].begin, spans[i].end);
+    return timeline;
+  }
+
+  const StepRecord& record_;
+  const Machine& machine_;
+  const std::vector<Record>& records_;
+  OperationTimes times_;
+  std::vector<const OperationTime*> priced_;
+};
+
+}  // namespace
+
+std::string text_of(const Operation& operation) {
+  std::string text = operation.name;
+  const int sizes = operation.kind == OperationKind::gemm        ? 3
+                    : operation.kind == OperationKind::attention ? 4
+                                                                 : 1;
+  for (int i = 0; i < sizes; ++i)
+    text += (i ? "x" : " ") + std::to_string(operation.shape[static_cast<std::size_t>(i)]);
+  if (operation.kind == OperationKind::collective)
+    text += std::string(" (") + operation.detail + ")";
+  return text;
+}
+
+StepPrediction predict_step(const StepRecord& record, const Machine& machine) {
+  return Step(record, machine).predict();
+}
+
+}  // namespace lockstep

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a step of a job takes on a machine, before it runs: the recording of one rank, each record
+// priced (operation_time.hpp) and replayed with its streams and edges (replay.hpp).
+//
+//   interval   90 %: the figures of the profile move together, as the machine's state does;
+//              errors of interpolation are independent for each shape
+//   in range   at least 95 % of the time of its operations lie between points that were measured
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "perfmodels/machine/machine.hpp"
+#include "perfmodels/operation_time.hpp"
+#include "perfmodels/record_step.hpp"
+#include "perfmodels/replay.hpp"
+
+namespace lockstep {
+
+struct CommunicationSeconds {
+  double exposed = 0, hidden = 0;  // while computation waits, while it does not
+};
+
+// Parts of the step; all but `hidden` and `overlap_loss` add up to it.
+struct Breakdown {
+  double gemm = 0, attention = 0, streaming = 0;  // of forward and backward
+  double optimizer = 0;                           // the phase "update"
+  double data = 0;                                // batches to the device
+  double launch = 0;
+  double exposed = 0;  // communication, of all axes
+  double hidden = 0;
+  double overlap_loss = 0;  // of computing beside communication, contained in the first parts
+  std::map<std::string, CommunicationSeconds> axes{};
+};
+
+// An operation that no measurement of the profile covers.
+struct Guess {
+  std::string operation{};  // "linear_forward 64x64x64"
+  std::string by{};
+  int launches = 0;
+  double seconds = 0;  // of all of them
+};
+
+struct StepPrediction {
+  double seconds = 0, low = 0, high = 0;  // low and high: 0 where the profile has no intervals
+  bool in_range = false;
+  double tokens_per_second = 0;
+  double mfu = 0;  // FLOPs of the model against the peak
+  double hfu = 0;  // those that are computed again in backward, too
+  Breakdown breakdown{};
+  MemoryStats memory{};
+  std::vector<Guess> guessed{};
+  std::unique_ptr<Recording> timeline{};  // the recording with its predicted times
+
+  bool has_interval() const { return high > low; }
+};
+
+// One of the operations of the record by name and sizes: "all_reduce 1024 (native/ring)".
+std::string text_of(const Operation& operation);
+
+StepPrediction predict_step(const StepRecord& record, const Machine& machine);
+
+}  // namespace lockstep
