@@ -3,12 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "runtime/config/job_config.hpp"
 
 namespace lockstep {
+
+struct CostTable;
 
 // What calls are priced with. Measured constants differ a little from run to run, and so may the
 // choice of an algorithm and with it the order of a sum: built-in ones give the same bits again.
@@ -20,6 +23,8 @@ struct CommunicatorOptions {
   double timeout_seconds = 600;      // of one operation
   std::vector<std::string> rules{};  // "all_reduce 0:64K ring": who serves which sizes (rules.hpp)
   Constants constants = Constants::built_in;
+  // Of a machine profile: then nothing is measured, and the dry device has the machine's nodes.
+  std::shared_ptr<const CostTable> costs{};
 };
 
 // job.determinism = "fast" allows measured constants.

@@ -49,7 +49,8 @@ Selector::Selector(const CommunicatorOptions& options, const GroupShape& group, 
     : algorithm_(options.algorithm),
       rules_(parse_rules(options.rules, library_rules(options))),
       group_(group),
-      links_(links) {
+      links_(links),
+      costs_(options.costs) {
   check_known(algorithm_);
 }
 
@@ -88,8 +89,11 @@ bool Selector::serves(const Algorithm& algorithm, const Call& call) const {
 }
 
 Choice Selector::priced(const Algorithm& algorithm, const Call& call) const {
-  return {algorithm.label, &algorithm,
-          algorithm.seconds(group_of(call), static_cast<double>(call.bytes()), links_)};
+  const GroupShape group = group_of(call);
+  const auto bytes = static_cast<double>(call.bytes());
+  const auto known =
+      costs_ ? costs_->seconds(call.what, algorithm.label, group, bytes) : std::nullopt;
+  return {algorithm.label, &algorithm, known ? *known : algorithm.seconds(group, bytes, links_)};
 }
 
 std::vector<Choice> Selector::candidates(const Call& call) const {
@@ -99,6 +103,14 @@ std::vector<Choice> Selector::candidates(const Call& call) const {
   }
   sort_by_price(choices);
   return choices;
+}
+
+std::optional<Choice> Selector::library(const Call& call) const {
+  if (!costs_) return std::nullopt;
+  const auto bytes = static_cast<double>(call.bytes());
+  const auto known = costs_->seconds(call.what, "mpi", group_of(call), bytes);
+  if (!known) return std::nullopt;
+  return Choice{.label = "mpi", .seconds = *known};
 }
 
 std::optional<Choice> Selector::asked_for(const Call& call) const {

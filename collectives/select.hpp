@@ -14,6 +14,7 @@
 
 #include "collectives/algorithms/table.hpp"
 #include "collectives/backend.hpp"
+#include "collectives/cost_table.hpp"
 #include "collectives/options.hpp"
 #include "collectives/rules.hpp"
 
@@ -61,6 +62,8 @@ class Selector {
 
   // Cheapest first. Empty for messages, which no algorithm serves.
   std::vector<Choice> candidates(const Call& call) const;
+  // The library, where a table knows its price.
+  std::optional<Choice> library(const Call& call) const;
   // What rule or name say, if they say something. No algorithm: the library, by a rule.
   std::optional<Choice> asked_for(const Call& call) const;
   Choice choose(const Call& call) const;
@@ -75,6 +78,7 @@ class Selector {
   std::vector<Rule> rules_;
   GroupShape group_;
   Links links_;
+  std::shared_ptr<const CostTable> costs_;
   mutable ChoiceCache cache_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "collectives/algorithms/table.hpp"
 #include "perfmodels/models/hockney.hpp"
+#include "perfmodels/simulate/networks.hpp"
 
 namespace lockstep {
 
@@ -90,6 +91,28 @@ Price from_message(const Machine& machine, double bytes, const GroupShape& group
   return {{fallback.alpha + bytes * fallback.beta}, "formula", false};
 }
 
+constexpr int kMostRanks = 64;
+constexpr double kMostBytes = 4 << 20;
+
+double replayed_seconds(const Machine& machine, const Algorithm& algorithm, double bytes,
+                        const GroupShape& group) {
+  const GroupCall call = priced_call(algorithm.what, bytes, group);
+  return replay(record(algorithm, call), machine_network(machine, group)).seconds;
+}
+
+// The value of the replay with the interval of the formula.
+Price from_replay(const Machine& machine, const Algorithm& algorithm, double bytes,
+                  const GroupShape& group, Price price) {
+  const double replayed_bytes = std::min(bytes, kMostBytes);
+  const double said = algorithm.seconds(group, replayed_bytes, links_of(machine));
+  const double seconds = replayed_seconds(machine, algorithm, replayed_bytes, group);
+  if (said <= 0 || seconds <= 0) return price;
+  Figure& f = price.seconds;
+  f = {f.value * seconds / said, f.low * seconds / said, f.high * seconds / said};
+  price.by = "replay";
+  return price;
+}
+
 Price from_formula(const Machine& machine, const Algorithm& algorithm, double bytes,
                    const GroupShape& group) {
   const auto at = [&](End end) { return algorithm.seconds(group, bytes, links_at(machine, end)); };
@@ -140,7 +163,17 @@ Price price_of(const Machine& machine, Collective what, double bytes, const Grou
   const Algorithm* algorithm = find_labelled(what, label);
   if (!algorithm) return cheapest(machine, what, bytes, group);
   if (!serves(*algorithm, what, bytes, group)) return {};
-  return from_formula(machine, *algorithm, bytes, group);
+  const Price price = from_formula(machine, *algorithm, bytes, group);
+  if (price.by.empty() || group.ranks > kMostRanks) return price;
+  return from_replay(machine, *algorithm, bytes, group, price);
+}
+
+const Price& CollectivePrices::of(Collective what, double bytes, const GroupShape& group,
+                                  const std::string& label) {
+  const Kind kind{what, bytes, label, group.ranks, group.nodes, group.memory, group.shared_memory};
+  const auto known = known_.find(kind);
+  if (known != known_.end()) return known->second;
+  return known_.emplace(kind, price_of(machine_, what, bytes, group, label)).first->second;
 }
 
 }  // namespace lockstep

@@ -3,10 +3,13 @@
 // same algorithm in such a group, else the schedule of the algorithm replayed message by message,
 // else its formula.
 //
-// Curves belong to one number of ranks and nodes; replays and formulas hold for any.
+// Curves belong to one number of ranks and nodes. Replays are of up to 64 ranks and 4 MiB: beyond,
+// the replay of 4 MiB grows as the formula does.
 #pragma once
 
+#include <map>
 #include <string>
+#include <tuple>
 
 #include "collectives/links.hpp"
 #include "perfmodels/machine/machine.hpp"
@@ -28,5 +31,17 @@ struct Price {
 // Messages (send, receive) take a link inside where group.nodes is 1, else across.
 Price price_of(const Machine& machine, Collective what, double bytes, const GroupShape& group,
                const std::string& label);
+
+// The same, with replays kept: a step has a few dozen kinds of calls, and most come often.
+class CollectivePrices {
+ public:
+  explicit CollectivePrices(const Machine& machine) : machine_(machine) {}
+  const Price& of(Collective what, double bytes, const GroupShape& group, const std::string& label);
+
+ private:
+  using Kind = std::tuple<Collective, double, std::string, int, int, MemoryKind, bool>;
+  const Machine& machine_;
+  std::map<Kind, Price> known_;
+};
 
 }  // namespace lockstep

@@ -3,6 +3,7 @@
 
 #include "models/registry.hpp"
 #include "parallelism/hybrid/training_step.hpp"
+#include "perfmodels/cost_table.hpp"
 
 namespace lockstep {
 
@@ -10,7 +11,7 @@ std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ran
   auto record = std::make_unique<StepRecord>();
   const auto device = make_dry_device();
   const auto world =
-      Communicator::dry(*device, ranks, 0, communicator_options(job), ranks_per_node);
+      Communicator::dry(*device, ranks, 0, communicator_options(job, ranks), ranks_per_node);
   const Mesh mesh(world, {job.parallel.data, job.parallel.tensor, job.parallel.pipeline});
   const auto model = make_model(job.model, *device, static_cast<std::uint64_t>(job.job.seed));
   TrainingStep step(*model, mesh, *device, job);

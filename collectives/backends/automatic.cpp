@@ -16,7 +16,7 @@ namespace {
 constexpr double kLibrarySeconds = 0.25;  // for all collectives of a group
 
 LibraryPrices measured_prices(Backend& library, const CommunicatorOptions& options) {
-  if (options.constants == Constants::built_in) return {};
+  if (options.constants == Constants::built_in || options.costs) return {};
   return {library, kLibrarySeconds};
 }
 
@@ -37,7 +37,7 @@ class AutomaticBackend : public Backend {
 
   std::vector<Choice> candidates(const Call& call) const override {
     std::vector<Choice> choices = selector_.candidates(call);
-    const double seconds = prices_.seconds(call);
+    const double seconds = library_seconds(call);
     if (seconds > 0 && call.count() <= INT_MAX)
       choices.push_back({.label = "mpi", .seconds = seconds});
     sort_by_price(choices);
@@ -72,9 +72,13 @@ class AutomaticBackend : public Backend {
   bool owns(const Elements& data) const override { return native_->owns(data); }
 
  private:
+  double library_seconds(const Call& call) const {
+    const auto known = selector_.library(call);
+    return known ? known->seconds : prices_.seconds(call);
+  }
   Choice chosen(const Call& call) const {
     if (auto asked = selector_.asked_for(call)) {
-      if (!asked->algorithm) asked->seconds = prices_.seconds(call);
+      if (!asked->algorithm) asked->seconds = library_seconds(call);
       return *asked;
     }
     const std::vector<Choice> choices = candidates(call);

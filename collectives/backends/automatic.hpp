@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whoever is cheapest for each call: one of our algorithms, or the MPI library's own collective.
 //
-// Our prices are formulas, the library's are measured (library_prices.hpp): with built-in constants
+// Our prices are formulas, the library's are measured (library_prices.hpp), or both come from the
+// table of a machine profile (cost_table.hpp). With built-in constants
 // (job.determinism = "run") nothing is measured, and the library serves only where a rule of the
 // job names it. Messages are ours.
 #pragma once

@@ -27,7 +27,7 @@ std::vector<int> nodes_of(int ranks, int per_node) {
 }
 
 // `nodes` ascend.
-GroupShape shape_of(const std::vector<int>& nodes) {
+GroupShape shape_of(const std::vector<int>& nodes, const CommunicatorOptions& options) {
   std::vector<int> counts;
   for (std::size_t r = 0; r < nodes.size(); ++r) {
     if (r == 0 || nodes[r] != nodes[r - 1]) counts.push_back(0);
@@ -36,7 +36,7 @@ GroupShape shape_of(const std::vector<int>& nodes) {
   GroupShape shape = assumed_shape(static_cast<int>(nodes.size()), static_cast<int>(counts.size()));
   const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
   shape.even = *least == *most;
-  return shape;
+  return options.costs ? options.costs->as_there(shape) : shape;
 }
 
 class DryBackend : public Backend {
@@ -46,7 +46,8 @@ class DryBackend : public Backend {
         nodes_(std::move(nodes)),
         options_(std::move(options)),
         stands_for_(find_backend(options_.backend).name),
-        selector_(options_, shape_of(nodes_)) {}
+        selector_(options_, shape_of(nodes_, options_),
+                  options_.costs ? options_.costs->links : Links{}) {}
 
   void expect_named_serves() const {
     if (chooses()) selector_.expect_named_serves();
@@ -55,14 +56,20 @@ class DryBackend : public Backend {
   int rank() const override { return rank_; }
   int size() const override { return shape().ranks; }
   GroupShape shape() const override { return selector_.group(); }
+  Links links() const override { return selector_.links(); }
 
   std::vector<Choice> candidates(const Call& call) const override {
     if (!chooses()) return {{.label = stands_for_.data()}};
-    return selector_.candidates(call);
+    std::vector<Choice> choices = selector_.candidates(call);
+    const auto library = stands_for_ == "auto" ? selector_.library(call) : std::nullopt;
+    if (library) choices.push_back(*library);
+    sort_by_price(choices);
+    return choices;
   }
   Choice choose(const Call& call) const override {
     if (!chooses()) return {.label = stands_for_.data()};
-    return selector_.choose(call);
+    if (stands_for_ == "native" || is_message(call.what)) return selector_.choose(call);
+    return cache_.get(call, [&] { return chosen(call); });
   }
 
   void run(const Call&, const Choice&, const Deadline&) override {}
@@ -89,8 +96,14 @@ class DryBackend : public Backend {
   }
 
  private:
-  // Between our algorithms: `auto` does not price the library without measuring it.
+  // Between our algorithms, and the library where a table has its price: nothing is measured here.
   bool chooses() const { return stands_for_ == "native" || stands_for_ == "auto"; }
+
+  Choice chosen(const Call& call) const {
+    if (const auto asked = selector_.asked_for(call)) return *asked;
+    const std::vector<Choice> choices = candidates(call);
+    return choices.empty() ? Choice{.label = "native"} : choices.front();
+  }
 
   int rank_;
   std::vector<int> nodes_;  // of each rank
@@ -98,12 +111,14 @@ class DryBackend : public Backend {
   std::string_view stands_for_;
   Selector selector_;
   std::size_t allocated_ = 0;
+  mutable ChoiceCache cache_;
 };
 
 }  // namespace
 
 std::unique_ptr<Backend> make(int size, int rank, const CommunicatorOptions& options,
                               int ranks_per_node) {
+  if (ranks_per_node == 0 && options.costs) ranks_per_node = options.costs->ranks_per_node;
   auto backend = std::make_unique<DryBackend>(nodes_of(size, ranks_per_node), rank, options);
   backend->expect_named_serves();
   return backend;

@@ -12,7 +12,8 @@
 
 namespace lockstep::dry {
 
-// `ranks_per_node` neighbours lie on a node; 0: all of them, as long as such nodes exist.
+// `ranks_per_node` neighbours lie on a node; 0: as many as the table of a machine says
+// (cost_table.hpp), else all of them, as long as such nodes exist.
 std::unique_ptr<Backend> make(int size, int rank, const CommunicatorOptions& options,
                               int ranks_per_node = 0);
 

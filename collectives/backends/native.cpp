@@ -14,6 +14,12 @@ namespace {
 
 constexpr double kMeasureSeconds = 0.1;  // once per job: groups split from it inherit the constants
 
+Links links_for(Transport& net, const CommunicatorOptions& options) {
+  if (options.costs) return options.costs->links;
+  const bool measured = options.constants == Constants::measured;
+  return measured ? measure_links(net, kMeasureSeconds) : Links{};
+}
+
 class NativeBackend : public Backend {
  public:
   NativeBackend(std::unique_ptr<Transport> net, CommunicatorOptions options, const Links& links)
@@ -75,8 +81,7 @@ std::unique_ptr<Backend> make(MPI_Comm comm, const CommunicatorOptions& options)
 }
 
 std::unique_ptr<Backend> make(std::unique_ptr<Transport> net, const CommunicatorOptions& options) {
-  const bool measured = options.constants == Constants::measured;
-  const Links links = measured ? measure_links(*net, kMeasureSeconds) : Links{};
+  const Links links = links_for(*net, options);
   auto backend = std::make_unique<NativeBackend>(std::move(net), options, links);
   backend->selector().expect_named_serves();
   if (backend->rank() == 0) backend->selector().warn_of_rules();

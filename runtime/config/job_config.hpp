@@ -79,6 +79,7 @@ struct CollectivesSection {
   std::string backend = "auto";
   std::string algorithm = "auto";
   std::vector<std::string> rules;
+  std::string machine;
   double timeout_seconds = 600;
   std::string compression = "none";
   int compression_rank = 4;

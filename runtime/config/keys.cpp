@@ -148,6 +148,8 @@ Section collectives_keys(CollectivesSection& collectives) {
           {"backend", &collectives.backend, "who moves them: auto, native (ours), mpi"},
           {"algorithm", &collectives.algorithm, "ours, by name; auto: the cheapest"},
           {"rules", &collectives.rules, "who serves which sizes: \"all_reduce 0:64K ring\""},
+          {"machine", &collectives.machine,
+           "profile that prices come from (lockstep calibrate); empty: job.determinism decides"},
           {"timeout_seconds", &collectives.timeout_seconds,
            "of one operation, before the late rank is named", above(0)},
           {"compression", &collectives.compression,

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "perfmodels/cost_table.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "collectives/algorithms/table.hpp"
+#include "perfmodels/collective_price.hpp"
+#include "perfmodels/machine/find_machine.hpp"
+
+namespace lockstep {
+
+namespace {
+
+constexpr double kReplayedBytes[] = {64, 1 << 10, 16 << 10, 256 << 10, 4 << 20, 64 << 20};
+
+CostRow row_of(const CollectiveCurve& curve) {
+  CostRow row{.what = collective_named(curve.operation.c_str()),
+              .label = curve.label,
+              .ranks = curve.ranks,
+              .nodes = curve.nodes,
+              .memory = curve.memory == "shared" ? MemoryKind::shared : MemoryKind::plain};
+  for (const Point& point : curve.seconds.points())
+    row.points.push_back({point.x, point.y.value});
+  return row;
+}
+
+void add_replayed(CostTable& table, const Machine& machine, const GroupShape& group) {
+  if (group.nodes == 1 || group.ranks > kMostReplayedRanks) return;
+  for (const Algorithm* algorithm : algorithms()) {
+    if (table.seconds(algorithm->what, algorithm->label, group, 1)) continue;
+    CostRow row{.what = algorithm->what,
+                .label = algorithm->label,
+                .ranks = group.ranks,
+                .nodes = group.nodes,
+                .memory = group.memory};
+    for (const double bytes : kReplayedBytes) {
+      const Price price = price_of(machine, algorithm->what, bytes, group, algorithm->label);
+      if (price.by == "replay" && price.seconds.value > 0) {
+        row.points.push_back({bytes, price.seconds.value});
+      }
+    }
+    if (!row.points.empty()) table.rows.push_back(std::move(row));
+  }
+}
+
+// Where a profile says nothing of shared memory, there is none: ranks that are devices.
+void lay_out(CostTable& table, const Machine& machine) {
+  table.ranks_per_node = std::max(machine.devices_per_node, 1);
+  table.shared_memory = machine.shared.sync.known();
+  table.crowded = table.shared_memory && machine.devices_per_node > machine.cores_per_node;
+}
+
+}  // namespace
+
+std::shared_ptr<const CostTable> cost_table_of(const Machine& machine,
+                                               std::span<const GroupShape> groups) {
+  auto table = std::make_shared<CostTable>();
+  table->links = links_of(machine);
+  lay_out(*table, machine);
+  for (const CollectiveCurve& curve : machine.collectives) {
+    if (!curve.seconds.empty()) table->rows.push_back(row_of(curve));
+  }
+  for (GroupShape group : groups) {
+    for (const MemoryKind memory : {MemoryKind::plain, MemoryKind::shared}) {
+      group.memory = memory;
+      add_replayed(*table, machine, group);
+    }
+  }
+  return table;
+}
+
+CommunicatorOptions communicator_options(const JobConfig& job, const Machine& machine, int ranks) {
+  CommunicatorOptions options = communicator_options(job);
+  CostTable layout;
+  lay_out(layout, machine);
+  const int q = layout.ranks_per_node, nodes = (ranks + q - 1) / q;
+  const GroupShape world = layout.as_there(assumed_shape(ranks, nodes));
+  const GroupShape groups[] = {world, world.across()};
+  options.costs = cost_table_of(machine, groups);
+  return options;
+}
+
+CommunicatorOptions communicator_options(const JobConfig& job, int ranks) {
+  if (job.collectives.machine.empty()) return communicator_options(job);
+  return communicator_options(job, find_machine(job.collectives.machine), ranks);
+}
+
+}  // namespace lockstep

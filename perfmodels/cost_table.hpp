@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table that collectives choose with (collectives/cost_table.hpp), from a machine profile.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "collectives/cost_table.hpp"
+#include "collectives/options.hpp"
+#include "perfmodels/machine/machine.hpp"
+
+namespace lockstep {
+
+// The constants, every measured curve, and for each of `groups` on several nodes the replayed
+// prices of what has no curve: there the formulas are far off, since they take every link for the
+// slowest. Groups of more than kMostReplayedRanks keep the formulas.
+inline constexpr int kMostReplayedRanks = 16;
+std::shared_ptr<const CostTable> cost_table_of(const Machine& machine,
+                                               std::span<const GroupShape> groups = {});
+
+// The options of a job whose collectives.machine was read into `machine`, for a world of `ranks`.
+CommunicatorOptions communicator_options(const JobConfig& job, const Machine& machine, int ranks);
+// Reads it, if the job names one.
+CommunicatorOptions communicator_options(const JobConfig& job, int ranks);
+
+}  // namespace lockstep
