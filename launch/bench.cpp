@@ -16,6 +16,9 @@
 #include "launch/collective_options.hpp"
 #include "launch/command.hpp"
 #include "launch/job.hpp"
+#include "launch/machine_of_job.hpp"
+#include "perfmodels/collective_price.hpp"
+#include "perfmodels/cost_table.hpp"
 #include "runtime/context/binding.hpp"
 #include "runtime/logging/logging.hpp"
 
@@ -25,7 +28,7 @@ namespace {
 
 // As the command line has it.
 struct BenchWords {
-  std::string collective, sizes = "8:64M", dtype = "float32", op = "sum", memory = "both";
+  std::string collective, sizes = "8:64M", dtype = "float32", op = "sum", memory = "both", machine;
   std::vector<std::string> backends, algorithms;
   int factor = 4, repetitions = 0, groups = 1;
   double seconds = 0.1;
@@ -96,6 +99,9 @@ BenchOptions parse(const BenchWords& words, int ranks) {
     throw ConfigError("--groups " + std::to_string(words.groups) + " does not divide " +
                       std::to_string(ranks) + " ranks");
   }
+  if (words.built_in && !words.machine.empty()) {
+    throw ConfigError("--built-in and --machine exclude each other: prices have one source");
+  }
   if (options.what == Collective::barrier) {
     options.sizes = {0};
     options.memory = {MemoryKind::plain};
@@ -120,13 +126,28 @@ std::vector<int> colors_of(int ranks, int groups) {
   return colors;
 }
 
+CommunicatorOptions options_of(const BenchWords& words, const Machine& machine, int ranks) {
+  if (words.machine.empty()) {
+    return {.constants = words.built_in ? Constants::built_in : Constants::measured};
+  }
+  return communicator_options({}, machine, ranks);
+}
+
+// By the machine's profile.
+double predicted(const Machine& machine, GroupShape group, const Call& call,
+                 const std::string& label) {
+  group.memory = call.memory;
+  const auto bytes = static_cast<double>(call.bytes());
+  return price_of(machine, call.what, bytes, group, label).seconds.value;
+}
+
 int bench(const Context& context, const BenchWords& words) {
   BenchOptions options;
   context.together([&] { options = parse(words, context.size()); });
   bind_to_cores(context, Topology());
   const auto device = make_cpu_device(CommunicationDriver::caller);
-  const CommunicatorOptions made{.constants =
-                                     words.built_in ? Constants::built_in : Constants::measured};
+  const Machine machine = words.machine.empty() ? Machine{} : find_machine(context, words.machine);
+  const CommunicatorOptions made = options_of(words, machine, context.size());
   const auto world = find_backend("auto").make(context.world(), made);
   std::unique_ptr<Backend> part;
   if (options.groups > 1) part = world->split(colors_of(context.size(), options.groups));
@@ -134,6 +155,11 @@ int bench(const Context& context, const BenchWords& words) {
   const GroupShape shape = group.shape();
   context.together([&] { expect_serve(options, shape); });
 
+  if (made.costs) {
+    options.predict = [&](const Call& call, const std::string& label) {
+      return predicted(machine, shape, call, label);
+    };
+  }
   Bench points(context, *device, *world, group, options);
   if (!points.has_shared_memory() && options.memory.back() == MemoryKind::shared) {
     if (context.first()) log_warning("--memory: these ranks share no memory; plain only");
@@ -186,6 +212,8 @@ Action prepare_bench(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   app.add_flag("--built-in", words->built_in,
                "Prices and auto as with job.determinism = \"run\": constants are not measured");
+  app.add_option("--machine", words->machine,
+                 "Predicted times and auto by this profile; nothing is measured at start");
   app.add_flag("--json", words->json, "Write JSON: seconds, bytes, bytes per second");
   return
       [words] { return run_job([&](const Context& context) { return bench(context, *words); }); };

@@ -225,7 +225,9 @@ BenchRow Bench::row_of(const Candidate& candidate, const Sample& sample, Timing&
                .median = quantile(t, 0.5),
                .p99 = quantile(t, 0.99),
                .spread = quantile(t, 0.75) - quantile(t, 0.25),
-               .predicted = candidate.choice.seconds,
+               .predicted = options_.predict
+                                ? options_.predict(buffers_.front().call, candidate.choice.label)
+                                : candidate.choice.seconds,
                .repetitions = static_cast<int>(t.size())};
   // Rewriting the input moved 2S (S read, S written) per rank, on all ranks at once; no all-reduce
   // on a node moves less than 3S.

@@ -8,6 +8,7 @@
 // a buffer of its own. The calls go to the backend: what Communicator adds per call is not in them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +34,8 @@ struct BenchOptions {
   int repetitions = 0;       // 0: as many as fit the time
   double point_seconds = 0;  // for each candidate at each point
   int groups = 1;
+  // Of a label, 0: not known. Empty: what the backend says.
+  std::function<double(const Call& call, const std::string& label)> predict{};
 };
 
 // One line of the result. Times are per operation, over repetitions.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lockstep explain COLLECTIVE --bytes N`: what every candidate is expected to cost, who is chosen
 // and why, and the constants behind the prices with their source. Needs no ranks; with --measure
-// the ranks of mpirun measure the constants first.
+// the ranks of mpirun measure the constants first, with --machine a profile has the prices.
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -17,6 +17,10 @@
 #include "launch/collective_options.hpp"
 #include "launch/command.hpp"
 #include "launch/job.hpp"
+#include "perfmodels/collective_price.hpp"
+#include "perfmodels/cost_table.hpp"
+#include "perfmodels/machine/find_machine.hpp"
+#include "perfmodels/simulate/difference.hpp"
 #include "runtime/base/format.hpp"
 
 namespace lockstep {
@@ -27,7 +31,7 @@ using Json = nlohmann::ordered_json;
 constexpr int kDefaultRanks = 8;
 
 struct ExplainOptions {
-  std::string collective, bytes, dtype = "float32", memory = "plain";
+  std::string collective, bytes, dtype = "float32", memory = "plain", machine;
   int ranks = 0, nodes = 0;  // 0: not given
   bool measure = false, json = false;
 };
@@ -43,6 +47,10 @@ struct Explanation {
   std::vector<Choice> candidates;  // cheapest first
   Choice chosen;
   std::vector<Refused> refused;
+  // Of each candidate, where a machine's profile has its price: from what; and of the chosen one,
+  // how formula and replay differ.
+  std::vector<std::string> by{};
+  std::string why{};
 };
 
 std::vector<Refused> refused_of(const Call& call, GroupShape group) {
@@ -96,6 +104,50 @@ Explanation explain_built_in(const ExplainOptions& options) {
                 selector.choose(call),
                 refused_of(call, group)};
   e.refused.push_back({"mpi", "its price is measured only: mpirun ... --measure"});
+  return e;
+}
+
+// Ranks that fill the machine's nodes one by one, unless --nodes says how many there are.
+GroupShape shape_on(const CostTable& table, const ExplainOptions& options) {
+  const GroupShape given = shape_of(options);
+  const int q = table.ranks_per_node, needed = (given.ranks + q - 1) / q;
+  const int nodes = options.nodes > 0 ? options.nodes : needed;
+  return table.as_there(assumed_shape(given.ranks, nodes));
+}
+
+std::string by_text(const Price& price) {
+  return price.by + (price.in_range ? "" : " (beyond the profile)");
+}
+
+Explanation explain_machine(const ExplainOptions& options) {
+  const Machine machine = find_machine(options.machine);
+  GroupShape group = shape_on(*cost_table_of(machine), options);
+  const Call call = call_of(options, group.ranks);
+  group.memory = call.memory;
+  Explanation e{call, group, links_of(machine), {}, {}, refused_of(call, group)};
+  const Selector serving({}, group, e.links);
+  std::vector<Choice> choices = serving.candidates(call);
+  const auto bytes = static_cast<double>(call.bytes());
+  const auto price = [&](const char* label) {
+    return price_of(machine, call.what, bytes, group, label);
+  };
+  for (Choice& choice : choices)
+    choice.seconds = price(choice.label).seconds.value;
+  const Price library = price("mpi");
+  if (library.by == "curve") {
+    choices.push_back({.label = "mpi", .seconds = library.seconds.value});
+  } else {
+    e.refused.push_back({"mpi", "the profile has no times of it in such a group"});
+  }
+  sort_by_price(choices);
+  for (const Choice& choice : choices)
+    e.by.push_back(by_text(price(choice.label)));
+  e.candidates = choices;
+  if (!choices.empty()) e.chosen = choices.front();
+  constexpr double kMostBytes = 64 << 20;  // of a replay that nobody waits long for
+  if (e.chosen.algorithm && e.by.front().starts_with("replay") && bytes <= kMostBytes) {
+    e.why = difference(machine, *e.chosen.algorithm, bytes, group).text();
+  }
   return e;
 }
 
@@ -175,15 +227,19 @@ std::string table_of(const Explanation& e) {
   std::string text = format("%s of %zu bytes (%zu x %s) among %s, %s memory\n\n",
                             name_of(e.call.what), e.call.bytes(), e.call.count(),
                             name_of(e.call.dtype), where(e.group).c_str(), name_of(e.call.memory));
-  text += format("  %-30s %14s %10s\n", "candidate", "expected us", "x best");
-  for (const Choice& c : e.candidates) {
+  const char* by = e.by.empty() ? "" : "  by";
+  text += format("  %-30s %14s %10s%s\n", "candidate", "expected us", "x best", by);
+  for (std::size_t i = 0; i < e.candidates.size(); ++i) {
+    const Choice& c = e.candidates[i];
     const double best = e.candidates.front().seconds;
-    text += format("  %-30s %14.2f %10.2f\n", c.label, c.seconds * 1e6,
-                   best > 0 ? c.seconds / best : 1.0);
+    text += format("  %-30s %14.2f %10.2f%s\n", c.label, c.seconds * 1e6,
+                   best > 0 ? c.seconds / best : 1.0, e.by.empty() ? "" : ("  " + e.by[i]).c_str());
   }
   for (const Refused& r : e.refused)
     text += format("  %-30s not a candidate: %s\n", r.label.c_str(), r.why.c_str());
-  text += "\n" + verdict(e) + "\n\n";
+  text += "\n" + verdict(e) + "\n";
+  if (!e.why.empty()) text += std::string(e.chosen.label) + ": " + e.why + "\n";
+  text += "\n";
   text += format("  %-30s %14s  %-5s %-9s %s\n", "constant", "value", "", "source", "of");
   for (const Constant& c : constants_of(e.links)) {
     text += format("  %-30s %14.3f  %-5s %-9s %s\n", c.name, shown(c), c.unit, c.source, c.meaning);
@@ -197,6 +253,7 @@ std::string json_of(const Explanation& e) {
     candidates.push_back({{"backend", backend_of(c.label)},
                           {"algorithm", algorithm_of(c.label)},
                           {"predicted_seconds", c.seconds}});
+    if (!e.by.empty()) candidates.back()["by"] = e.by[candidates.size() - 1];
   }
   for (const Refused& r : e.refused) {
     refused.push_back({{"backend", backend_of(r.label)},
@@ -212,6 +269,7 @@ std::string json_of(const Explanation& e) {
                     {"memory", name_of(e.call.memory)},
                     {"chosen", e.candidates.empty() ? "" : e.chosen.label},
                     {"reason", verdict(e)},
+                    {"formula_and_replay", e.why},
                     {"candidates", candidates},
                     {"refused", refused},
                     {"constants", constants}};
@@ -223,6 +281,9 @@ void print(const Explanation& e, const ExplainOptions& options) {
 }
 
 int explain(const ExplainOptions& options) {
+  if (options.measure && !options.machine.empty()) {
+    throw ConfigError("--measure and --machine exclude each other: prices have one source");
+  }
   if (options.measure) {
     return run_job([&](const Context& context) {
       const Explanation e = explain_measured(options, context);
@@ -230,7 +291,8 @@ int explain(const ExplainOptions& options) {
       return 0;
     });
   }
-  if (rank_from_launcher() == 0) print(explain_built_in(options), options);
+  if (rank_from_launcher() != 0) return 0;
+  print(options.machine.empty() ? explain_built_in(options) : explain_machine(options), options);
   return 0;
 }
 
@@ -244,6 +306,8 @@ Action prepare_explain(CLI::App& app) {
   app.add_option("--nodes", options->nodes, "Nodes they lie on")->check(CLI::PositiveNumber);
   app.add_option("--dtype", options->dtype, "Type of the elements");
   app.add_option("--memory", options->memory, "Of the tensors: plain, shared (allocate)");
+  app.add_option("--machine", options->machine,
+                 "Prices by this profile: a file of lockstep calibrate, or a name that is shipped");
   app.add_flag("--measure", options->measure, "Under mpirun: measure the constants here first");
   app.add_flag("--json", options->json, "Write JSON");
   return [options] { return explain(*options); };

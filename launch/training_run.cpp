@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "launch/generate.hpp"
+#include "launch/machine_of_job.hpp"
 #include "launch/run_directory.hpp"
 #include "launch/run_summary.hpp"
 #include "models/registry.hpp"
@@ -71,7 +72,7 @@ void TrainingRun::build() {
   device_ = make_cpu_device(context_.threads_allowed() ? CommunicationDriver::worker_thread
                                                        : CommunicationDriver::caller);
   const auto& p = job_.parallel;
-  const auto world = Communicator::world(context_, *device_, communicator_options(job_));
+  const auto world = Communicator::world(context_, *device_, communicator_options(context_, job_));
   mesh_ = std::make_unique<Mesh>(world, MeshDegrees{p.data, p.tensor, p.pipeline});
   model_ = make_model(job_.model, *device_, static_cast<std::uint64_t>(job_.job.seed));
   step_ = std::make_unique<TrainingStep>(*model_, *mesh_, *device_, job_);

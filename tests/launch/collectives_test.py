@@ -57,6 +57,20 @@ class Collectives(unittest.TestCase):
                 rows = self.rows(what, "--sizes", "64", place, "--built-in", ranks=3)
                 self.assertTrue([r for r in rows if r["backend"] == "auto"], what)
 
+    def test_prices_of_a_machine(self):
+        text = self.succeed("explain", "all_reduce", "--bytes", "64M", "--ranks", "16", "--machine", "a100")
+        self.assertIn("16 ranks on 2 nodes", text)
+        self.assertIn("replay", text)
+        found = json.loads(self.succeed("explain", "all_reduce", "--bytes", "1M", "--ranks", "256", "--machine",
+                                        "a100", "--json"))
+        self.assertEqual(found["nodes"], 32)
+        self.assertTrue(all(c["by"].startswith("formula") for c in found["candidates"]))
+        self.assertEqual(found["constants"]["across.beta"]["source"], "profile")
+        rows = self.rows("all_reduce", "--sizes", "1M", "--machine", "a100", ranks=2)
+        self.assertTrue(all(r["predicted_seconds"] for r in rows if r["algorithm"] == "ring"))
+        self.assertIn("a100", self.refuse("explain", "all_reduce", "--bytes", "1M", "--machine", "nowhere"))
+        self.assertIn("exclude", self.refuse("bench", "all_reduce", "--machine", "a100", "--built-in", ranks=2))
+
     def test_types_operations_and_groups(self):
         rows = self.rows("all_reduce", "--sizes", "1K", "--dtype", "bfloat16", "--op", "max", "--groups", "2", ranks=4)
         self.assertEqual({(r["ranks"], r["dtype"], r["op"], r["groups"]) for r in rows}, {(2, "bfloat16", "max", 2)})

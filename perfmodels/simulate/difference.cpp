@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "perfmodels/simulate/difference.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "perfmodels/collective_price.hpp"
+
+namespace lockstep {
+
+namespace {
+
+double change(double before, double after) {
+  return before > 0 && after > 0 ? std::abs(std::log(after / before)) : 0;
+}
+
+Network all_slowest(const Links& links, const GroupShape& group) {
+  Links flat = links;
+  flat.inside = flat.across = links.of(group);
+  return formula_network(flat);
+}
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+Network eager(const Links& links) {
+  Network network = formula_network(links);
+  network.inside.rendezvous_bytes = network.across.rendezvous_bytes = kNever;
+  return network;
+}
+
+// Lines as before, but the ranks of a node queue at its ports, where latencies overlap.
+Network queueing(const Machine& machine, const GroupShape& group, const Links& links) {
+  Network network = machine_network(machine, group);
+  network.inside.model =
+      std::make_shared<AlphaBetaModel>(links.inside.alpha, links.inside.beta, Latency::holds_port);
+  network.across.model =
+      std::make_shared<AlphaBetaModel>(links.across.alpha, links.across.beta, Latency::passes);
+  network.inside.rendezvous_bytes = network.across.rendezvous_bytes = kNever;
+  network.copies = LocalCopies::free;
+  return network;
+}
+
+}  // namespace
+
+const Assumption& Difference::main_cause() const {
+  std::size_t main = 0;
+  double most = -1, before = formula;
+  for (std::size_t i = 0; i < given_up.size(); ++i) {
+    const double here = change(before, given_up[i].seconds);
+    if (here > most) main = i;
+    most = std::max(most, here);
+    before = given_up[i].seconds;
+  }
+  return given_up[main];
+}
+
+std::string Difference::text() const {
+  const Assumption& cause = main_cause();
+  const auto at = static_cast<std::size_t>(&cause - given_up.data());
+  const double before = at == 0 ? formula : given_up[at - 1].seconds;
+  char line[256];
+  std::snprintf(line, sizeof line, "formula %.2f us, replay %.2f us (%+.0f %%)", formula * 1e6,
+                replayed() * 1e6, formula > 0 ? 100 * (replayed() / formula - 1) : 0.0);
+  std::string text = line;
+  if (change(before, cause.seconds) < 0.01) return text;
+  std::snprintf(line, sizeof line, ", mostly since the formula %s (x %.2f)", cause.text,
+                cause.seconds / before);
+  return text + line;
+}
+
+Difference difference(const Machine& machine, const Algorithm& algorithm, double bytes,
+                      const GroupShape& group) {
+  const Links links = links_of(machine);
+  const Schedule schedule = record(algorithm, priced_call(algorithm.what, bytes, group));
+  Network without_copies = machine_network(machine, group);
+  without_copies.copies = LocalCopies::free;
+  const auto seconds = [&](const Network& network) { return replay(schedule, network).seconds; };
+  return {.formula = algorithm.seconds(group, bytes, links),
+          .given_up = {{"counts steps and bytes roughly", seconds(all_slowest(links, group))},
+                       {"takes every link for the slowest", seconds(formula_network(links))},
+                       {"has senders wait for receivers", seconds(eager(links))},
+                       {"knows of no queues at the ports of nodes",
+                        seconds(queueing(machine, group, links))},
+                       {"has one line for messages of all sizes", seconds(without_copies)},
+                       {"takes local copies as free", seconds(machine_network(machine, group))}}};
+}
+
+}  // namespace lockstep
