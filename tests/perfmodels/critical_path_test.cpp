@@ -110,7 +110,7 @@ TEST_CASE("a difference says which assumption of the formula was wrong", "[unit]
   INFO(latency.text());
   CHECK(latency.replayed() < 0.5 * latency.formula);
   CHECK_THAT(latency.text(),
-             ContainsSubstring("mostly since the formula has senders wait for receivers"));
+             ContainsSubstring("mostly since the formula lets no message leave before"));
 
   m.links[1] = {.level = "across", .segments = {{0, {1e-7}, {1e-8}}}, .ports = 1};
   const Algorithm& pairwise = *find_algorithm(Collective::all_to_all, "pairwise");
