@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <omp.h>
 
+#include "perfmodels/cost_table.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
 #include "runtime/data/corpus.hpp"
@@ -101,7 +102,11 @@ JobPrediction predict_job(JobConfig job, const Machine& machine, int ranks) {
   ranks = ranks_of(job, machine, ranks);
   job.model.vocabulary = vocabulary_of(job);
   const ThreadsOf threads(job.job.threads > 0 ? job.job.threads : machine.threads_per_device);
-  const auto record = record_step(job, ranks, machine.devices_per_node);
+  // On a machine that nobody has measured the job will choose by what it finds there.
+  const bool as_here = machine.calibrated || !job.collectives.machine.empty();
+  const auto record = record_step(
+      job, ranks, machine.devices_per_node,
+      as_here ? communicator_options(job, ranks) : communicator_options(job, machine, ranks));
   return {job.model.kind,     machine.name,         ranks,
           record->parameters, machine.memory_bytes, predict_step(*record, machine)};
 }

@@ -44,10 +44,15 @@ void add_replayed(CostTable& table, const Machine& machine, const GroupShape& gr
   }
 }
 
-// Where a profile says nothing of shared memory, there is none: ranks that are devices.
+// Ranks that were calibrated are processes. Where a datasheet says nothing of shared memory, there
+// is none: ranks are devices.
+bool share_memory(const Machine& machine) {
+  return machine.calibrated || machine.shared.sync.known();
+}
+
 void lay_out(CostTable& table, const Machine& machine) {
   table.ranks_per_node = std::max(machine.devices_per_node, 1);
-  table.shared_memory = machine.shared.sync.known();
+  table.shared_memory = share_memory(machine);
   table.crowded = table.shared_memory && machine.devices_per_node > machine.cores_per_node;
 }
 
@@ -70,12 +75,16 @@ std::shared_ptr<const CostTable> cost_table_of(const Machine& machine,
   return table;
 }
 
-CommunicatorOptions communicator_options(const JobConfig& job, const Machine& machine, int ranks) {
-  CommunicatorOptions options = communicator_options(job);
+GroupShape on_machine(const Machine& machine, const GroupShape& group) {
   CostTable layout;
   lay_out(layout, machine);
-  const int q = layout.ranks_per_node, nodes = (ranks + q - 1) / q;
-  const GroupShape world = layout.as_there(assumed_shape(ranks, nodes));
+  return layout.as_there(group);
+}
+
+CommunicatorOptions communicator_options(const JobConfig& job, const Machine& machine, int ranks) {
+  CommunicatorOptions options = communicator_options(job);
+  const int q = std::max(machine.devices_per_node, 1), nodes = (ranks + q - 1) / q;
+  const GroupShape world = on_machine(machine, assumed_shape(ranks, nodes));
   const GroupShape groups[] = {world, world.across()};
   options.costs = cost_table_of(machine, groups);
   return options;

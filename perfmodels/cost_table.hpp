@@ -18,6 +18,9 @@ inline constexpr int kMostReplayedRanks = 16;
 std::shared_ptr<const CostTable> cost_table_of(const Machine& machine,
                                                std::span<const GroupShape> groups = {});
 
+// Such a group there: whether its ranks share memory, and outnumber the cores.
+GroupShape on_machine(const Machine& machine, const GroupShape& group);
+
 // The options of a job whose collectives.machine was read into `machine`, for a world of `ranks`.
 CommunicatorOptions communicator_options(const JobConfig& job, const Machine& machine, int ranks);
 // Reads it, if the job names one.

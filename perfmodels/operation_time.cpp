@@ -3,6 +3,7 @@
 
 #include "collectives/call.hpp"
 #include "perfmodels/collective_price.hpp"
+#include "perfmodels/cost_table.hpp"
 #include "runtime/base/error.hpp"
 
 namespace lockstep {
@@ -11,7 +12,7 @@ namespace {
 
 GroupShape shape_of(const Machine& machine, const Operation& operation) {
   const OperationGroup* group = operation.group;
-  GroupShape shape = assumed_shape(operation.ranks, group ? group->nodes : 1);
+  GroupShape shape = on_machine(machine, assumed_shape(operation.ranks, group ? group->nodes : 1));
   if (group) shape.even = group->even;
   shape.crowded =
       (shape.ranks + shape.nodes - 1) / shape.nodes > machine.cores_per_node && machine.calibrated;

@@ -8,10 +8,14 @@
 namespace lockstep {
 
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ranks_per_node) {
+  return record_step(job, ranks, ranks_per_node, communicator_options(job, ranks));
+}
+
+std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ranks_per_node,
+                                        const CommunicatorOptions& options) {
   auto record = std::make_unique<StepRecord>();
   const auto device = make_dry_device();
-  const auto world =
-      Communicator::dry(*device, ranks, 0, communicator_options(job, ranks), ranks_per_node);
+  const auto world = Communicator::dry(*device, ranks, 0, options, ranks_per_node);
   const Mesh mesh(world, {job.parallel.data, job.parallel.tensor, job.parallel.pipeline});
   const auto model = make_model(job.model, *device, static_cast<std::uint64_t>(job.job.seed));
   TrainingStep step(*model, mesh, *device, job);

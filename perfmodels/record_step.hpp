@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "collectives/options.hpp"
 #include "runtime/config/job_config.hpp"
 #include "runtime/device/device.hpp"
 
@@ -21,5 +22,8 @@ struct StepRecord {
 // `job.model.vocabulary` must be set. `ranks` is the size of the job, of which `ranks_per_node`
 // share a node (0: all, as long as such nodes exist). Throws ConfigError as the job itself would.
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ranks_per_node = 0);
+// With collectives that are chosen otherwise than the job says.
+std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ranks_per_node,
+                                        const CommunicatorOptions& options);
 
 }  // namespace lockstep
