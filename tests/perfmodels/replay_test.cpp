@@ -104,6 +104,21 @@ TEST_CASE("the ranks of a node share its ports to other nodes") {
   CHECK(replay(script.schedule, fifo(1)).waiting == 5);
 }
 
+TEST_CASE("a node queues both at its ports out and at its ports in") {
+  Script out({2, 1, 1});  // to different nodes
+  out.message(0, 2, 5);
+  out.message(1, 3, 7);
+  out.complete_all();
+  CHECK(seconds(out, fifo(1)) == 5 + 7 + 10);
+  CHECK(seconds(out, fifo(2)) == 7 + 10);
+  Script in({1, 1, 2});  // from different nodes
+  in.message(0, 2, 5);
+  in.message(1, 3, 7);
+  in.complete_all();
+  CHECK(seconds(in, fifo(1)) == 10 + 5 + 7);
+  CHECK(seconds(in, fifo(2)) == 7 + 10);
+}
+
 TEST_CASE("a rank whose port is busy does not hold up its node's") {
   Script script({2, 3});
   script.message(0, 1, 100);  // inside: holds the port of rank 0 until 100
