@@ -5,6 +5,7 @@
 #include <queue>
 #include <vector>
 
+#include "perfmodels/simulate/local_steps.hpp"
 #include "perfmodels/simulate/matching.hpp"
 #include "runtime/base/error.hpp"
 
@@ -135,52 +136,9 @@ class Simulation {
       case Event::What::show:
         return meet(r, mine, e);
       default:
-        rank(r).time += seconds_alone(r, mine, e);
+        rank(r).time += seconds_alone(schedule_, r, e, net_);
         return true;
     }
-  }
-
-  // ---- What a rank does without the others. ----
-
-  double seconds_alone(int r, const Track& mine, const Event& e) const {
-    const SharedCosts& cost = net_.shared;
-    double read = 0, written = 0;
-    for (const Region& in : mine.ins(e))
-      read += static_cast<double>(in.bytes);
-    for (const Region& out : mine.outs(e))
-      written += static_cast<double>(out.bytes);
-    switch (e.what) {
-      case Event::What::combine:
-        return written * net_.gamma;
-      case Event::What::combine_all:
-        return reading(r, mine, e, cost.reduce) + (e.num_outs > 1 ? written * cost.copy : 0);
-      case Event::What::copy:
-        return reading(r, mine, e, cost.copy);
-      case Event::What::fetch:
-        return shares_allocations() ? read * cost.copy : cost.reach + read * cost.fetch;
-      default:
-        return 0;
-    }
-  }
-
-  bool shares_allocations() const { return schedule_.call.sharing == Sharing::addressable; }
-
-  // Staged bytes cost each who reads them `stage`; the reader's own are in what staging cost.
-  double reading(int r, const Track& mine, const Event& e, double per_byte) const {
-    double seconds = 0;
-    for (const Region& in : mine.ins(e)) {
-      if (in.bytes == 0) continue;
-      const auto bytes = static_cast<double>(in.bytes);
-      const Area& area = track(in.rank).areas[static_cast<std::size_t>(in.area)];
-      const bool staged = area.kind == Area::Kind::staging;
-      const bool local_copy = e.what == Event::What::copy && in.rank == r && !staged;
-      if (staged) {
-        seconds += in.rank == r ? 0 : bytes * net_.shared.stage;
-      } else if (!local_copy || net_.copies == LocalCopies::priced) {
-        seconds += bytes * per_byte;
-      }
-    }
-    return seconds;
   }
 
   // ---- Barriers in shared memory. ----

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an event of a schedule takes that concerns nobody else: reductions, copies, and reading what
+// others show in shared memory.
+#pragma once
+
+#include "perfmodels/simulate/replay.hpp"
+
+namespace lockstep {
+
+// 0 for messages and barriers.
+double seconds_alone(const Schedule& schedule, int rank, const Event& event,
+                     const Network& network);
+
+}  // namespace lockstep
