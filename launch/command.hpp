@@ -22,10 +22,11 @@ struct Command {
   Prepare* prepare;
 };
 
-Prepare prepare_bench;    // bench.cpp
-Prepare prepare_explain;  // explain.cpp
-Prepare prepare_info;     // info.cpp
-Prepare prepare_predict;  // predict.cpp
-Prepare prepare_train;    // train.cpp
+Prepare prepare_bench;      // bench.cpp
+Prepare prepare_calibrate;  // calibrate.cpp
+Prepare prepare_explain;    // explain.cpp
+Prepare prepare_info;       // info.cpp
+Prepare prepare_predict;    // predict.cpp
+Prepare prepare_train;      // train.cpp
 
 }  // namespace lockstep

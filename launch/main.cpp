@@ -17,6 +17,8 @@ namespace {
 constexpr Command kCommands[] = {
     {"train", "Trains a model as a job file says", prepare_train},
     {"bench", "Times collectives: every candidate, size by size", prepare_bench},
+    {"calibrate", "Measures this machine or allocation: writes a machine profile",
+     prepare_calibrate},
     {"explain", "What a collective is expected to cost, who serves it, and why", prepare_explain},
     {"predict", "What a step of a job takes on a machine, and where it goes", prepare_predict},
     {"info", "What was built in and what this node has", prepare_info},

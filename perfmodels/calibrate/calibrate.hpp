@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Measures a machine profile with the ranks that there are: compute curves on all of them at once,
+// links, local steps of collectives, every candidate of every collective, overlap. One rank
+// measures what it computes, and nothing else.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "perfmodels/calibrate/extent.hpp"
+#include "perfmodels/calibrate/piecewise.hpp"
+#include "perfmodels/machine/machine.hpp"
+#include "runtime/context/context.hpp"
+
+namespace lockstep {
+
+struct LinkFit {
+  std::string level;
+  double median_error = 0, worst_error = 0;  // of the segments, at the measured points
+};
+
+struct Calibration {
+  Machine machine;
+  std::vector<LinkFit> fits;
+  double seconds = 0;
+  std::size_t measurements = 0, samples = 0;
+  int outliers = 0;  // kept: medians do not mind them
+};
+
+// Collective; the same on all ranks. Takes about extent.seconds. `threads` is what each rank
+// computes with (set_threads).
+Calibration calibrate(const Context& context, const Extent& extent, int threads);
+
+}  // namespace lockstep

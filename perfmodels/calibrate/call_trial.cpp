@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "perfmodels/calibrate/call_trial.hpp"
+
+#include <algorithm>
+#include <climits>
+#include <cstring>
+
+#include "runtime/base/clock.hpp"
+
+namespace lockstep {
+
+namespace {
+
+constexpr double kPatienceSeconds = 120;
+constexpr double kShortSeconds = 2e-6;  // below it the clock's own 30 ns count
+constexpr int kBatch = 16;
+constexpr std::size_t kSmall = 64 << 10, kMedium = 4 << 20;
+
+Deadline deadline() {
+  return {now() + kPatienceSeconds};
+}
+
+std::size_t num_buffers(std::size_t bytes) {
+  return bytes <= kSmall ? kBatch : bytes <= kMedium ? 4 : 2;
+}
+
+}  // namespace
+
+std::vector<Choice> candidates_for(const Backend& group, const Sample& sample) {
+  const Call call =
+      sample.can_be_in_place() ? sample.in_place(nullptr) : sample.apart(nullptr, nullptr);
+  std::vector<Choice> all;
+  for (const Choice& choice : group.candidates(call)) {
+    if (choice.algorithm) all.push_back(choice);
+  }
+  std::sort(all.begin(), all.end(),
+            [](const Choice& a, const Choice& b) { return std::string_view(a.label) < b.label; });
+  if (call.count() <= INT_MAX) all.push_back({.label = "mpi"});
+  return all;
+}
+
+CallTrial::CallTrial(Backend& group, Device& device, const Sample& sample,
+                     std::vector<Choice> candidates)
+    : group_(group),
+      device_(device),
+      sample_(sample),
+      candidates_(std::move(candidates)),
+      barrier_(group.choose(barrier_call())),
+      input_(sample.in_count(), 1.0f) {
+  const bool in_place = sample_.can_be_in_place();
+  for (std::size_t i = 0; i < num_buffers(sample_.count * sizeof(float)); ++i) {
+    Buffer buffer{memory(), nullptr, {}};
+    if (!in_place) buffer.out = memory();
+    auto* in = static_cast<std::byte*>(buffer.in.get());
+    buffer.call = in_place ? sample_.in_place(in)
+                           : sample_.apart(static_cast<std::byte*>(buffer.out.get()), in);
+    buffers_.push_back(std::move(buffer));
+  }
+  for (std::size_t i = 1; i < buffers_.size(); ++i)  // touched by all ranks
+    timed(candidates_.front(), 1);
+  for (const Choice& choice : candidates_)
+    timed(choice, 1);
+  choose_batches();
+}
+
+std::shared_ptr<void> CallTrial::memory() {
+  const std::size_t bytes = std::max<std::size_t>(sample_.count * sizeof(float), 1);
+  auto memory = sample_.memory == MemoryKind::shared ? group_.allocate(device_, bytes)
+                                                     : device_.allocate(bytes);
+  std::memset(memory.get(), 0, bytes);
+  return memory;
+}
+
+double CallTrial::timed(const Choice& choice, int batch) {
+  const std::size_t begin = next_, n = buffers_.size();
+  for (int i = 0; i < batch && !input_.empty(); ++i) {
+    const Buffer& buffer = buffers_[(begin + static_cast<std::size_t>(i)) % n];
+    std::memcpy(buffer.call.in.data, input_.data(), input_.size() * sizeof(float));
+  }
+  next_ = (begin + static_cast<std::size_t>(batch)) % n;
+  group_.run(barrier_call(), barrier_, deadline());
+  const Deadline until = deadline();
+  const double start = now();
+  for (int i = 0; i < batch; ++i)
+    group_.run(buffers_[(begin + static_cast<std::size_t>(i)) % n].call, choice, until);
+  return (now() - start) / batch;
+}
+
+// Who is short on all ranks, as an all-reduce of ours says: all must agree.
+void CallTrial::choose_batches() {
+  const std::size_t n = candidates_.size();
+  batches_.assign(n, 1);
+  if (buffers_.size() < kBatch) return;
+  std::vector<double> least(n);
+  for (std::size_t c = 0; c < n; ++c)
+    least[c] = std::min(timed(candidates_[c], 1), timed(candidates_[c], 1));
+  const Elements all{reinterpret_cast<std::byte*>(least.data()), n, DType::float64};
+  const Call call = all_reduce_call(all, all, ReduceOp::max, group_.size());
+  group_.run(call, group_.choose(call), deadline());
+  for (std::size_t c = 0; c < n; ++c) {
+    if (least[c] < kShortSeconds) batches_[c] = kBatch;
+  }
+}
+
+void CallTrial::run(std::span<double> seconds) {
+  const std::size_t n = candidates_.size();
+  ++turn_;
+  for (std::size_t k = 0; k < n; ++k) {  // each is first once in a while
+    const std::size_t c = (k + turn_) % n;
+    seconds[c] = timed(candidates_[c], batches_[c]);
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "perfmodels/calibrate/collective_curves.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <tuple>
+
+#include "perfmodels/calibrate/call_trial.hpp"
+
+namespace lockstep {
+
+namespace {
+
+constexpr std::size_t kGrowth = 8;
+constexpr double kClosest = 1.5;  // neighbours that are no further apart have no midpoint
+
+// Whether all ranks see what allocate() gives. Collective.
+bool shares(Backend& group, Device& device) {
+  constexpr std::size_t kSome = 4096;
+  const auto memory = group.allocate(device, kSome);
+  double owns = group.owns({static_cast<std::byte*>(memory.get()), kSome, DType::uint8}) ? 1 : 0;
+  const Elements one{reinterpret_cast<std::byte*>(&owns), 1, DType::float64};
+  const Call call = all_reduce_call(one, one, ReduceOp::min, group.size());
+  group.run(call, group.choose(call), {});
+  return owns > 0;
+}
+
+std::size_t middle(std::size_t a, std::size_t b) {
+  const double mean = std::sqrt(static_cast<double>(a) * static_cast<double>(b));
+  return static_cast<std::size_t>(std::lround(mean / sizeof(float))) * sizeof(float);
+}
+
+// Barriers move nothing; a curve needs a place for them.
+double place_of(const CollectivePoint& point) {
+  return std::max(static_cast<double>(point.bytes), 1.0);
+}
+
+}  // namespace
+
+CollectiveCalibration::CollectiveCalibration(Sampler& sampler, Backend& group, Device& device)
+    : sampler_(sampler), group_(group), device_(device), shared_(shares(group, device)) {}
+
+void CollectiveCalibration::add_grid(const Extent& extent) {
+  for (const Collective what : extent.collectives) {
+    if (what == Collective::barrier) {
+      add(what, MemoryKind::plain, 0);
+      continue;
+    }
+    for (const MemoryKind memory : {MemoryKind::plain, MemoryKind::shared}) {
+      if (memory == MemoryKind::shared && !shared_) continue;
+      for (std::size_t n = extent.least_vector; n <= extent.most_vector; n *= kGrowth)
+        add(what, memory, n);
+    }
+  }
+}
+
+void CollectiveCalibration::add(Collective what, MemoryKind memory, std::size_t bytes) {
+  const Sample sample{.what = what,
+                      .count = bytes / sizeof(float),
+                      .ranks = group_.size(),
+                      .rank = group_.rank(),
+                      .memory = memory};
+  std::vector<Choice> candidates = candidates_for(group_, sample);
+  std::vector<std::string> labels;
+  for (const Choice& choice : candidates)
+    labels.emplace_back(choice.label);
+  const std::size_t item =
+      sampler_.add({.name = std::string(name_of(what)) + " of " + std::to_string(bytes) + " bytes",
+                    .prepare =
+                        [this, sample, candidates] {
+                          return std::make_unique<CallTrial>(group_, device_, sample, candidates);
+                        },
+                    .num_series = candidates.size(),
+                    .over = Over::slowest});
+  points_.push_back({what, memory, bytes, std::move(labels), item});
+}
+
+std::vector<CollectiveCalibration::Line> CollectiveCalibration::lines() const {
+  std::map<std::pair<Collective, MemoryKind>, Line> by_kind;
+  for (const CollectivePoint& p : points_)
+    by_kind[{p.what, p.memory}].push_back(&p);
+  std::vector<Line> all;
+  for (auto& [kind, line] : by_kind) {
+    std::sort(line.begin(), line.end(), [](const CollectivePoint* a, const CollectivePoint* b) {
+      return a->bytes < b->bytes;
+    });
+    all.push_back(std::move(line));
+  }
+  return all;
+}
+
+// Whether point i lies off the straight line between its neighbours, for some candidate.
+bool CollectiveCalibration::missed(const Line& line, std::size_t i, double by) const {
+  const CollectivePoint &left = *line[i - 1], &at = *line[i], &right = *line[i + 1];
+  const auto find = [](const CollectivePoint& p, const std::string& label) {
+    return static_cast<std::size_t>(std::find(p.labels.begin(), p.labels.end(), label) -
+                                    p.labels.begin());
+  };
+  for (std::size_t c = 0; c < at.labels.size(); ++c) {
+    const std::size_t l = find(left, at.labels[c]), r = find(right, at.labels[c]);
+    if (l == left.labels.size() || r == right.labels.size()) continue;
+    const Curve curve({{place_of(left), seconds(left, l)}, {place_of(right), seconds(right, r)}});
+    const double measured = seconds(at, c).value;
+    if (std::abs(curve.at(place_of(at)) / measured - 1) > by) return true;
+  }
+  return false;
+}
+
+std::size_t CollectiveCalibration::refine(double by) {
+  std::vector<CollectivePoint> wanted;
+  for (const Line& line : lines()) {
+    for (std::size_t i = 0; i + 1 < line.size(); ++i) {
+      const CollectivePoint &a = *line[i], &b = *line[i + 1];
+      if (static_cast<double>(b.bytes) < kClosest * static_cast<double>(a.bytes)) continue;
+      const auto was_added = [&](std::size_t k) {
+        const auto at = static_cast<std::size_t>(line[k] - points_.data());
+        return std::find(midpoints_.begin(), midpoints_.end(), at) != midpoints_.end();
+      };
+      const bool near = !refined_ || (was_added(i) && i > 0 && missed(line, i, by)) ||
+                        (was_added(i + 1) && i + 2 < line.size() && missed(line, i + 1, by));
+      if (near) wanted.push_back({a.what, a.memory, middle(a.bytes, b.bytes), {}, 0});
+    }
+  }
+  refined_ = true;
+  midpoints_.clear();
+  for (const CollectivePoint& p : wanted) {
+    midpoints_.push_back(points_.size());
+    add(p.what, p.memory, p.bytes);
+  }
+  return wanted.size();
+}
+
+std::vector<CollectiveCurve> CollectiveCalibration::curves() const {
+  std::vector<const CollectivePoint*> all;
+  for (const CollectivePoint& p : points_)
+    all.push_back(&p);
+  return curves_of(all, group_.shape(),
+                   [this](const CollectivePoint& p, std::size_t c) { return seconds(p, c); });
+}
+
+std::vector<CollectiveCurve> curves_of(
+    const std::vector<const CollectivePoint*>& points, const GroupShape& group,
+    const std::function<Figure(const CollectivePoint&, std::size_t)>& figure) {
+  std::map<std::tuple<Collective, MemoryKind, std::string>, std::vector<Point>> by_candidate;
+  for (const CollectivePoint* p : points) {
+    for (std::size_t c = 0; c < p->labels.size(); ++c)
+      by_candidate[{p->what, p->memory, p->labels[c]}].push_back({place_of(*p), figure(*p, c)});
+  }
+  std::vector<CollectiveCurve> all;
+  for (auto& [key, curve] : by_candidate) {
+    std::sort(curve.begin(), curve.end(), [](const Point& a, const Point& b) { return a.x < b.x; });
+    all.push_back({.source = "measured",
+                   .operation = name_of(std::get<0>(key)),
+                   .label = std::get<2>(key),
+                   .ranks = group.ranks,
+                   .nodes = group.nodes,
+                   .memory = name_of(std::get<1>(key)),
+                   .seconds = Curve(std::move(curve))});
+  }
+  return all;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every candidate of every collective costs among these ranks, over the bytes of the full
+// vector: medians at powers of 8, and midpoints where straight lines between logarithms would miss
+// them. What `auto` and predictions look up.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "collectives/backend.hpp"
+#include "perfmodels/calibrate/extent.hpp"
+#include "perfmodels/calibrate/sampler.hpp"
+#include "perfmodels/machine/machine.hpp"
+
+namespace lockstep {
+
+// One measured size of one collective.
+struct CollectivePoint {
+  Collective what;
+  MemoryKind memory;
+  std::size_t bytes;
+  std::vector<std::string> labels;  // of the candidates, as the sampler's series
+  std::size_t item;
+};
+
+class CollectiveCalibration {
+ public:
+  // Only plain memory where the ranks share none.
+  CollectiveCalibration(Sampler& sampler, Backend& group, Device& device);
+
+  // Powers of 8 for every collective of the extent.
+  void add_grid(const Extent& extent);
+  // Midpoints between neighbours: of all, the first time, later where the last ones were missed by
+  // more than `missed`. How many were added.
+  std::size_t refine(double missed);
+  void add(Collective what, MemoryKind memory, std::size_t bytes);
+
+  const std::vector<CollectivePoint>& points() const { return points_; }
+  std::vector<CollectiveCurve> curves() const;
+  bool shares_memory() const { return shared_; }
+
+ private:
+  using Line = std::vector<const CollectivePoint*>;  // ascending sizes of one kind of call
+
+  std::vector<Line> lines() const;
+  bool missed(const Line& line, std::size_t i, double by) const;
+  Figure seconds(const CollectivePoint& point, std::size_t candidate) const {
+    return sampler_.samples(point.item, candidate).figure();
+  }
+
+  Sampler& sampler_;
+  Backend& group_;
+  Device& device_;
+  bool shared_;
+  std::vector<CollectivePoint> points_;
+  std::vector<std::size_t> midpoints_;  // of points_, the last ones
+  bool refined_ = false;
+};
+
+// Curves of the given points; `figure(point, candidate)` is the time.
+std::vector<CollectiveCurve> curves_of(
+    const std::vector<const CollectivePoint*>& points, const GroupShape& group,
+    const std::function<Figure(const CollectivePoint&, std::size_t)>& figure);
+
+}  // namespace lockstep

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "perfmodels/calibrate/compute.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "perfmodels/calibrate/compute_rate.hpp"
+#include "perfmodels/calibrate/kernel_runs.hpp"
+#include "runtime/base/clock.hpp"
+#include "runtime/kernels/elementwise.hpp"
+
+namespace lockstep {
+
+namespace {
+
+constexpr double kSpreadBytes = 4 << 20;  // a working set that leaves a core's own caches
+constexpr std::size_t kMostSets = 64;
+constexpr double kShortest = 20e-6;  // timed at once: the clock's 30 ns are below 0.2 %
+constexpr double kPeakSeconds = 0.01;
+constexpr std::int64_t kFewHeads = 4;
+constexpr std::int64_t kManySequences = 4;
+
+// Launches of one kernel on several sets of tensors in turn.
+class KernelTrial : public Trial {
+ public:
+  KernelTrial(const std::function<Launch()>& prepare, double bytes) {
+    const double wanted = std::max(kSpreadBytes / std::max(bytes, 1.0), 1.0);
+    const auto sets = static_cast<std::size_t>(std::min<double>(wanted, kMostSets));
+    for (std::size_t i = 0; i < sets; ++i)
+      launches_.push_back(prepare());
+    double one = 0;
+    for (std::size_t i = 0; i < sets; ++i)
+      one = timed(1);  // pages, code; in the end, the time
+    batch_ = static_cast<int>(std::clamp(kShortest / std::max(one, 1e-9), 1.0, 1000.0));
+  }
+
+  void run(std::span<double> seconds) override { seconds[0] = timed(batch_) / batch_; }
+
+ private:
+  double timed(int batch) {
+    const double begin = now();
+    for (int i = 0; i < batch; ++i) {
+      launches_[next_]();
+      next_ = next_ + 1 < launches_.size() ? next_ + 1 : 0;
+    }
+    return now() - begin;
+  }
+
+  std::vector<Launch> launches_;
+  std::size_t next_ = 0;
+  int batch_ = 1;
+};
+
+// FLOP/s as seconds per FLOP, so that the mean over ranks is one of costs.
+class PeakTrial : public Trial {
+ public:
+  void run(std::span<double> seconds) override { seconds[0] = 1 / measure_fma_peak(kPeakSeconds); }
+};
+
+// An output tensor is made and one element of it is written: what every kernel costs besides its
+// work.
+class LaunchTrial : public Trial {
+ public:
+  explicit LaunchTrial(Device& device) : device_(device) {}
+
+  void run(std::span<double> seconds) override {
+    constexpr int kBatch = 100;
+    const double begin = now();
+    for (int i = 0; i < kBatch; ++i) {
+      Tensor y = Tensor::empty(device_, {1});
+      kernels::fill(y, 0, device_.compute());
+    }
+    seconds[0] = (now() - begin) / kBatch;
+  }
+
+ private:
+  Device& device_;
+};
+
+Item kernel_item(const std::string& name, double bytes, std::function<Launch()> prepare) {
+  return {.name = name, .prepare = [prepare = std::move(prepare), bytes] {
+            return std::make_unique<KernelTrial>(prepare, bytes);
+          }};
+}
+
+// The figure of amount / t where t is the figure.
+Figure rate_of(double amount, const Figure& t) {
+  return {amount / t.value, amount / t.high, amount / t.low};
+}
+
+double median_or(std::vector<double> values, double otherwise) {
+  return values.empty() ? otherwise : median_of(std::move(values));
+}
+
+Figure share(double value) {
+  return {.value = std::clamp(value, 1e-6, 1.0)};
+}
+
+}  // namespace
+
+ComputeCalibration::ComputeCalibration(Sampler& sampler, Device& device, const Extent& extent)
+    : sampler_(sampler), device_(device) {
+  add_constants(extent);
+  add_products(extent);
+  add_attention(extent);
+  add_streaming(extent);
+}
+
+void ComputeCalibration::add_products(const Extent& extent) {
+  for (const ProductKernel& kernel : product_kernels()) {
+    for (const std::int64_t m : extent.products) {
+      for (const std::int64_t n : extent.products) {
+        for (const std::int64_t k : extent.products) {
+          if (2.0 * m * n * k > extent.most_flops) continue;
+          const double bytes = 4.0 * (m * n + n * k + m * k);
+          const auto prepare = [&device = device_, kernel, m, n, k] {
+            return kernel.prepare(device, m, n, k);
+          };
+          products_.push_back(
+              {kernel.name, m, n, k, sampler_.add(kernel_item(kernel.name, bytes, prepare))});
+        }
+      }
+    }
+  }
+}
+
+void ComputeCalibration::add_attention(const Extent& extent) {
+  for (const AttentionKernel& kernel : attention_kernels()) {
+    for (const std::int64_t T : extent.attention_tokens) {
+      for (const std::int64_t D : extent.attention_channels) {
+        for (const std::int64_t B : {std::int64_t{1}, kManySequences}) {
+          const std::int64_t H = kFewHeads;
+          if (8.0 * B * T * T * H * D > extent.most_flops) continue;
+          const kernels::AttentionShape shape{B, T, H, H * D};
+          const auto prepare = [&device = device_, kernel, shape] {
+            return kernel.prepare(device, shape);
+          };
+          const double bytes = 16.0 * B * T * H * D;
+          attention_.push_back(
+              {kernel.name, B, T, H, D, sampler_.add(kernel_item(kernel.name, bytes, prepare))});
+        }
+      }
+    }
+  }
+}
+
+void ComputeCalibration::add_streaming(const Extent& extent) {
+  for (const StreamingKernel& kernel : streaming_kernels()) {
+    double before = 0;
+    for (std::int64_t n = extent.least_elements; n <= extent.most_elements; n *= 4) {
+      const Operation cost = operation_of(kernel, n);
+      const double bytes = std::max(cost.bytes_read + cost.bytes_written, 1.0);
+      if (bytes <= before) break;  // it does not depend on the elements
+      before = bytes;
+      const auto prepare = [&device = device_, kernel, n] { return kernel.prepare(device, n); };
+      streaming_.push_back(
+          {kernel.name, bytes, sampler_.add(kernel_item(kernel.name, bytes, prepare))});
+    }
+  }
+}
+
+void ComputeCalibration::add_constants(const Extent& extent) {
+  peak_ = sampler_.add({.name = "peak", .prepare = [] { return std::make_unique<PeakTrial>(); }});
+  launch_ = sampler_.add({.name = "launch", .prepare = [&device = device_] {
+                            return std::make_unique<LaunchTrial>(device);
+                          }});
+  const auto copies =
+      std::find_if(streaming_kernels().begin(), streaming_kernels().end(),
+                   [](const StreamingKernel& k) { return k.name == std::string("copy"); });
+  bandwidth_bytes_ = 8.0 * extent.bandwidth_elements;
+  bandwidth_ = sampler_.add(
+      kernel_item("memory bandwidth", bandwidth_bytes_,
+                  [&device = device_, kernel = *copies, n = extent.bandwidth_elements] {
+                    return kernel.prepare(device, n);
+                  }));
+}
+
+std::vector<KernelCurve> ComputeCalibration::curves() const {
+  std::vector<KernelCurve> all;
+  std::map<std::string, std::vector<Point>> points;
+  for (const Streaming& s : streaming_)
+    points[s.name].push_back({s.bytes, seconds(s.item)});
+  for (auto& [name, curve] : points)
+    all.push_back({name, Curve(std::move(curve))});
+  return all;
+}
+
+ComputeProfile ComputeCalibration::profile() const {
+  ComputeProfile p;
+  p.source = "measured";
+  p.launch = seconds(launch_);
+  p.memory_bandwidth = rate_of(bandwidth_bytes_, seconds(bandwidth_));
+  p.streaming = curves();
+  std::vector<double> products, attention, streaming;
+  double fastest = 0;
+  for (const Product& g : products_) {
+    const Figure t = seconds(g.item);
+    p.gemm.push_back({.m = static_cast<double>(g.m),
+                      .n = static_cast<double>(g.n),
+                      .k = static_cast<double>(g.k),
+                      .seconds = t,
+                      .kernel = g.name});
+    const double rate = 2.0 * g.m * g.n * g.k / t.value;
+    fastest = std::max(fastest, rate);
+    products.push_back(rate);
+  }
+  for (const Attention& a : attention_) {
+    const Figure t = seconds(a.item);
+    const bool backward = a.name != std::string(attention_kernels().front().name);
+    p.attention.push_back({.pass = a.name,
+                           .B = static_cast<double>(a.B),
+                           .T = static_cast<double>(a.T),
+                           .H = static_cast<double>(a.H),
+                           .D = static_cast<double>(a.D),
+                           .seconds = t});
+    attention.push_back((backward ? 8.0 : 4.0) * a.B * a.T * a.T * a.H * a.D / t.value);
+  }
+  for (const Streaming& s : streaming_)
+    streaming.push_back(s.bytes / seconds(s.item).value);
+
+  // The fastest moment of all: whatever else the machine does can only slow it.
+  const std::vector<double> peaks = sampler_.samples(peak_).all();
+  const double peak = std::max(1 / *std::min_element(peaks.begin(), peaks.end()), fastest);
+  p.peak_flops = {.value = peak};
+  p.gemm_efficiency = share(median_or(products, peak) / peak);
+  p.attention_efficiency = share(median_or(attention, peak) / peak);
+  p.streaming_efficiency =
+      share(median_or(streaming, p.memory_bandwidth.value) / p.memory_bandwidth.value);
+  return p;
+}
+
+}  // namespace lockstep

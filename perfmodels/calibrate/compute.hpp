@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this rank's threads compute, float32, while all other ranks compute as well: products over
+// a lattice of shapes, attention, every streaming kernel of a training step over bytes, memory
+// bandwidth, the peak.
+//
+// A kernel works on several sets of tensors in turn, 4 MiB in all or more, so that no core's own
+// cache holds them: as weights and gradients are found in training, where other layers were at work
+// meanwhile. What is too short for the clock is timed several times at once.
+#pragma once
+
+#include "perfmodels/calibrate/extent.hpp"
+#include "perfmodels/calibrate/sampler.hpp"
+#include "perfmodels/machine/machine.hpp"
+#include "runtime/device/device.hpp"
+
+namespace lockstep {
+
+class ComputeCalibration {
+ public:
+  ComputeCalibration(Sampler& sampler, Device& device, const Extent& extent);
+  ComputeProfile profile() const;
+
+ private:
+  struct Product {
+    const char* name;
+    std::int64_t m, n, k;
+    std::size_t item;
+  };
+  struct Attention {
+    const char* name;
+    std::int64_t B, T, H, D;
+    std::size_t item;
+  };
+  struct Streaming {
+    const char* name;
+    double bytes;
+    std::size_t item;
+  };
+
+  void add_products(const Extent& extent);
+  void add_attention(const Extent& extent);
+  void add_streaming(const Extent& extent);
+  void add_constants(const Extent& extent);
+  Figure seconds(std::size_t item) const { return sampler_.samples(item).figure(); }
+  std::vector<KernelCurve> curves() const;
+
+  Sampler& sampler_;
+  Device& device_;
+  std::vector<Product> products_;
+  std::vector<Attention> attention_;
+  std::vector<Streaming> streaming_;
+  std::size_t peak_ = 0, bandwidth_ = 0, launch_ = 0;
+  double bandwidth_bytes_ = 0;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// How much a calibration measures: sizes, rounds and time. The sizes are powers of 4 or 8, those of
+// no particular job.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "collectives/call.hpp"
+
+namespace lockstep {
+
+struct Extent {
+  double seconds = 60;  // in all, about
+  int rounds = 3;
+  double narrow = 0.02;  // intervals of that share of their median are narrow enough
+
+  // Every m, n, k of these of which no product exceeds the FLOPs.
+  std::vector<std::int64_t> products{32, 128, 512, 2048};
+  double most_flops = 2.2e9;
+  std::int64_t least_elements = 1 << 10, most_elements = 1 << 22;  // of streaming kernels, by 4
+  std::vector<std::int64_t> attention_tokens{32, 128, 512, 2048}, attention_channels{32, 64, 128};
+  std::int64_t bandwidth_elements = 1 << 23;
+
+  std::size_t least_message = 8, most_message = 16 << 20;  // four sizes in each doubling of log2
+  int message_steps = 2;                                   // sizes from one power of 2 to the next
+  int prtt_messages = 16;
+
+  std::vector<Collective> collectives{
+      Collective::all_reduce, Collective::reduce_scatter, Collective::all_gather,
+      Collective::broadcast,  Collective::reduce,         Collective::all_to_all,
+      Collective::gather,     Collective::scatter,        Collective::barrier};
+  std::size_t least_vector = 64, most_vector = 16 << 20;  // by 8
+  int refinements = 2;                                    // how often midpoints are added
+};
+
+// Under 15 s on two cores: the collectives of data-parallel training, no midpoints, two rounds.
+inline Extent quick_extent() {
+  Extent e;
+  e.seconds = 12;
+  e.rounds = 2;
+  e.narrow = 0.05;
+  e.products = {64, 256, 1024};
+  e.most_flops = 6e8;
+  e.most_elements = 1 << 20;
+  e.attention_tokens = {64, 256};
+  e.attention_channels = {32, 64};
+  e.bandwidth_elements = 1 << 22;
+  e.most_message = 4 << 20;
+  e.message_steps = 1;
+  e.collectives = {Collective::all_reduce, Collective::reduce_scatter, Collective::all_gather,
+                   Collective::broadcast};
+  e.most_vector = 16 << 20;
+  e.refinements = 0;
+  return e;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels of a training step as they are called there, each on tensors of its own, by the name
+// that its Operation carries: what calibration times is what predictions look for.
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "runtime/device/device.hpp"
+#include "runtime/kernels/attention.hpp"
+
+namespace lockstep {
+
+// Launches the kernel once on the compute stream of the device whose tensors it owns.
+using Launch = std::function<void()>;
+
+// A kernel whose cost goes by the bytes that it moves; `elements` of its largest tensor.
+struct StreamingKernel {
+  const char* name;
+  Launch (*prepare)(Device& device, std::int64_t elements);
+};
+std::span<const StreamingKernel> streaming_kernels();
+
+// A matrix product of layers, C[m,n] = A[m,k] B[k,n], bias and its gradient included.
+struct ProductKernel {
+  const char* name;
+  Launch (*prepare)(Device& device, std::int64_t m, std::int64_t n, std::int64_t k);
+};
+std::span<const ProductKernel> product_kernels();
+
+struct AttentionKernel {
+  const char* name;
+  Launch (*prepare)(Device& device, const kernels::AttentionShape& shape);
+};
+std::span<const AttentionKernel> attention_kernels();
+
+// What a launch says of itself. On the dry device, from the same function.
+Operation operation_of(const StreamingKernel& kernel, std::int64_t elements);
+
+}  // namespace lockstep

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "perfmodels/calibrate/links.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "perfmodels/calibrate/message_trials.hpp"
+
+namespace lockstep {
+
+namespace {
+
+constexpr std::size_t kShort = 8, kContended = 1 << 20;
+constexpr std::size_t kTrainGrowth = 4;
+constexpr double kShareOfOne = 1.0 / 400;  // of all seconds: what one message may take at most
+constexpr double kPrecision = 1.03;        // to which the place of a jump is found
+constexpr double kLeastSeconds = 1e-9;
+
+std::size_t whole_words(double bytes) {
+  return static_cast<std::size_t>(std::lround(bytes / 4)) * 4;
+}
+
+// Figure of x - y, at least kLeastSeconds.
+Figure difference(const Figure& x, const Figure& y, double per) {
+  const auto at_least = [](double v) { return std::max(v, kLeastSeconds); };
+  const double value = at_least((x.value - y.value) / per);
+  return {value, std::min(value, at_least((x.low - y.high) / per)),
+          std::max(value, at_least((x.high - y.low) / per))};
+}
+
+std::vector<int> ranks_on(const std::vector<int>& node_of, int node) {
+  std::vector<int> ranks;
+  for (std::size_t r = 0; r < node_of.size(); ++r) {
+    if (node_of[r] == node) ranks.push_back(static_cast<int>(r));
+  }
+  return ranks;
+}
+
+int place_in(const std::vector<int>& ranks, int rank) {
+  return static_cast<int>(std::find(ranks.begin(), ranks.end(), rank) - ranks.begin());
+}
+
+int at_or_none(const std::vector<int>& ranks, int place) {
+  return place < std::ssize(ranks) ? ranks[static_cast<std::size_t>(place)] : -1;
+}
+
+}  // namespace
+
+Pairing pair_inside(const std::vector<int>& node_of, int rank) {
+  const int node = node_of[static_cast<std::size_t>(rank)];
+  const std::vector<int> mine = ranks_on(node_of, node);
+  const int place = place_in(mine, rank);
+  return {.peer = at_or_none(mine, place ^ 1),
+          .lead = node == 0 && place < 2,
+          .pairs_per_node = std::max(static_cast<int>(std::ssize(mine)) / 2, 1)};
+}
+
+Pairing pair_across(const std::vector<int>& node_of, int rank) {
+  const int node = node_of[static_cast<std::size_t>(rank)];
+  const std::vector<int> mine = ranks_on(node_of, node), theirs = ranks_on(node_of, node ^ 1);
+  const int place = place_in(mine, rank);
+  const auto pairs = static_cast<int>(std::min(mine.size(), theirs.size()));
+  return {.peer = at_or_none(theirs, place),
+          .lead = node < 2 && place == 0,
+          .pairs_per_node = std::max(pairs, 1)};
+}
+
+LinkCalibration::LinkCalibration(Sampler& sampler, Transport& net, const Pairing& pairing,
+                                 std::string level, const Extent& extent)
+    : sampler_(sampler),
+      net_(net),
+      pairing_(pairing),
+      level_(std::move(level)),
+      messages_(extent.prtt_messages) {
+  add_messages(extent);
+  add_loggp(extent);
+}
+
+std::size_t LinkCalibration::add_ping_pong(std::size_t bytes, Who who) {
+  const int peer = who == Who::all_pairs || pairing_.lead ? pairing_.peer : -1;
+  return sampler_.add({.name = level_ + " ping-pong", .prepare = [&net = net_, peer, bytes] {
+                         return std::make_unique<PingPongTrial>(net, peer, bytes);
+                       }});
+}
+
+// Sizes end where a message takes too long for the time that there is.
+void LinkCalibration::add_messages(const Extent& extent) {
+  const int peer = pairing_.lead ? pairing_.peer : -1;
+  const double longest = kShareOfOne * extent.seconds;
+  const int steps = extent.message_steps;
+  for (int i = 0;; ++i) {
+    const std::size_t bytes =
+        whole_words(static_cast<double>(extent.least_message) * std::exp2(1.0 * i / steps));
+    if (bytes > extent.most_message) break;
+    sizes_.push_back({bytes, add_ping_pong(bytes, Who::one_pair)});
+    if (i % (4 * steps) != 0 || bytes < 4096) continue;
+    double seconds = -1;
+    PingPongTrial(net_, peer, bytes).run({&seconds, 1});
+    if (sampler_.greatest(seconds) * std::exp2(4) > longest) break;
+  }
+  if (pairing_.pairs_per_node < 2) return;
+  const std::size_t bytes = std::min(kContended, sizes_.back().bytes);
+  alone_ = add_ping_pong(bytes, Who::one_pair);
+  together_ = add_ping_pong(bytes, Who::all_pairs);
+}
+
+void LinkCalibration::add_loggp(const Extent&) {
+  const int peer = pairing_.lead ? pairing_.peer : -1;
+  const auto add = [&](const char* what, auto make) {
+    return sampler_.add({.name = level_ + what, .prepare = make});
+  };
+  const auto train = [&](std::size_t bytes, int n) {
+    return add(" train", [&net = net_, peer, bytes, n] {
+      return std::make_unique<TrainTrial>(net, peer, bytes, n);
+    });
+  };
+  const std::size_t most = sizes_.back().bytes / kTrainGrowth;
+  for (std::size_t bytes = kShort; bytes <= most; bytes *= kTrainGrowth)
+    trains_.push_back({bytes, train(bytes, 1), train(bytes, messages_)});
+  spaced_ = add(" send overhead", [&net = net_, peer, n = messages_] {
+    return std::make_unique<SendOverheadTrial>(net, peer, kShort, n);
+  });
+  receive_ = add(" receive overhead", [&net = net_, peer] {
+    return std::make_unique<ReceiveOverheadTrial>(net, peer, kShort);
+  });
+}
+
+std::vector<Point> LinkCalibration::points() const {
+  std::vector<Point> all;
+  for (const Size& size : sizes_)
+    all.push_back({static_cast<double>(size.bytes), seconds(size.item)});
+  return all;
+}
+
+// By bisection, once it is known between which sizes the jump lies.
+bool LinkCalibration::refine() {
+  const std::vector<Point> all = points();
+  const PiecewiseFit fit = fit_segments(all);
+  const Jump jump = find_jump(fit, all);
+  if (!jump.found() || jump.above / jump.below < kPrecision) return false;
+  const std::size_t between = whole_words(std::sqrt(jump.below * jump.above));
+  const auto at =
+      std::find_if(sizes_.begin(), sizes_.end(), [&](const Size& s) { return s.bytes >= between; });
+  if (at != sizes_.end() && at->bytes == between) return false;
+  sizes_.insert(at, {between, add_ping_pong(between, Who::one_pair)});
+  return true;
+}
+
+std::vector<Point> LinkCalibration::gap_points() const {
+  std::vector<Point> all;
+  for (const Train& t : trains_) {
+    all.push_back(
+        {static_cast<double>(t.bytes), difference(seconds(t.many), seconds(t.one), messages_ - 1)});
+  }
+  return all;
+}
+
+// g is where the line of short messages begins, G how the line of long ones rises.
+LogGP LinkCalibration::loggp(const std::vector<Point>& gaps) const {
+  const PiecewiseFit fit = fit_segments(gaps);
+  LogGP p;
+  p.o_send = seconds(spaced_);
+  p.o_recv = seconds(receive_);
+  p.g = fit.segments.front().alpha;
+  p.G = fit.segments.back().beta;
+  if (!p.g.known()) p.g = gaps.front().y;
+  Figure half = seconds(trains_.front().one);
+  half = {half.value / 2, half.low / 2, half.high / 2};
+  const double overhead = p.o_send.value + p.o_recv.value;
+  p.L = difference(half, {overhead, overhead, overhead}, 1);
+  return p;
+}
+
+LinkProfile LinkCalibration::profile() const {
+  const std::vector<Point> all = points(), gaps = gap_points();
+  fit_ = fit_segments(all);
+  const Jump jump = find_jump(fit_, all);
+  LinkProfile p{.level = level_,
+                .source = "measured",
+                .segments = fit_.segments,
+                .messages = Curve(all),
+                .gaps = Curve(gaps),
+                .loggp = loggp(gaps),
+                .rendezvous_bytes = jump.below};
+  p.ports = pairing_.pairs_per_node;
+  if (pairing_.pairs_per_node < 2) return p;
+  const Figure alone = seconds(alone_), together = seconds(together_);
+  const double ratio = std::max(together.value / alone.value, 1.0);
+  p.contention = {ratio, std::min(ratio, together.low / alone.high),
+                  std::max(ratio, together.high / alone.low)};
+  p.ports = std::max(std::round(pairing_.pairs_per_node / ratio), 1.0);
+  return p;
+}
+
+}  // namespace lockstep

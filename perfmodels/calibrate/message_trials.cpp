@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "perfmodels/calibrate/message_trials.hpp"
+
+#include <algorithm>
+
+#include "runtime/base/clock.hpp"
+
+namespace lockstep {
+
+namespace {
+
+constexpr double kPatienceSeconds = 120;
+constexpr std::size_t kArrayBytes = 4 << 20;  // beyond a core's own caches
+constexpr std::size_t kAnswerBytes = 8;
+constexpr double kShortest = 10e-6;     // timed at once
+constexpr double kLeastSeconds = 1e-9;  // what is shorter was not measured
+constexpr int kMostRoundTrips = 16;
+
+// Seconds that really passed.
+double wait_for(double seconds) {
+  const double begin = now();
+  double passed = 0;
+  while (passed < seconds)
+    passed = now() - begin;
+  return passed;
+}
+
+}  // namespace
+
+MessageMemory::MessageMemory(std::size_t largest)
+    : memory_(std::max(largest, kArrayBytes), std::byte{1}) {}
+
+Elements MessageMemory::next(std::size_t bytes) {
+  constexpr std::size_t kLine = 64;
+  if (begin_ + bytes > memory_.size()) begin_ = 0;
+  const Elements part{memory_.data() + begin_, bytes, DType::uint8};
+  begin_ += (bytes + kLine - 1) / kLine * kLine;
+  return part;
+}
+
+PairTrial::PairTrial(Transport& net, int peer, std::size_t bytes)
+    : net_(net), peer_(peer), bytes_(bytes), out_(bytes), in_(bytes) {
+  net_.begin(barrier_call(), {now() + kPatienceSeconds});
+}
+
+PairTrial::Train PairTrial::speak(int messages, double delay) {
+  Train t;
+  const double begin = now();
+  for (int i = 0; i < messages; ++i) {
+    if (i > 0 && delay > 0) t.delays += wait_for(delay);
+    net_.post_send(out_.next(bytes_), peer_);
+  }
+  net_.receive(in_.next(kAnswerBytes), peer_);
+  net_.complete();
+  t.seconds = now() - begin;
+  return t;
+}
+
+void PairTrial::answer(int messages) {
+  for (int i = 0; i < messages; ++i)
+    net_.post_receive(in_.next(bytes_), peer_);
+  net_.complete();
+  net_.send(out_.next(kAnswerBytes), peer_);
+}
+
+PairTrial::Train PairTrial::train(int messages, double delay) {
+  if (speaks()) return speak(messages, delay);
+  if (answers()) answer(messages);
+  return {};
+}
+
+// Short round trips are timed several at once; both must know how many.
+PingPongTrial::PingPongTrial(Transport& net, int peer, std::size_t bytes)
+    : PairTrial(net, peer, bytes) {
+  if (peer_ < 0) return;
+  round_trips(1);
+  const double fitting = kShortest / std::max(round_trips(1), 1e-9);
+  std::int64_t batch = static_cast<std::int64_t>(std::clamp(fitting, 1.0, 1.0 * kMostRoundTrips));
+  const Elements told{reinterpret_cast<std::byte*>(&batch), sizeof batch, DType::uint8};
+  if (speaks()) {
+    net_.send(told, peer_);
+  } else {
+    net_.receive(told, peer_);
+  }
+  batch_ = static_cast<int>(batch);
+}
+
+double PingPongTrial::round_trips(int n) {
+  const double begin = now();
+  for (int i = 0; i < n; ++i) {
+    if (speaks()) net_.send(out_.next(bytes_), peer_);
+    net_.receive(in_.next(bytes_), peer_);
+    if (answers()) net_.send(out_.next(bytes_), peer_);
+  }
+  return now() - begin;
+}
+
+void PingPongTrial::run(std::span<double> seconds) {
+  const double both = peer_ < 0 ? 0 : round_trips(batch_);
+  seconds[0] = speaks() ? both / (2 * batch_) : -1;
+}
+
+void TrainTrial::run(std::span<double> seconds) {
+  const Train t = train(messages_, 0);
+  seconds[0] = speaks() ? t.seconds : -1;
+}
+
+void SendOverheadTrial::run(std::span<double> seconds) {
+  const double one = train(1, 0).seconds;
+  const Train t = train(messages_, 1.5 * one);  // of the delays only the speaker knows
+  const double each = (t.seconds - one - t.delays) / (messages_ - 1);
+  seconds[0] = speaks() ? std::max(each, kLeastSeconds) : -1;
+}
+
+void ReceiveOverheadTrial::run(std::span<double> seconds) {
+  seconds[0] = -1;
+  const double begin = now();
+  train(1, 0);
+  const double trip = now() - begin;
+  if (speaks()) {
+    net_.send(out_.next(bytes_), peer_);
+  } else if (answers()) {
+    wait_for(2 * trip + 1e-6);
+    const double start = now();
+    net_.receive(in_.next(bytes_), peer_);
+    seconds[0] = now() - start;
+  }
+  train(1, 0);  // nobody runs ahead
+}
+
+}  // namespace lockstep

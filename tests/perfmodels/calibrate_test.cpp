@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// A calibration of next to no time: whatever it finds is a profile that can be read. No time is
+// looked at.
+#include "perfmodels/calibrate/calibrate.hpp"
+
+#include <set>
+
+#include "collectives/algorithms/table.hpp"
+#include "perfmodels/calibrate/kernel_runs.hpp"
+#include "perfmodels/calibrate/links.hpp"
+#include "perfmodels/calibrate/pictures.hpp"
+#include "perfmodels/machine/profile.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/mpi.hpp"
+
+using namespace lockstep;
+
+namespace {
+
+Extent tiny() {
+  Extent e = quick_extent();
+  e.seconds = 0.01;
+  e.rounds = 1;
+  e.products = {16, 64};
+  e.most_elements = 1 << 12;
+  e.attention_tokens = {32};
+  e.attention_channels = {16};
+  e.bandwidth_elements = 1 << 16;
+  e.most_message = 64 << 10;
+  e.message_steps = 1;
+  e.most_vector = 4096;
+  e.refinements = 1;
+  return e;
+}
+
+const Calibration& found() {
+  static const Calibration calibration = calibrate(test::context(), tiny(), 1);
+  return calibration;
+}
+
+}  // namespace
+
+TEST_CASE("a calibration is a profile that can be read") {
+  const std::string text = to_toml(found().machine);
+  const Machine machine = parse_machine(text, "calibrated");
+  CHECK(to_toml(machine) == text);
+  CHECK(machine.calibrated);
+  CHECK(machine.nodes * machine.devices_per_node == test::context().size());
+  REQUIRE(machine.find_compute("float32"));
+  CHECK(found().samples > found().measurements);
+}
+
+TEST_CASE("a calibration holds what a rank computes") {
+  const ComputeProfile& c = *found().machine.find_compute("float32");
+  CHECK(c.gemm.size() == 3 * 8);
+  CHECK(c.attention.size() == 2 * 2);
+  CHECK(c.streaming.size() == streaming_kernels().size());
+  for (const GemmPoint& p : c.gemm)
+    CHECK(p.seconds.value > 0);
+  CHECK(c.memory_bandwidth.value > 0);
+  CHECK(c.gemm_efficiency.value <= 1);
+  CHECK(c.launch.value > 0);
+}
+
+TEST_CASE("between ranks there are links, local steps and every candidate") {
+  const Machine& m = found().machine;
+  const int p = test::context().size();
+  if (p == 1) {
+    CHECK(m.links.empty());
+    CHECK(m.collectives.empty());
+    return;
+  }
+  REQUIRE(m.find_link("inside"));
+  const LinkProfile& link = *m.find_link("inside");
+  CHECK(link.messages.points().size() >= 10);
+  CHECK(!link.segments.empty());
+  for (const Figure& f : {link.loggp.L, link.loggp.o_send, link.loggp.o_recv, link.loggp.g})
+    CHECK(f.value > 0);
+  CHECK(m.shared.gamma.value > 0);
+
+  std::set<std::string> labels;
+  for (const CollectiveCurve& curve : m.collectives) {
+    CHECK(curve.ranks == p);
+    labels.insert(curve.operation + " " + curve.label);
+  }
+  const GroupShape shape = assumed_shape(p, 1);
+  for (const Algorithm* a : algorithms()) {
+    const bool asked = a->what == Collective::all_reduce || a->what == Collective::broadcast;
+    if (!asked || a->refusal(shape)) continue;
+    INFO(a->label);
+    CHECK(labels.count(std::string(name_of(a->what)) + " " + a->label) == 1);
+  }
+  CHECK(labels.count("all_reduce mpi") == 1);
+}
+
+TEST_CASE("all ranks find the same") {
+  const std::string mine = to_toml(found().machine);
+  CHECK(test::context().broadcast(mine) == mine);
+}
+
+TEST_CASE("pictures show what was found") {
+  const Plot compute = picture_of_compute(*found().machine.find_compute("float32"));
+  CHECK(compute.series.size() == product_kernels().size() + 1);
+  const Plot messages = picture_of_messages(found().machine);
+  if (test::context().size() == 1) {
+    CHECK(messages.series.empty());
+    return;
+  }
+  const LinkProfile& link = *found().machine.find_link("inside");
+  CHECK(messages.series.size() == 1 + link.segments.size());
+  CHECK(messages.series.front().points.size() == link.messages.points().size());
+}
+
+TEST_CASE("who is paired with whom") {
+  const std::vector<int> nodes = {0, 0, 1, 1, 1, 2, 2};
+  CHECK(pair_inside(nodes, 0).peer == 1);
+  CHECK(pair_inside(nodes, 1).lead);
+  CHECK(pair_inside(nodes, 2).peer == 3);
+  CHECK_FALSE(pair_inside(nodes, 2).lead);
+  CHECK(pair_inside(nodes, 4).peer == -1);
+  CHECK(pair_across(nodes, 0).peer == 2);
+  CHECK(pair_across(nodes, 3).peer == 1);
+  CHECK(pair_across(nodes, 4).peer == -1);
+  CHECK(pair_across(nodes, 5).peer == -1);
+  CHECK(pair_across(nodes, 0).lead);
+  CHECK_FALSE(pair_across(nodes, 1).lead);
+  CHECK(pair_across(nodes, 1).pairs_per_node == 2);
+}

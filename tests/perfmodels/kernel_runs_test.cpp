@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calibration names its kernels as jobs do: whatever a step records, a calibration has measured.
+#include "perfmodels/calibrate/kernel_runs.hpp"
+
+#include <set>
+#include <string>
+
+#include "perfmodels/record_step.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace lockstep;
+
+namespace {
+
+template <class Kernels>
+std::set<std::string> names_of(const Kernels& kernels) {
+  std::set<std::string> names;
+  for (const auto& kernel : kernels)
+    names.insert(kernel.name);
+  return names;
+}
+
+Operation recorded(const std::function<Launch(Device&)>& prepare) {
+  const auto dry = make_dry_device();
+  const Launch launch = prepare(*dry);
+  Recording recording;
+  dry->record_into(&recording);
+  launch();
+  dry->record_into(nullptr);
+  REQUIRE(recording.records().size() == 1);
+  return recording.records().front().operation;
+}
+
+}  // namespace
+
+TEST_CASE("every kernel of a step has been calibrated under its name") {
+  const std::set<std::string> streaming = names_of(streaming_kernels());
+  const std::set<std::string> products = names_of(product_kernels());
+  const std::set<std::string> attention = names_of(attention_kernels());
+  for (const char* kind : {"gpt", "mlp"}) {
+    for (const char* optimizer : {"adamw", "sgd"}) {
+      for (const double dropout : {0.0, 0.1}) {
+        JobConfig job;
+        job.model.kind = kind;
+        job.model.vocabulary = 256;
+        job.model.dropout = dropout;
+        job.optimizer.kind = optimizer;
+        job.batch.micro = 2;
+        const auto step = record_step(job, 2);
+        for (const Record& r : step->recording.records()) {
+          INFO(kind << " " << optimizer << " " << r.operation.name);
+          if (r.stream == StreamKind::communication) continue;
+          if (r.operation.kind == OperationKind::streaming)
+            CHECK(streaming.count(r.operation.name));
+          if (r.operation.kind == OperationKind::gemm) CHECK(products.count(r.operation.name));
+          if (r.operation.kind == OperationKind::attention)
+            CHECK(attention.count(r.operation.name));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("kernels are what their names say, of the shapes that were asked for") {
+  for (const StreamingKernel& kernel : streaming_kernels()) {
+    INFO(kernel.name);
+    const Operation o = operation_of(kernel, 1 << 14);
+    CHECK(o.name == std::string(kernel.name));
+    CHECK(o.kind == OperationKind::streaming);
+  }
+  for (const ProductKernel& kernel : product_kernels()) {
+    INFO(kernel.name);
+    const Operation o = recorded([&](Device& d) { return kernel.prepare(d, 8, 16, 32); });
+    CHECK(o.name == std::string(kernel.name));
+    CHECK((o.shape[0] == 8 && o.shape[1] == 16 && o.shape[2] == 32));
+  }
+  for (const AttentionKernel& kernel : attention_kernels()) {
+    INFO(kernel.name);
+    const Operation o = recorded([&](Device& d) { return kernel.prepare(d, {2, 16, 4, 32}); });
+    CHECK(o.name == std::string(kernel.name));
+    CHECK((o.shape[0] == 2 && o.shape[1] == 16 && o.shape[2] == 4 && o.shape[3] == 8));
+  }
+}
+
+TEST_CASE("every kernel runs on memory") {
+  const auto device = make_cpu_device(CommunicationDriver::caller);
+  for (const StreamingKernel& kernel : streaming_kernels()) {
+    for (const std::int64_t n : {1024, 5000, 1 << 16}) {
+      const Launch launch = kernel.prepare(*device, n);
+      launch();
+      launch();
+    }
+  }
+  for (const ProductKernel& kernel : product_kernels())
+    kernel.prepare(*device, 3, 5, 7)();
+  for (const AttentionKernel& kernel : attention_kernels())
+    kernel.prepare(*device, {1, 70, 2, 16})();
+}
