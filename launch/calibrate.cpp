@@ -92,7 +92,7 @@ Action prepare_calibrate(CLI::App& app) {
   app.add_flag("--quick", options->quick,
                "Under 15 s: fewer shapes, sizes and collectives, wider intervals");
   app.add_option("--seconds", options->seconds,
-                 "To measure for, about; default: 60, with --quick 12. Too few are exceeded")
+                 "To measure for, about; default: 60, with --quick 10. Too few are exceeded")
       ->check(CLI::PositiveNumber);
   app.add_flag("--json", options->json, "Write the summary as JSON");
   app.footer(

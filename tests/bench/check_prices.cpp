@@ -72,10 +72,12 @@ void judge(Judgement& judgement, const CollectivePoint& point, const Sampler& sa
         price_of(machine, point.what, static_cast<double>(point.bytes), group, point.labels[c]);
     if (price.by != "curve") throw LogicError("a candidate without a curve: " + point.labels[c]);
     const double error = price.seconds.value / measured - 1;
-    const double noise = median_of_visits(samples, 0, 2) / median_of_visits(samples, 1, 2) - 1;
+    const bool twice = samples.num_visits() > 1;  // else there is no other half
+    const double noise =
+        twice ? median_of_visits(samples, 0, 2) / median_of_visits(samples, 1, 2) - 1 : 0;
     judgement.all.values.push_back(error);
     judgement.by_operation[name_of(point.what)].values.push_back(error);
-    judgement.floor.values.push_back(noise);
+    if (twice) judgement.floor.values.push_back(noise);
     judgement.worst.emplace_back(std::abs(error),
                                  std::string(name_of(point.what)) + " " + point.labels[c] + " " +
                                      name_of(point.memory) + " " + std::to_string(point.bytes) +
