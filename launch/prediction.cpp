@@ -4,9 +4,7 @@
 #include <algorithm>
 
 #include <nlohmann/json.hpp>
-#include <omp.h>
 
-#include "perfmodels/cost_table.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
 #include "runtime/data/corpus.hpp"
@@ -17,24 +15,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr std::size_t kShownGuesses = 8;
-
-int ranks_of(const JobConfig& job, const Machine& machine, int asked_for) {
-  if (asked_for > 0) return asked_for;
-  const auto& p = job.parallel;
-  return p.data > 0 ? p.data * p.tensor * p.pipeline : machine.devices_per_node;
-}
-
-// Kernels of the cpu take their workspace by the number of threads: that of the machine.
-class ThreadsOf {
- public:
-  explicit ThreadsOf(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
-  ~ThreadsOf() { omp_set_num_threads(before_); }
-  ThreadsOf(const ThreadsOf&) = delete;
-  ThreadsOf& operator=(const ThreadsOf&) = delete;
-
- private:
-  int before_;
-};
 
 struct Part {
   const char* name;
@@ -98,15 +78,16 @@ std::int64_t vocabulary_of(const JobConfig& job) {
   return job.data.kind == "bytes" ? 256 : open_corpus(job.data, 0).vocabulary;
 }
 
+int ranks_of(const JobConfig& job, int asked_for, int otherwise) {
+  if (asked_for > 0) return asked_for;
+  const auto& p = job.parallel;
+  return p.data > 0 ? p.data * p.tensor * p.pipeline : otherwise;
+}
+
 JobPrediction predict_job(JobConfig job, const Machine& machine, int ranks) {
-  ranks = ranks_of(job, machine, ranks);
+  ranks = ranks_of(job, ranks, machine.devices_per_node);
   job.model.vocabulary = vocabulary_of(job);
-  const ThreadsOf threads(job.job.threads > 0 ? job.job.threads : machine.threads_per_device);
-  // On a machine that nobody has measured the job will choose by what it finds there.
-  const bool as_here = machine.calibrated || !job.collectives.machine.empty();
-  const auto record = record_step(
-      job, ranks, machine.devices_per_node,
-      as_here ? communicator_options(job, ranks) : communicator_options(job, machine, ranks));
+  const auto record = record_step(job, ranks, machine);
   return {job.model.kind,     machine.name,         ranks,
           record->parameters, machine.memory_bytes, predict_step(*record, machine)};
 }

@@ -19,6 +19,9 @@ struct JobPrediction {
 // The vocabulary of a job, from its data where the job leaves it open.
 std::int64_t vocabulary_of(const JobConfig& job);
 
+// `asked_for`, unless it is 0; then those of the job's layout, else `otherwise`.
+int ranks_of(const JobConfig& job, int asked_for, int otherwise);
+
 // `ranks` of the job; 0: those of its layout, else the devices of a node. Neighbours share the
 // nodes of the machine. ConfigError as the job itself would, and where the profile lacks what it
 // needs.

@@ -24,8 +24,9 @@ std::string share_in_words(const LawFit& fit) {
 
 std::string limit_in_words(double f) {
   if (f <= 0) return "no limit shows";
-  return format("however many ranks, at most %.3g times as fast as one; half of that with %.3g",
-                1 / f, std::max(1.0, (1 - f) / f));
+  return format(
+      "however many ranks, at most %.3g times as fast as one; half of that with %.3g ranks", 1 / f,
+      std::max(1.0, (1 - f) / f));
 }
 
 std::string ranks_in_words(double ranks) {

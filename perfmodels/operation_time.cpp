@@ -10,16 +10,6 @@ namespace lockstep {
 
 namespace {
 
-GroupShape shape_of(const Machine& machine, const Operation& operation) {
-  const OperationGroup* group = operation.group;
-  GroupShape shape = on_machine(machine, assumed_shape(operation.ranks, group ? group->nodes : 1));
-  if (group) shape.even = group->even;
-  shape.crowded =
-      (shape.ranks + shape.nodes - 1) / shape.nodes > machine.cores_per_node && machine.calibrated;
-  shape.memory = std::string(operation.memory) == "shared" ? MemoryKind::shared : MemoryKind::plain;
-  return shape;
-}
-
 // Several messages at once, as pipelines send them, go by the bytes of both directions.
 Collective collective_of(const Operation& operation) {
   const std::string name = operation.name;
@@ -31,6 +21,16 @@ double full_bytes(const Operation& operation) {
 }
 
 }  // namespace
+
+GroupShape shape_of(const Machine& machine, const Operation& operation) {
+  const OperationGroup* group = operation.group;
+  GroupShape shape = on_machine(machine, assumed_shape(operation.ranks, group ? group->nodes : 1));
+  if (group) shape.even = group->even;
+  shape.crowded =
+      (shape.ranks + shape.nodes - 1) / shape.nodes > machine.cores_per_node && machine.calibrated;
+  shape.memory = std::string(operation.memory) == "shared" ? MemoryKind::shared : MemoryKind::plain;
+  return shape;
+}
 
 OperationTimes::Key OperationTimes::key_of(const Operation& o) {
   const bool collective = o.kind == OperationKind::collective;

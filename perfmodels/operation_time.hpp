@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 
+#include "collectives/links.hpp"
 #include "perfmodels/kernel_time.hpp"
 
 namespace lockstep {
@@ -19,6 +20,9 @@ struct OperationTime {
   bool in_range = false;
 };
 
+// Where the ranks of a recorded collective lie on a machine.
+GroupShape shape_of(const Machine& machine, const Operation& operation);
+
 class OperationTimes {
  public:
   explicit OperationTimes(const Machine& machine) : machine_(machine), kernels_(machine) {}
@@ -26,6 +30,7 @@ class OperationTimes {
   // Phases take nothing. ConfigError where the profile lacks what is needed. The reference stays.
   const OperationTime& of(const Operation& operation);
   const KernelTimes& kernels() const { return kernels_; }
+  const Machine& machine() const { return machine_; }
 
  private:
   using Key = std::tuple<std::string, std::array<std::int64_t, 4>, double, DType, std::string,

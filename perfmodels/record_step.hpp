@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "collectives/options.hpp"
+#include "perfmodels/machine/machine.hpp"
 #include "runtime/config/job_config.hpp"
 #include "runtime/device/device.hpp"
 
@@ -25,5 +26,11 @@ std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ran
 // With collectives that are chosen otherwise than the job says.
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ranks_per_node,
                                         const CommunicatorOptions& options);
+// On the nodes of a machine, with its number of threads: kernels take their workspace by that.
+std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, const Machine& machine);
+std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, const Machine& machine,
+                                        const CommunicatorOptions& options);
+// How the job will choose its collectives there. Costs a replay of each algorithm, once.
+CommunicatorOptions options_on(const Machine& machine, const JobConfig& job, int ranks);
 
 }  // namespace lockstep

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// What kernels attained in a run, from its trace.json.
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "perfmodels/roofline.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/format.hpp"
+
+namespace lockstep {
+
+namespace {
+
+using Json = nlohmann::json;
+
+struct Seen {
+  std::int64_t launches = 0;
+  double flops = 0, seconds = 0;
+};
+
+struct Trace {
+  std::map<std::string, Seen> kernels;  // of all ranks and steps
+  std::int64_t rank_steps = 0;          // steps, counted on each rank
+};
+
+std::string file_of(const std::string& run) {
+  std::error_code failed;
+  return std::filesystem::is_directory(run, failed) ? run + "/trace.json" : run;
+}
+
+Json parsed(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) {
+    throw ConfigError("no trace can be read from " + path +
+                      "; a run writes one with --set job.trace_steps=3");
+  }
+  Json json = Json::parse(file, nullptr, false);
+  if (!json.is_object() || !json.contains("traceEvents")) {
+    throw ConfigError(path + " is not a trace of lockstep train");
+  }
+  return json;
+}
+
+Trace trace_of(const std::string& path) {
+  Trace trace;
+  const Json json = parsed(path);
+  for (const Json& event : json.at("traceEvents")) {
+    if (event.value("ph", "") != "X") continue;
+    const std::string name = event.value("name", ""), kind = event.value("cat", "");
+    if (kind == "phase") {
+      trace.rank_steps += name == "update";
+      continue;
+    }
+    if (kind == "collective") continue;
+    Seen& seen = trace.kernels[name];
+    ++seen.launches;
+    seen.flops += event.at("args").value("flops", 0.0);
+    seen.seconds += event.value("dur", 0.0) * 1e-6;
+  }
+  if (trace.rank_steps == 0) throw ConfigError(path + " holds no whole step");
+  return trace;
+}
+
+}  // namespace
+
+void add_attained(Roofline& roofline, const std::string& run) {
+  const std::string path = file_of(run);
+  const Trace trace = trace_of(path);
+  const auto steps = static_cast<double>(trace.rank_steps);
+  for (KernelRoof& kernel : roofline.kernels) {
+    const auto found = trace.kernels.find(kernel.name);
+    const Seen seen = found == trace.kernels.end() ? Seen{} : found->second;
+    const double launches = static_cast<double>(seen.launches) / steps;
+    const double flops = seen.flops / steps;
+    const bool same = launches == static_cast<double>(kernel.launches) &&
+                      std::abs(flops - kernel.flops) <= 1e-6 * kernel.flops;
+    if (!same) {
+      throw ConfigError(path + " is the trace of another job: a step there launches " +
+                        kernel.name +
+                        format(" %g times with %g FLOPs, of this job %lld times with %g", launches,
+                               flops, static_cast<long long>(kernel.launches), kernel.flops));
+    }
+    kernel.attained_seconds = seen.seconds / steps;
+  }
+}
+
+}  // namespace lockstep

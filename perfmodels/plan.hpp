@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every valid layout of a job on so many ranks, priced: mesh degrees x micro-batch x bucket size x
+// algorithm x compression. What does not fit into the memory of a device is rejected.
+//
+// Cost: a step of at most two micro-batches is recorded once per (degrees, micro-batch, bucket,
+// compression); its kernels are priced once and joined to runs between the edges of the recording,
+// so that a layout costs a replay of a few dozen records: microseconds. A step of more
+// micro-batches is longer by what each takes, in which nothing is communicated.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "parallelism/mesh/degrees.hpp"
+#include "perfmodels/machine/machine.hpp"
+#include "runtime/config/job_config.hpp"
+
+namespace lockstep {
+
+struct Layout {
+  MeshDegrees degrees{};
+  std::int64_t micro = 1, num_micro = 1;  // sequences per micro-batch; micro-batches per step
+  double bucket_mb = 0;
+  std::string algorithm = "auto", compression = "none";
+};
+
+// "data 8, micro-batch 2 x 4, buckets of 16 MB, ring"
+std::string text_of(const Layout& layout);
+// The job in that layout.
+JobConfig with_layout(JobConfig job, const Layout& layout);
+
+struct PricedLayout {
+  Layout layout{};
+  double seconds = 0;
+  double compute = 0;       // kernels of the compute stream, alone
+  double exposed = 0;       // communication that nothing hides
+  double hidden = 0;        // behind computation
+  double overlap_loss = 0;  // computation is slower beside communication
+  double memory_bytes = 0;
+  bool fits = true;
+  std::string reason{};  // why it does not fit, or what it loses against the best
+};
+
+struct Plan {
+  std::vector<PricedLayout> layouts{};  // those that fit first, the fastest first
+  int recordings = 0;
+  double seconds_per_layout = 0;  // that planning took
+  std::size_t num_fitting = 0;
+};
+
+// What may vary beside degrees and micro-batch.
+struct PlanChoices {
+  std::vector<double> bucket_mb = {1, 4, 16, 64, 256};  // and the job's own; up to all gradients
+  std::vector<std::string> compressions{};              // empty: the job's own; others change sums
+};
+
+// Degrees whose product is `ranks` and which this version can run.
+std::vector<MeshDegrees> degrees_for(int ranks);
+
+// ConfigError where no layout is valid (and why), or the profile lacks what prices need.
+Plan plan(const JobConfig& job, int ranks, const Machine& machine, const PlanChoices& choices = {});
+
+}  // namespace lockstep
