@@ -54,7 +54,9 @@ Bench::Bench(const Context& context, Device& device, Backend& world, Backend& gr
       world_(world),
       group_(group),
       options_(options),
-      barrier_(world.choose(barrier_call())) {}
+      barrier_(world.choose(barrier_call())) {
+  if (world.shape().nodes > 1) common_start_.emplace(context.world());
+}
 
 bool Bench::has_shared_memory() {
   constexpr std::size_t kSome = 4096;
@@ -174,9 +176,10 @@ double Bench::greatest(double value) const {
 }
 
 // Our own barrier, which yields where ranks outnumber cores: next to one that spins, the library's
-// figures would be several times higher.
-void Bench::meet() {
+// figures would be several times higher. Returns the time from which to count.
+double Bench::meet() {
   world_.run(barrier_call(), barrier_, deadline());
+  return common_start_ ? common_start_->wait() : now();
 }
 
 void Bench::check(const Candidate& candidate, const Sample& sample) {
@@ -202,9 +205,8 @@ void Bench::repeat(const Candidate& candidate, int batch, Timing& timing) {
   }
   timing.rewriting.push_back((now() - rewriting) / batch);
   next_ = (begin + static_cast<std::size_t>(batch)) % n;
-  meet();
   const Deadline until = deadline();
-  const double start = now();
+  const double start = meet();
   for (int i = 0; i < batch; ++i) {
     group_.run(buffers_[(begin + static_cast<std::size_t>(i)) % n].call, candidate.choice, until);
   }

@@ -2,19 +2,22 @@
 // Times every candidate for one collective of one size.
 //
 // Every rank rewrites its whole input (untimed: the lines are then in its own cache, as they are
-// after a backward pass), over several buffers in turn; all ranks meet at a barrier; the operation
-// is timed. One repetition takes as long as its slowest rank. Candidates take turns, so that what
-// disturbs the machine disturbs all of them. Operations below 2 us are timed 16 at a time, each on
-// a buffer of its own. The calls go to the backend: what Communicator adds per call is not in them.
+// after a backward pass), over several buffers in turn; all ranks meet at a barrier (on several
+// nodes: agree on a time to start, common_start.hpp); the operation is timed. One repetition takes
+// as long as its slowest rank. Candidates take turns, so that what disturbs the machine disturbs
+// all of them. Operations below 2 us are timed 16 at a time, each on a buffer of its own. The calls
+// go to the backend: what Communicator adds per call is not in them.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "collectives/backend.hpp"
 #include "collectives/sample_call.hpp"
+#include "launch/common_start.hpp"
 #include "runtime/context/context.hpp"
 #include "runtime/device/device.hpp"
 
@@ -81,7 +84,7 @@ class Bench {
   void check(const Candidate& candidate, const Sample& sample);
   void repeat(const Candidate& candidate, int batch, Timing& timing);
   double greatest(double value) const;
-  void meet();
+  double meet();
   BenchRow row_of(const Candidate& candidate, const Sample& sample, Timing& timing) const;
 
   const Context& context_;
@@ -89,6 +92,7 @@ class Bench {
   Backend &world_, &group_;
   const BenchOptions& options_;
   Choice barrier_;
+  std::optional<CommonStart> common_start_;  // on several nodes
   std::vector<Buffer> buffers_;
   std::vector<std::byte> input_;
   std::size_t next_ = 0;  // of the buffers

@@ -292,8 +292,9 @@ class Simulation {
     double* egress = across(m) ? &egress_of(m.from).first_free() : nullptr;
     if (egress) begin = std::max(begin, *egress);
     if (waits(m)) {
-      begin = std::max(begin, to.receive_free);
-      if (egress) begin = std::max(begin, ingress_of(m.to).first_free());
+      const double ahead = std::max(cost.flight - cost.hold, 0.0);  // of its first byte there
+      begin = std::max(begin, to.receive_free - ahead);
+      if (egress) begin = std::max(begin, ingress_of(m.to).first_free() - ahead);
     }
     waiting_ += begin - m.asked;
     m.end = begin + cost.hold;
