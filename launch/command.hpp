@@ -32,5 +32,6 @@ Prepare prepare_predict;    // predict.cpp
 Prepare prepare_roofline;   // roofline.cpp
 Prepare prepare_scaling;    // scaling.cpp
 Prepare prepare_train;      // train.cpp
+Prepare prepare_validate;   // validate.cpp
 
 }  // namespace lockstep

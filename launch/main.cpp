@@ -21,6 +21,8 @@ constexpr Command kCommands[] = {
      prepare_calibrate},
     {"explain", "What a collective is expected to cost, who serves it, and why", prepare_explain},
     {"predict", "What a step of a job takes on a machine, and where it goes", prepare_predict},
+    {"validate", "Predicted against measured, operation by operation, for a trace",
+     prepare_validate},
     {"plan", "The best layouts of a job on so many ranks", prepare_plan},
     {"scaling", "How a job scales to more ranks, predicted, and the laws of it", prepare_scaling},
     {"roofline", "A step's kernels against what a machine can attain", prepare_roofline},

@@ -88,8 +88,14 @@ JobPrediction predict_job(JobConfig job, const Machine& machine, int ranks) {
   ranks = ranks_of(job, ranks, machine.devices_per_node);
   job.model.vocabulary = vocabulary_of(job);
   const auto record = record_step(job, ranks, machine);
-  return {job.model.kind,     machine.name,         ranks,
-          record->parameters, machine.memory_bytes, predict_step(*record, machine)};
+  JobPrediction p{job.model.kind,     machine.name,         ranks,
+                  record->parameters, machine.memory_bytes, predict_step(*record, machine)};
+  // Other ranks of a node compute in the same memory, other threads at other rates.
+  const bool threads_as_measured =
+      job.job.threads == 0 || job.job.threads == machine.threads_per_device;
+  const bool as_measured = threads_as_measured && ranks >= machine.devices_per_node;
+  p.step.in_range = p.step.in_range && (machine.device != "cpu" || as_measured);
+  return p;
 }
 
 std::string prediction_table(const JobPrediction& p) {

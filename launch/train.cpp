@@ -21,7 +21,7 @@ namespace lockstep {
 namespace {
 
 struct TrainOptions {
-  std::string file;
+  std::string file, machine;
   std::vector<std::string> overrides;
   std::string progress = "auto";
   bool json = false, help_keys = false;
@@ -55,6 +55,7 @@ int train(const TrainOptions& options) {
   try {
     if (options.file.empty()) throw ConfigError("train needs a job file: lockstep train JOB.toml");
     job = load_job(options.file, options.overrides);
+    if (!options.machine.empty()) job.job.machine = options.machine;
   } catch (const ConfigError&) {
     mistake = std::current_exception();
   }
@@ -79,6 +80,8 @@ Action prepare_train(CLI::App& app) {
   app.add_option("--set", options->overrides, "Override a key: section.key=value")
       ->allow_extra_args(false)
       ->take_all();
+  app.add_option("--machine", options->machine,
+                 "Profile that predicts the steps: a file, or the name of a shipped one");
   app.add_option("--progress", options->progress, "Progress bar: auto, on, off")
       ->check(CLI::IsMember({"auto", "on", "off"}));
   app.add_flag("--json", options->json, "With job.device = \"dry\": write JSON");

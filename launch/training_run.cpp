@@ -5,10 +5,12 @@
 
 #include "launch/generate.hpp"
 #include "launch/machine_of_job.hpp"
+#include "launch/prediction.hpp"
 #include "launch/run_directory.hpp"
 #include "launch/run_summary.hpp"
 #include "models/registry.hpp"
 #include "perfmodels/calibrate/compute_rate.hpp"
+#include "perfmodels/machine/find_machine.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/format.hpp"
 #include "runtime/context/binding.hpp"
@@ -66,6 +68,9 @@ void TrainingRun::read_inputs() {
   job_.model.vocabulary = corpus_.vocabulary;
   count_windows(corpus_.train, job_.model.sequence);
   predicted_ = record_step(job_, context_.size());
+  if (job_.job.machine.empty()) return;
+  const Machine machine = find_machine(job_.job.machine);
+  prediction_ = predict_job(job_, machine, context_.size()).step;
 }
 
 void TrainingRun::build() {
@@ -108,6 +113,11 @@ void TrainingRun::introduce(int threads, const std::string& binding) const {
   log_info(format("%s on %s, %s each (rank 0 %s), GEMM %.0f GFLOP/s per rank",
                   count(context_.size(), "rank").c_str(), count(context_.nodes(), "node").c_str(),
                   count(threads, "thread").c_str(), binding.c_str(), gemm_rate_ * 1e-9));
+  if (prediction_) {
+    log_info(format("predicted by %s: %.1f ms a step%s", job_.job.machine.c_str(),
+                    1e3 * prediction_->seconds,
+                    prediction_->in_range ? "" : ", outside the calibrated range"));
+  }
   if (!validation_ && job_.data.validation_share > 0 && context_.first()) {
     log_warning("no evaluation: data.validation_share holds less than one model.sequence");
   }
@@ -164,7 +174,7 @@ StepMetrics TrainingRun::one_step(std::int64_t step, StepResult& result) {
           .tokens_per_second = tokens / seconds,
           .mfu = model_flops(predicted_->recording) / seconds / gemm_rate_,
           .step_seconds = seconds,
-          .predicted_seconds = std::nullopt,
+          .predicted_seconds = prediction_ ? std::optional(prediction_->seconds) : std::nullopt,
           .exposed_comm_seconds = result.exposed_comm_seconds};
 }
 
@@ -204,6 +214,7 @@ void TrainingRun::summarize() {
   print_row(summary_text({.validation_loss = validation_loss_,
                           .unit = job_.data.kind == "bytes" ? "byte" : "token",
                           .step_seconds = median(step_seconds_),
+                          .predicted_seconds = prediction_ ? prediction_->seconds : 0,
                           .tokens = static_cast<double>(job_.batch.global * job_.model.sequence),
                           .ranks = context_.size(),
                           .model_flops = model_flops(predicted_->recording),

@@ -10,6 +10,7 @@
 #include "launch/step_table.hpp"
 #include "parallelism/hybrid/training_step.hpp"
 #include "perfmodels/record_step.hpp"
+#include "perfmodels/step_time.hpp"
 #include "runtime/context/context.hpp"
 #include "runtime/context/signals.hpp"
 #include "runtime/data/batch_loader.hpp"
@@ -47,8 +48,9 @@ class TrainingRun {
   JobConfig job_;
   SignalGuard signals_;
   Corpus corpus_;
-  std::unique_ptr<StepRecord> predicted_;  // the step on the dry device
-  Recording trace_;                        // before the device, whose worker writes to it
+  std::unique_ptr<StepRecord> predicted_;     // the step on the dry device
+  std::optional<StepPrediction> prediction_;  // with job.machine
+  Recording trace_;                           // before the device, whose worker writes to it
   std::unique_ptr<Device> device_;
   std::unique_ptr<Mesh> mesh_;
   std::unique_ptr<nn::Sequential> model_;

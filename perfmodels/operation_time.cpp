@@ -22,14 +22,40 @@ double full_bytes(const Operation& operation) {
 
 }  // namespace
 
-GroupShape shape_of(const Machine& machine, const Operation& operation) {
+namespace {
+
+GroupShape lying(const Operation& operation) {
+  return assumed_shape(operation.ranks, operation.group ? operation.group->nodes : 1);
+}
+
+GroupShape completed(GroupShape shape, const Machine& machine, const Operation& operation) {
   const OperationGroup* group = operation.group;
-  GroupShape shape = on_machine(machine, assumed_shape(operation.ranks, group ? group->nodes : 1));
   if (group) shape.even = group->even;
   shape.crowded =
       (shape.ranks + shape.nodes - 1) / shape.nodes > machine.cores_per_node && machine.calibrated;
   shape.memory = std::string(operation.memory) == "shared" ? MemoryKind::shared : MemoryKind::plain;
   return shape;
+}
+
+Price price_in(const GroupShape& shape, const Machine& machine, const Operation& operation) {
+  return price_of(machine, collective_of(operation), full_bytes(operation), shape,
+                  operation.detail);
+}
+
+// As the machine's ranks lie. An algorithm that could not serve them there did serve these ranks
+// elsewhere: then with what such an algorithm needs, out of range.
+Price price_on(const Machine& machine, const Operation& operation) {
+  const Price there = price_in(shape_of(machine, operation), machine, operation);
+  if (!there.by.empty()) return there;
+  Price elsewhere = price_in(completed(lying(operation), machine, operation), machine, operation);
+  elsewhere.in_range = false;
+  return elsewhere;
+}
+
+}  // namespace
+
+GroupShape shape_of(const Machine& machine, const Operation& operation) {
+  return completed(on_machine(machine, lying(operation)), machine, operation);
 }
 
 OperationTimes::Key OperationTimes::key_of(const Operation& o) {
@@ -59,8 +85,7 @@ OperationTime OperationTimes::price(const Operation& operation) const {
 }
 
 OperationTime OperationTimes::price_collective(const Operation& operation) const {
-  const Price p = price_of(machine_, collective_of(operation), full_bytes(operation),
-                           shape_of(machine_, operation), operation.detail);
+  const Price p = price_on(machine_, operation);
   if (p.by.empty()) {
     throw ConfigError("machine profile '" + machine_.name + "' cannot price " + operation.name +
                       " by " + operation.detail + " among " + std::to_string(operation.ranks) +
@@ -72,9 +97,7 @@ OperationTime OperationTimes::price_collective(const Operation& operation) const
 double formula_seconds(const Machine& machine, const Operation& operation) {
   Machine without = machine;
   without.collectives.clear();
-  return price_of(without, collective_of(operation), full_bytes(operation),
-                  shape_of(machine, operation), operation.detail)
-      .seconds.value;
+  return price_on(without, operation).seconds.value;
 }
 
 }  // namespace lockstep

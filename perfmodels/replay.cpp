@@ -91,17 +91,30 @@ class Replay {
   }
 
   void set_phases() {
+    double computed = 0;  // the end of the last kernel so far
     for (std::size_t i = 0; i < records_.size(); ++i) {
-      if (records_[i].operation.kind != OperationKind::phase) continue;
-      const auto count = static_cast<std::size_t>(records_[i].operation.shape[0]);
-      Span span{kNever, 0};
-      for (std::size_t k = i - std::min(count, i); k < i; ++k) {
-        if (records_[k].stream != StreamKind::compute) continue;
-        span.begin = std::min(span.begin, spans_[k].begin);
-        span.end = std::max(span.end, spans_[k].end);
+      const Operation& o = records_[i].operation;
+      if (o.kind == OperationKind::phase) {
+        const auto count = std::min(static_cast<std::size_t>(o.shape[0]), i);
+        const Span kernels = span_of(i - count, i, StreamKind::compute);
+        const Span sent = span_of(i - count, i, StreamKind::communication);
+        if (kernels.end > 0) spans_[i] = kernels;
+        if (kernels.end == 0 && sent.end > 0) spans_[i] = {std::min(computed, sent.end), sent.end};
+      } else if (records_[i].stream == StreamKind::compute) {
+        computed = spans_[i].end;
       }
-      if (span.begin < kNever) spans_[i] = span;
     }
+  }
+  // Of the records [first, last) of a stream; {never, 0} if there is none.
+  Span span_of(std::size_t first, std::size_t last, StreamKind stream) const {
+    Span span{kNever, 0};
+    for (std::size_t k = first; k < last; ++k) {
+      if (records_[k].stream != stream || records_[k].operation.kind == OperationKind::phase)
+        continue;
+      span.begin = std::min(span.begin, spans_[k].begin);
+      span.end = std::max(span.end, spans_[k].end);
+    }
+    return span;
   }
 
   const std::vector<Record>& records_;
@@ -121,9 +134,16 @@ bool shares_cores(const Machine& machine) {
 }
 
 Slowdowns slowdowns_of(const Machine& machine) {
-  const double unknown = shares_cores(machine) ? 2 : 1;
-  const auto factor = [&](const Figure& f) { return f.known() ? f.value : unknown; };
-  return {factor(machine.overlap.compute_slowdown), factor(machine.overlap.communication_slowdown)};
+  const bool shared = shares_cores(machine);
+  const auto factor = [&](const Figure& f) { return f.known() ? f.value : shared ? 2 : 1; };
+  Slowdowns s{factor(machine.overlap.compute_slowdown),
+              factor(machine.overlap.communication_slowdown)};
+  constexpr double kLeast = 1.05;  // nearer to 1 the kernels would stand still
+  if (shared) {
+    s.communication = std::max(s.communication, kLeast);
+    s.compute = std::max(s.compute, s.communication / (s.communication - 1));
+  }
+  return s;
 }
 
 std::vector<Span> replay(const std::vector<Record>& records, const std::vector<double>& seconds,

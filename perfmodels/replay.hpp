@@ -17,8 +17,10 @@ struct Slowdowns {
   double compute = 1, communication = 1;  // factors on time while the other stream works
 };
 
-// As the profile measured it. Where it did not: 1, unless the threads of a rank take all its cores,
-// so that its communication has to share them, and both take twice as long.
+// As the profile measured it; 1 where it did not. Where the threads of a rank take all its cores,
+// communication has to share them: both take twice as long unless the profile knows how the cores
+// are shared, and what communication computes while it takes c times as long is lost to the
+// kernels, whose factor is at least c / (c - 1).
 Slowdowns slowdowns_of(const Machine& machine);
 bool shares_cores(const Machine& machine);
 
@@ -26,7 +28,8 @@ struct Span {
   double begin = 0, end = 0;
 };
 
-// `seconds` of each record alone. Phases span the compute records that belong to them.
+// `seconds` of each record alone. Phases span the kernels that belong to them, or, without such,
+// the communication.
 std::vector<Span> replay(const std::vector<Record>& records, const std::vector<double>& seconds,
                          const Slowdowns& slowdowns);
 

@@ -27,6 +27,7 @@ struct JobSection {
   std::string sample_prompt;
   double sample_temperature = 0.8;
   std::int64_t trace_steps = 0;
+  std::string machine;  // empty: no prediction
 };
 
 struct ModelSection {

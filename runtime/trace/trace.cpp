@@ -54,6 +54,12 @@ Json args_of(const Record& record) {
   if (operation.kind == OperationKind::collective) {
     args["ranks"] = operation.ranks;
     args["by"] = operation.detail;
+    args["memory"] = operation.memory;
+    args["dtype"] = name_of(operation.dtype);
+    if (operation.group) {
+      args["group"] = operation.group->name;
+      args["nodes"] = operation.group->nodes;
+    }
   }
   return args;
 }
