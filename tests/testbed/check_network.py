@@ -43,7 +43,7 @@ def quick():
 def check_link(profile, delay_us, rate_mbit):
     link = next(l for l in tomllib.loads(profile.read_text())["link"] if l["level"] == "across")
     value = lambda x: x[0] if isinstance(x, list) else x
-    segments = link["segments"]
+    segments = link["segment"]
     latency, beta = value(segments[0]["alpha"]), value(segments[-1]["beta"])
     rate_error = 8e-6 / beta / rate_mbit - 1
     delay_error = (latency - SOFTWARE) / (delay_us * 1e-6) - 1
