@@ -13,7 +13,8 @@ namespace lockstep {
 
 namespace {
 
-constexpr double kSpreadBytes = 4 << 20;  // a working set that leaves a core's own caches
+// Tensors in turn: more than a core's own caches hold, or than any cache.
+constexpr double kCachedBytes = 4 << 20, kMemoryBytes = 64 << 20;
 constexpr std::size_t kMostSets = 64;
 constexpr double kShortest = 20e-6;  // timed at once: the clock's 30 ns are below 0.2 %
 constexpr double kPeakSeconds = 0.01;
@@ -23,8 +24,9 @@ constexpr std::int64_t kManySequences = 4;
 // Launches of one kernel on several sets of tensors in turn.
 class KernelTrial : public Trial {
  public:
-  KernelTrial(const std::function<Launch()>& prepare, double bytes) {
-    const double wanted = std::max(kSpreadBytes / std::max(bytes, 1.0), 1.0);
+  KernelTrial(const std::function<Launch()>& prepare, double bytes, Found found) {
+    const double spread = found == Found::cached ? kCachedBytes : kMemoryBytes;
+    const double wanted = std::max(spread / std::max(bytes, 1.0), 1.0);
     const auto sets = static_cast<std::size_t>(std::min<double>(wanted, kMostSets));
     for (std::size_t i = 0; i < sets; ++i)
       launches_.push_back(prepare());
@@ -77,9 +79,10 @@ class LaunchTrial : public Trial {
   Device& device_;
 };
 
-Item kernel_item(const std::string& name, double bytes, std::function<Launch()> prepare) {
-  return {.name = name, .prepare = [prepare = std::move(prepare), bytes] {
-            return std::make_unique<KernelTrial>(prepare, bytes);
+Item kernel_item(const std::string& name, double bytes, std::function<Launch()> prepare,
+                 Found found = Found::cached) {
+  return {.name = name, .prepare = [prepare = std::move(prepare), bytes, found] {
+            return std::make_unique<KernelTrial>(prepare, bytes, found);
           }};
 }
 
@@ -153,8 +156,8 @@ void ComputeCalibration::add_streaming(const Extent& extent) {
       if (bytes <= before) break;  // it does not depend on the elements
       before = bytes;
       const auto prepare = [&device = device_, kernel, n] { return kernel.prepare(device, n); };
-      streaming_.push_back(
-          {kernel.name, bytes, sampler_.add(kernel_item(kernel.name, bytes, prepare))});
+      streaming_.push_back({kernel.name, bytes,
+                            sampler_.add(kernel_item(kernel.name, bytes, prepare, kernel.found))});
     }
   }
 }
@@ -168,11 +171,12 @@ void ComputeCalibration::add_constants(const Extent& extent) {
       std::find_if(streaming_kernels().begin(), streaming_kernels().end(),
                    [](const StreamingKernel& k) { return k.name == std::string("copy"); });
   bandwidth_bytes_ = 8.0 * extent.bandwidth_elements;
-  bandwidth_ = sampler_.add(
-      kernel_item("memory bandwidth", bandwidth_bytes_,
-                  [&device = device_, kernel = *copies, n = extent.bandwidth_elements] {
-                    return kernel.prepare(device, n);
-                  }));
+  bandwidth_ = sampler_.add(kernel_item(
+      "memory bandwidth", bandwidth_bytes_,
+      [&device = device_, kernel = *copies, n = extent.bandwidth_elements] {
+        return kernel.prepare(device, n);
+      },
+      Found::in_memory));
 }
 
 std::vector<KernelCurve> ComputeCalibration::curves() const {

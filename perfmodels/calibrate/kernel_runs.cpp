@@ -185,7 +185,7 @@ Launch momentum_update(Device& d, std::int64_t n) {
 
 constexpr StreamingKernel kStreaming[] = {
     {"add", add},
-    {"adamw_update", adamw_update},
+    {"adamw_update", adamw_update, Found::in_memory},
     {"add_scaled_sum", add_scaled_sum},
     {"clip_factor", clip_factor},
     {"copy", copy},
@@ -197,11 +197,11 @@ constexpr StreamingKernel kStreaming[] = {
     {"fill", fill},
     {"gelu_backward", gelu_backward},
     {"gelu_forward", gelu_forward},
-    {"global_norm", global_norm},
+    {"global_norm", global_norm, Found::in_memory},
     {"layernorm_backward_input", layernorm_backward_input},
     {"layernorm_backward_weight", layernorm_backward_weight},
     {"layernorm_forward", layernorm_forward},
-    {"momentum_update", momentum_update},
+    {"momentum_update", momentum_update, Found::in_memory},
     {"upload", upload},
     {"window_embedding_backward", window_embedding_backward},
     {"window_embedding_forward", window_embedding_forward},

@@ -14,10 +14,15 @@ namespace lockstep {
 // Launches the kernel once on the compute stream of the device whose tensors it owns.
 using Launch = std::function<void()>;
 
+// What a step leaves of a kernel's tensors in the caches: kernels of a pass work on what the one
+// before them has just touched; those of the optimizer meet everything once a step.
+enum class Found : std::uint8_t { cached, in_memory };
+
 // A kernel whose cost goes by the bytes that it moves; `elements` of its largest tensor.
 struct StreamingKernel {
   const char* name;
   Launch (*prepare)(Device& device, std::int64_t elements);
+  Found found = Found::cached;
 };
 std::span<const StreamingKernel> streaming_kernels();
 
