@@ -44,8 +44,9 @@ std::string guesses_text(const StepPrediction& step) {
     launches += g.launches;
     seconds += g.seconds;
   }
-  std::string text = format("guessed           %zu shapes, %d launches, %.1f %% of the step\n",
-                            step.guessed.size(), launches, 100 * seconds / step.seconds);
+  std::string text =
+      format("guessed           %zu shapes, %d launches, %.2f ms of work, hidden work included\n",
+             step.guessed.size(), launches, 1e3 * seconds);
   for (std::size_t i = 0; i < std::min(kShownGuesses, step.guessed.size()); ++i) {
     const Guess& g = step.guessed[i];
     text += format("  %-48s by %-12s %5d x %10.3f ms\n", g.operation.c_str(), g.by.c_str(),

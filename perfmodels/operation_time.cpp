@@ -94,7 +94,7 @@ OperationTime OperationTimes::price_collective(const Operation& operation) const
   return {p.seconds, 0, p.by, p.in_range};
 }
 
-double formula_seconds(const Machine& machine, const Operation& operation) {
+double modelled_seconds(const Machine& machine, const Operation& operation) {
   Machine without = machine;
   without.collectives.clear();
   return price_on(without, operation).seconds.value;

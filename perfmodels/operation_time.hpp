@@ -44,7 +44,7 @@ class OperationTimes {
   std::map<Key, OperationTime> known_;
 };
 
-// The formula's time of a collective, whatever was measured.
-double formula_seconds(const Machine& machine, const Operation& operation);
+// What replay or formula say of a collective, without the measured curves.
+double modelled_seconds(const Machine& machine, const Operation& operation);
 
 }  // namespace lockstep

@@ -15,7 +15,7 @@
 #include "perfmodels/machine/machine.hpp"
 #include "perfmodels/operation_time.hpp"
 #include "perfmodels/record_step.hpp"
-#include "perfmodels/replay.hpp"
+#include "perfmodels/step_replay.hpp"
 
 namespace lockstep {
 

@@ -77,7 +77,7 @@ ValidatedOperation row_of(const Launches& launches, OperationTimes& times, const
       .noise = (quantile(launches.seconds, 0.75) - quantile(launches.seconds, 0.25)) / (2 * median),
       .in_range = t.in_range};
   if (o.kind == OperationKind::collective) {
-    row.formula = formula_seconds(machine, o);
+    row.formula = modelled_seconds(machine, o);
     row.nearest = nearest_collective(machine, o, row.formula);
   } else {
     row.constant_mfu = constant_mfu(times.kernels(), o);

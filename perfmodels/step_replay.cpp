@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "perfmodels/replay.hpp"
+#include "perfmodels/step_replay.hpp"
 
 #include <algorithm>
 #include <array>
