@@ -10,22 +10,48 @@
 
 namespace lockstep {
 
+namespace {
+
+// The numbers of the rows and columns that `part` keeps, zero in what is padding.
+void fill_part(Tensor& value, const Part& part, float deviation, std::uint64_t key) {
+  Device& device = value.device();
+  kernels::fill(value, 0.0f, device.compute());
+  const std::int64_t columns = part.full[1];
+  std::int64_t held = 0;
+  for (const Range& range : part.kept) {
+    expect(part.dim == 0 || range.count() == value.dim(1), "columns are kept in one range");
+    const std::int64_t row = part.dim == 0 ? range.begin : 0;
+    Tensor rows = part.dim == 0 ? value.slice(held, held + range.count()) : value;
+    kernels::fill_normal_part(rows, deviation, key, columns, row,
+                              part.dim == 0 ? 0 : range.begin, device.compute());
+    held += range.count();
+  }
+}
+
+}  // namespace
+
 std::shared_ptr<Parameter> make_matrix(Device& device, std::string name, const Shape& shape,
-                                       const Init& init) {
+                                       const Init& init, const Part& part) {
   const MemoryScope scope(device, MemoryUse::parameters);
   auto p = std::make_shared<Parameter>();
   p->value = Tensor::empty(device, shape);
   p->decays = true;
+  p->part = part;
   const std::uint64_t key = random_key(init.seed, RandomPurpose::weights, name_hash(name));
-  kernels::fill_normal(p->value, init.deviation, key, device.compute());
+  if (part.whole()) {
+    kernels::fill_normal(p->value, init.deviation, key, device.compute());
+  } else {
+    fill_part(p->value, part, init.deviation, key);
+  }
   p->name = std::move(name);
   return p;
 }
 
 std::shared_ptr<Parameter> make_vector(Device& device, std::string name, std::int64_t count,
-                                       float value) {
+                                       float value, const Part& part) {
   const MemoryScope scope(device, MemoryUse::parameters);
   auto p = std::make_shared<Parameter>();
+  p->part = part;
   p->name = std::move(name);
   p->value = Tensor::empty(device, {count});
   kernels::fill(p->value, value, device.compute());
@@ -55,6 +81,13 @@ void allocate_gradients(const std::vector<Parameter*>& parameters) {
     p->grad = Tensor::empty(device, p->value.shape());
     kernels::fill(p->grad, 0.0f, device.compute());
   }
+}
+
+void add_second_use(Parameter& p) {
+  if (!p.second_grad) return;
+  Stream& stream = p.value.device().compute();
+  kernels::add(p.grad, p.second_grad, stream);
+  kernels::fill(p.second_grad, 0.0f, stream);
 }
 
 std::uint64_t name_hash(const std::string& name) {

@@ -13,13 +13,40 @@ namespace lockstep {
 
 class Module;
 
+struct Range {
+  std::int64_t begin = 0, end = 0;
+  std::int64_t count() const { return end - begin; }
+  bool operator==(const Range&) const = default;
+};
+
+// What this rank holds of a parameter that the tensor axis cuts: ranges of one dim of the full one,
+// in the order in which they lie here; behind them padding, which stays zero. No ranges: all of it.
+struct Part {
+  Shape full{};
+  int dim = 0;
+  std::vector<Range> kept{};
+  bool whole() const { return kept.empty(); }
+};
+
+// Whether backward leaves a gradient complete, or each rank of the tensor axis with its share of
+// the sum (sequence parallelism: each has seen a share of the rows).
+enum class GradientSum : std::uint8_t { complete, over_tensor };
+
 struct Parameter {
   std::string name;  // unique in the model: "blocks.3.attention.qkv.weight"
   Tensor value;
   Tensor grad{};        // same shape; backward_weight adds to it
   bool decays = false;  // weight decay applies: matrices, not biases and norms
-  int uses = 1;         // how often one backward pass adds to grad: 2 for tied embeddings
+  // How often one backward pass adds to the gradient. A second user (tied embeddings) adds to
+  // `second_grad`: so the order of the sum is the same where the users are on different ranks.
+  int uses = 1;
+  Tensor second_grad{};
+  Part part{};
+  GradientSum sum = GradientSum::complete;
 };
+
+// grad += second_grad, which is zero then. Nothing without a second user.
+void add_second_use(Parameter& parameter);
 
 // How a parameter starts: normal numbers keyed by (seed, name), so that every layout has the same.
 struct Init {
@@ -27,10 +54,12 @@ struct Init {
   float deviation = 0.02f;
 };
 
+// `shape` is what this rank holds, of `part`: its numbers are those of the full matrix.
 std::shared_ptr<Parameter> make_matrix(Device& device, std::string name, const Shape& shape,
-                                       const Init& init);
+                                       const Init& init, const Part& part = {});
 std::shared_ptr<Parameter> make_vector(Device& device, std::string name, std::int64_t count,
-                                       float value);  // constant; does not decay
+                                       float value,  // constant; does not decay
+                                       const Part& part = {});
 
 // Every parameter once, in the order in which forward uses them first.
 std::vector<Parameter*> parameters_of(Module& module);

@@ -5,14 +5,19 @@ namespace lockstep::nn {
 
 Tensor Sequential::forward(const Tensor& x, Stash& stash) {
   Tensor y = x;
-  for (const auto& layer : layers_)
+  for (const auto& layer : layers_) {
+    if (watcher_) watcher_->before(*layer, LayerWatcher::Pass::forward);
     y = layer->forward(y, stash);
+    if (watcher_) watcher_->after(*layer, LayerWatcher::Pass::forward);
+  }
   return y;
 }
 
 Tensor Sequential::backward_input(Tensor dy, Stash& stash) {
   for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) {
+    if (watcher_) watcher_->before(**layer, LayerWatcher::Pass::backward);
     dy = (*layer)->backward_input(std::move(dy), stash);
+    if (watcher_) watcher_->after(**layer, LayerWatcher::Pass::backward);
   }
   return dy;
 }

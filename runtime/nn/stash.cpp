@@ -8,7 +8,7 @@
 namespace lockstep {
 
 void Stash::save(const Module* owner, Tensor tensor) {
-  if (training()) saved_[owner].push_back(std::move(tensor));
+  if (training() && forgetful_ == 0) saved_[owner].push_back(std::move(tensor));
 }
 
 Tensor Stash::take(const Module* owner) {

@@ -15,6 +15,16 @@ namespace lockstep {
 
 class Module;
 
+// The samples that pass through the layers together.   B samples of T tokens, M = B T rows
+struct MicroBatch {
+  // Global index of its first sample since the start of training: the key of dropout masks, so that
+  // they are the same in every layout.
+  std::int64_t first_sample = 0;
+  std::int64_t samples = 0, tokens = 0;  // B, T
+  // Of the M rows, the first that this rank has between the layers (sequence parallelism).
+  std::int64_t first_row = 0;
+};
+
 class Stash {
  public:
   enum class Mode : std::uint8_t { training, inference };  // inference keeps nothing, drops nothing
@@ -22,16 +32,15 @@ class Stash {
   // them at settle(), which is what zero-bubble pipeline schedules need.
   enum class WeightGradients : std::uint8_t { immediate, deferred };
 
-  explicit Stash(Mode mode = Mode::training, std::int64_t first_sample = 0,
+  explicit Stash(const MicroBatch& batch, Mode mode = Mode::training,
                  WeightGradients when = WeightGradients::immediate)
-      : mode_(mode), when_(when), first_sample_(first_sample) {}
+      : mode_(mode), when_(when), batch_(batch) {}
 
   bool training() const { return mode_ == Mode::training; }
-  // Global index of the first sample of the micro-batch since the start of training: the key of
-  // dropout masks, so that they are the same in every layout.
-  std::int64_t first_sample() const { return first_sample_; }
+  const MicroBatch& batch() const { return batch_; }
 
-  // Last in, first out per module. save() drops the tensor in inference mode.
+  // Last in, first out per module. save() drops the tensor in inference mode, and while a Forgetful
+  // lives: what backward computes again.
   void save(const Module* owner, Tensor tensor);
   Tensor take(const Module* owner);
 
@@ -44,12 +53,27 @@ class Stash {
   void on_ready(std::function<void(Parameter&)> listener) { listener_ = std::move(listener); }
 
  private:
+  friend class Forgetful;
+
   Mode mode_;
   WeightGradients when_;
-  std::int64_t first_sample_;
+  MicroBatch batch_;
+  int forgetful_ = 0;
   std::unordered_map<const Module*, std::vector<Tensor>> saved_;
   std::vector<Module*> owed_;
   std::function<void(Parameter&)> listener_;
+};
+
+// Nothing is saved while it lives.
+class Forgetful {
+ public:
+  explicit Forgetful(Stash& stash) : stash_(stash) { ++stash_.forgetful_; }
+  ~Forgetful() { --stash_.forgetful_; }
+  Forgetful(const Forgetful&) = delete;
+  Forgetful& operator=(const Forgetful&) = delete;
+
+ private:
+  Stash& stash_;
 };
 
 }  // namespace lockstep
