@@ -68,4 +68,9 @@ std::unique_ptr<DataParallel> make_data_parallel(const std::vector<LayerParamete
                                                  const Communicator& data,
                                                  const DataParallelOptions& options);
 
+// The answer of zero = 0 (gradient_buckets.hpp).
+std::unique_ptr<DataParallel> make_gradient_buckets(const std::vector<LayerParameters>& layers,
+                                                    const Communicator& data,
+                                                    const DataParallelOptions& options);
+
 }  // namespace lockstep

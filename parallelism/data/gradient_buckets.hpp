@@ -10,8 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "collectives/compression/table.hpp"
-#include "runtime/nn/parameter.hpp"
+#include "parallelism/data/data_parallel.hpp"
 
 namespace lockstep {
 
@@ -29,33 +28,42 @@ struct BucketLayout {
 // holds `bucket_bytes`. Every gradient starts on a 64-byte line.
 BucketLayout layout_buckets(const std::vector<std::int64_t>& counts, std::size_t bucket_bytes);
 
-class GradientBuckets {
+// What each bucket is made of. A gradient of more than two dimensions is a matrix of its first.
+std::vector<BucketParts> parts_of(const BucketLayout& layout,
+                                  const std::vector<Parameter*>& parameters);
+
+// zero = 0: every data rank has whole values, gradients and states.
+class GradientBuckets : public DataParallel {
  public:
   // Points every parameter's gradient into a bucket and zeroes it.
-  GradientBuckets(std::vector<Parameter*> parameters, Communicator data, std::size_t bucket_bytes,
-                  const CompressionOptions& compression = {});
+  GradientBuckets(const std::vector<LayerParameters>& layers, Communicator data,
+                  const DataParallelOptions& options);
 
-  // Listener for the stash of the last micro-batch of a step: counts the uses of each parameter
-  // and starts the sum of a bucket when it is complete.
-  void ready(Parameter& parameter);
-  // Waits for every bucket. Each must have been completed by ready(). Returns the seconds that the
-  // caller spent in communication, here and in ready(): what computation did not hide.
-  double finish();
+  void ready(Parameter& parameter) override;
+  double finish() override;
+  const std::vector<Piece>& pieces() const override { return pieces_; }
+  double publish() override { return 0; }
+  bool shards() const override { return false; }
 
-  std::vector<Tensor> flat() const;  // the buckets, for norms
   std::size_t num_buckets() const { return buckets_.size(); }
 
  private:
   struct Bucket {
     Tensor flat;
-    int uses = 0;     // of all its parameters, in one backward pass
-    int missing = 0;  // of those, still to come in this step
     std::unique_ptr<Compression> sum{};
+    std::int64_t uses = 0;     // of all its parameters, in one step
+    std::int64_t missing = 0;  // of those, still to come in this step
+    std::vector<Communicator> earlier{};  // summed over this group first, in finish()
   };
+  void add_buckets(const std::vector<Parameter*>& parameters, const DataParallelOptions& options);
+  void start(Bucket& bucket);
 
   Communicator data_;
+  std::int64_t micro_batches_;
   std::vector<Bucket> buckets_;
   std::unordered_map<const Parameter*, std::size_t> bucket_of_;
+  std::unordered_map<const Parameter*, std::int64_t> missing_uses_;
+  std::vector<Piece> pieces_;
   std::vector<Work> pending_;
   double exposed_seconds_ = 0;
 };

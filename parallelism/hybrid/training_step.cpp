@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallelism/hybrid/training_step.hpp"
 
+#include <algorithm>
+
+#include "parallelism/hybrid/layout.hpp"
+#include "parallelism/tensor/vocabulary_loss.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/kernels/cross_entropy.hpp"
 #include "runtime/kernels/elementwise.hpp"
@@ -16,38 +20,43 @@ Tensor upload(Device& device, const std::vector<std::int32_t>& values, const Sha
   return t;
 }
 
-// This version cuts the batch, not yet the model.
-const Mesh& data_parallel_only(const Mesh& mesh) {
-  const auto refuse = [](const char* key, int degree) {
-    if (degree == 1) return;
-    throw ConfigError(std::string(key) + " = " + std::to_string(degree) +
-                      " is not available in this version; use 1 and parallel.data");
-  };
-  refuse("parallel.tensor", mesh.degrees().tensor);
-  refuse("parallel.pipeline", mesh.degrees().pipeline);
-  return mesh;
+DataParallelOptions data_options(const JobConfig& job, const BatchSplit& split,
+                                 std::vector<EarlierSum> earlier) {
+  const CollectivesSection& c = job.collectives;
+  return {.zero = job.parallel.zero,
+          .bucket_bytes = static_cast<std::size_t>(job.parallel.bucket_mb * 1e6),
+          .compression = {.method = c.compression,
+                          .rank = c.compression_rank,
+                          .share = c.compression_share},
+          .micro_batches = split.count,
+          .earlier_sums = std::move(earlier)};
 }
 
-std::size_t bucket_bytes(const JobConfig& job) {
-  return static_cast<std::size_t>(job.parallel.bucket_mb * 1e6);
-}
-
-CompressionOptions compression_of(const CollectivesSection& c) {
-  return {.method = c.compression, .rank = c.compression_rank, .share = c.compression_share};
+std::vector<UpdatePiece> update_pieces(const DataParallel& data) {
+  std::vector<UpdatePiece> pieces;
+  for (const Piece& p : data.pieces())
+    pieces.push_back({p.value, p.grad, p.parameter->decays});
+  return pieces;
 }
 
 }  // namespace
 
-TrainingStep::TrainingStep(nn::Sequential& model, const Mesh& mesh, Device& device,
+TrainingStep::TrainingStep(const ModelPlan& plan, const Mesh& mesh, Device& device,
                            const JobConfig& job)
-    : model_(model),
+    : mesh_(mesh),
       device_(device),
       split_(split_batch(job.batch.global, job.batch.micro, mesh.data().size())),
       clip_(static_cast<float>(job.optimizer.clip)),
-      parameters_(parameters_of(model)),
-      data_(data_parallel_only(mesh).data()),
-      buckets_(parameters_, data_, bucket_bytes(job), compression_of(job.collectives)),
-      optimizer_(make_optimizer(job.optimizer, parameters_)) {}
+      vocabulary_(plan.vocabulary),
+      schedule_(schedule_of(job, mesh.pipeline().size(), split_.count)),
+      stage_(plan, mesh, device, job, split_.micro),
+      pipeline_(stage_.chunks(), mesh.pipeline(), device),
+      data_(make_data_parallel(stage_.layer_parameters(), mesh.data(),
+                               data_options(job, split_, stage_.earlier_sums()))),
+      optimizer_(make_optimizer(job.optimizer, update_pieces(*data_))) {
+  for (const auto& chunk : stage_.layers())
+    chunk->watch(data_->watcher());
+}
 
 StepResult TrainingStep::run(const std::function<HostBatch()>& next, double learning_rate,
                              bool stop_requested) {
@@ -58,50 +67,89 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
   kernels::fill(loss, 0.0f, compute);
   kernels::fill(stop, stop_requested ? 1.0f : 0.0f, compute);
 
-  for (std::int64_t m = 0; m < split_.count; ++m)
-    micro_batch(next(), loss, m + 1 == split_.count);
+  pass_all(next, loss);
   StepResult result;
   {
     PhaseSpan span(compute, "reduce");
-    result.exposed_comm_seconds = buckets_.finish() + sum_over_data(status);
+    result.exposed_comm_seconds = data_->finish() + sum_over_mesh(status);
   }
-  {
-    PhaseSpan span(compute, "update");
-    Tensor norm = Tensor::empty(device_, {1}), factor = Tensor::empty(device_, {1});
-    kernels::global_norm(norm, buckets_.flat(), compute);
-    kernels::clip_factor(factor, norm, clip_, compute);
-    optimizer_->step(learning_rate, factor);
-    result.grad_norm = read_scalar(norm);
-  }
+  update(result, learning_rate);
   result.comm_seconds = device_.communication().busy_seconds() - comm_before;
   result.loss = read_scalar(loss);
   result.stop = read_scalar(stop) > 0;
   return result;
 }
 
-// Forward and backward of one micro-batch; its gradients are added to the buckets. In the last one
-// of a step each gradient is complete as soon as it is ready.
-void TrainingStep::micro_batch(const HostBatch& host, Tensor& loss, bool last) {
-  Stash stash(Stash::Mode::training, host.first_sample);
-  if (last) stash.on_ready([this](Parameter& p) { buckets_.ready(p); });
-  const float scale = 1.0f / static_cast<float>(split_.global * host.sequence);
-  Tensor logits;
-  {
-    PhaseSpan span(device_.compute(), "forward");
-    const Tensor losses = losses_of(host, stash, logits, scale);
-    kernels::add_scaled_sum(loss, losses, scale, device_.compute());
+// Forward and backward of all micro-batches, in the order of the schedule.
+void TrainingStep::pass_all(const std::function<HostBatch()>& next, Tensor& loss) {
+  const float scale = 1.0f / static_cast<float>(split_.global * batch_of(0, next).sequence);
+  // Every tensor rank has the same losses: the first one counts them.
+  const float counted = mesh_.tensor().rank() == 0 ? scale : 0.0f;
+  const PipelineEnds ends{
+      .batch = [&](int m) { return rows_of(batch_of(m, next)); },
+      .tokens =
+          [&](int m) {
+            const HostBatch& host = batch_of(m, next);
+            return upload(device_, host.tokens, {host.batch, host.sequence});
+          },
+      .loss =
+          [&](int m, Tensor logits) {
+            const Tensor losses = token_losses(batch_of(m, next), logits, scale);
+            kernels::add_scaled_sum(loss, losses, counted, device_.compute());
+            return logits;
+          },
+      .ready = [this](Parameter& p) { data_->ready(p); },
+  };
+  const auto stage = static_cast<std::size_t>(mesh_.pipeline().rank());
+  pipeline_.run(schedule_.stages[stage], schedule_.shape, ends);
+  batches_.clear();
+}
+
+void TrainingStep::update(StepResult& result, double learning_rate) {
+  PhaseSpan span(device_.compute(), "update");
+  Tensor norm = gradient_norm(result.exposed_comm_seconds);
+  Tensor factor = Tensor::empty(device_, {1});
+  kernels::clip_factor(factor, norm, clip_, device_.compute());
+  optimizer_->step(learning_rate, factor);
+  result.exposed_comm_seconds += data_->publish();
+  result.grad_norm = read_scalar(norm);
+}
+
+// Over all axes. The squares of each parameter are summed apart and all of them in the order of the
+// model: so a pipeline gives the bits of a single stage.
+Tensor TrainingStep::gradient_norm(double& exposed) {
+  Stream& compute = device_.compute();
+  const Tensor none = Tensor::empty(device_, {0});
+  std::vector<Tensor> gradients(static_cast<std::size_t>(stage_.num_model_parameters()), none);
+  const bool counts = data_->shards() || mesh_.data().rank() == 0;
+  for (const Piece& piece : data_->pieces()) {
+    if (counts && stage_.speaks_for(*piece.parameter))
+      gradients[static_cast<std::size_t>(stage_.index_of(*piece.parameter))] = piece.grad;
   }
-  PhaseSpan span(device_.compute(), "backward");
-  model_.backward_input(std::move(logits), stash);
+  Tensor sums = Tensor::empty(device_, {stage_.num_model_parameters()}, DType::float64);
+  kernels::squared_sums(sums, gradients, compute);
+  exposed += sum_over_mesh(sums);
+  Tensor norm = Tensor::empty(device_, {1});
+  kernels::norm_of(norm, sums, compute);
+  return norm;
+}
+
+// The micro-batches of a step are read in order, and kept: a pipeline comes back to them.
+const HostBatch& TrainingStep::batch_of(int micro_batch, const std::function<HostBatch()>& next) {
+  while (batches_.size() <= static_cast<std::size_t>(micro_batch))
+    batches_.push_back(next());
+  return batches_[static_cast<std::size_t>(micro_batch)];
+}
+
+MicroBatch TrainingStep::rows_of(const HostBatch& host) const {
+  return micro_batch_of(host.first_sample, host.batch, host.sequence, stage_.tensor());
 }
 
 // The loss of each token; `logits` then hold scale times their gradient.
-Tensor TrainingStep::losses_of(const HostBatch& host, Stash& stash, Tensor& logits, float scale) {
-  const Shape shape{host.batch, host.sequence};
-  logits = model_.forward(upload(device_, host.tokens, shape), stash);
-  const Tensor targets = upload(device_, host.targets, shape);
-  Tensor losses = Tensor::empty(device_, {shape.count()});
-  kernels::cross_entropy(losses, logits, targets, scale, device_.compute());
+Tensor TrainingStep::token_losses(const HostBatch& host, Tensor& logits, float scale) {
+  const Tensor targets = upload(device_, host.targets, {host.batch, host.sequence});
+  Tensor losses = Tensor::empty(device_, {targets.count()});
+  vocabulary_cross_entropy(losses, logits, targets, scale, stage_.tensor(), vocabulary_);
   return losses;
 }
 
@@ -110,21 +158,40 @@ double TrainingStep::evaluate(const std::function<HostBatch(std::int64_t)>& batc
   PhaseSpan span(device_.compute(), "evaluate");
   Tensor loss = Tensor::empty(device_, {1});
   kernels::fill(loss, 0.0f, device_.compute());
-  for (std::int64_t k = data_.rank(); k < count; k += data_.size()) {
-    const HostBatch host = batch(k);
-    Stash stash(Stash::Mode::inference);
-    Tensor logits;
-    const Tensor losses = losses_of(host, stash, logits, 1.0f);
+  const Communicator& data = mesh_.data();
+  // Where values are brought to each pass, all data ranks make as many passes.
+  const std::int64_t rounds = (count + data.size() - 1) / data.size();
+  for (std::int64_t round = 0; round < rounds; ++round) {
+    const std::int64_t k = round * data.size() + data.rank();
+    const HostBatch host = batch(std::min(k, count - 1));
+    Tensor logits =
+        pipeline_.infer(upload(device_, host.tokens, {host.batch, host.sequence}), rows_of(host));
+    if (!logits) continue;
+    const Tensor losses = token_losses(host, logits, 1.0f);
+    const bool counts = k < count && mesh_.tensor().rank() == 0;
     const float share = 1.0f / static_cast<float>(count * host.batch * host.sequence);
-    kernels::add_scaled_sum(loss, losses, share, device_.compute());
+    kernels::add_scaled_sum(loss, losses, counts ? share : 0.0f, device_.compute());
   }
-  sum_over_data(loss);
+  sum_over_mesh(loss);
   return read_scalar(loss);
 }
 
-double TrainingStep::sum_over_data(Tensor& values) {
+std::vector<float> TrainingStep::next_logits(const std::vector<std::int32_t>& tokens) {
+  const auto T = static_cast<std::int64_t>(tokens.size());
+  const Tensor logits = pipeline_.infer(upload(device_, tokens, {1, T}),
+                                        micro_batch_of(0, 1, T, stage_.tensor()));
+  const Communicator &tensor = mesh_.tensor(), &stages = mesh_.pipeline();
+  const std::int64_t share = (vocabulary_ + tensor.size() - 1) / tensor.size();
+  Tensor all = Tensor::empty(device_, {tensor.size() * share});
+  if (logits) tensor.all_gather(all, logits.slice(T - 1, T)).wait();
+  stages.broadcast(all, stages.size() - 1).wait();
+  device_.compute().synchronize();
+  return {all.values().begin(), all.values().begin() + vocabulary_};
+}
+
+double TrainingStep::sum_over_mesh(Tensor& values) {
   const double begin = now();
-  data_.all_reduce(values, ReduceOp::sum).wait();
+  mesh_.world().all_reduce(values, ReduceOp::sum).wait();
   return now() - begin;
 }
 

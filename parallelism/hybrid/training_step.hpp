@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // One training step on a mesh: forward, backward, reduce, clip, update. launch/train loops over it;
 // perfmodels runs it once on the dry device.
+//
+// It puts the axes together in a fixed order: layers are cut over tensor when they are built,
+// stretches of them over pipeline, then the data axis takes over parameters and gradients.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
+#include <vector>
 
-#include "parallelism/data/gradient_buckets.hpp"
-#include "parallelism/mesh/mesh.hpp"
-#include "runtime/config/job_config.hpp"
+#include "parallelism/hybrid/stage.hpp"
 #include "runtime/data/batch.hpp"
-#include "runtime/nn/sequential.hpp"
 #include "runtime/optim/optimizer.hpp"
 
 namespace lockstep {
@@ -25,31 +27,45 @@ struct StepResult {
 
 class TrainingStep {
  public:
-  // Lays the gradients out and makes the optimizer. `model` and `mesh` must outlive it.
-  TrainingStep(nn::Sequential& model, const Mesh& mesh, Device& device, const JobConfig& job);
+  // Builds this rank's part of the model, and what trains it. `mesh` must outlive it. ConfigError for
+  // a layout that does not fit, before anything is allocated. Collective.
+  TrainingStep(const ModelPlan& plan, const Mesh& mesh, Device& device, const JobConfig& job);
 
-  // `next` yields this rank's micro-batches in order. Collective over the mesh.
+  // `next` yields this data rank's micro-batches in order. Collective over the mesh.
   StepResult run(const std::function<HostBatch()>& next, double learning_rate, bool stop_requested);
 
   // Mean loss over the batches [0, count) of `batch`, shared by the data ranks. Collective.
   double evaluate(const std::function<HostBatch(std::int64_t)>& batch, std::int64_t count);
 
+  // Logits of the token that follows these. Collective; the same on every rank.
+  std::vector<float> next_logits(const std::vector<std::int32_t>& tokens);
+
   const BatchSplit& split() const { return split_; }
-  const std::vector<Parameter*>& parameters() const { return parameters_; }
+  const std::vector<Parameter*>& parameters() const { return stage_.parameters(); }  // of this rank
+  const Stage& stage() const { return stage_; }
+  const PipelineSchedule& schedule() const { return schedule_; }
+  const PipelineExecutor& pipeline() const { return pipeline_; }
 
  private:
-  void micro_batch(const HostBatch& host, Tensor& loss, bool last);
-  Tensor losses_of(const HostBatch& host, Stash& stash, Tensor& logits, float scale);
-  double sum_over_data(Tensor& values);  // seconds that it took
+  const HostBatch& batch_of(int micro_batch, const std::function<HostBatch()>& next);
+  MicroBatch rows_of(const HostBatch& host) const;
+  Tensor token_losses(const HostBatch& host, Tensor& logits, float scale);
+  void pass_all(const std::function<HostBatch()>& next, Tensor& loss);
+  void update(StepResult& result, double learning_rate);
+  Tensor gradient_norm(double& exposed);
+  double sum_over_mesh(Tensor& values);  // seconds that it took
 
-  nn::Sequential& model_;
+  const Mesh& mesh_;
   Device& device_;
   BatchSplit split_;
   float clip_;
-  std::vector<Parameter*> parameters_;
-  Communicator data_;
-  GradientBuckets buckets_;
+  std::int64_t vocabulary_;
+  PipelineSchedule schedule_;
+  Stage stage_;
+  PipelineExecutor pipeline_;
+  std::unique_ptr<DataParallel> data_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::deque<HostBatch> batches_;  // of the step under way
 };
 
 }  // namespace lockstep

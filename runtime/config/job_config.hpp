@@ -73,6 +73,10 @@ struct ParallelSection {
   int data = 0;  // 0: what is left
   int tensor = 1;
   int pipeline = 1;
+  int chunks = 1;
+  std::string schedule = "1f1b";
+  bool sequence_parallel = false;
+  std::string recompute = "none";
   double bucket_mb = 4.0;
 };
 

@@ -11,6 +11,7 @@ constexpr const char* kDeviceNames[] = {"auto", "cpu", "dry"};
 constexpr const char* kPrecisionNames[] = {"float32"};
 constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
+constexpr const char* kRecomputeNames[] = {"none", "selective", "full"};
 constexpr const char* kDeterminismNames[] = {"fast", "run"};
 
 Range at_least(double low) {
@@ -136,6 +137,16 @@ Section parallel_keys(ParallelSection& parallel) {
           {"data", &parallel.data, "copies of the model; 0: what is left", at_least(0)},
           {"tensor", &parallel.tensor, "ranks that share each layer", at_least(1)},
           {"pipeline", &parallel.pipeline, "stages of layers", at_least(1)},
+          {"chunks", &parallel.chunks, "stretches of layers per stage (interleaved)", at_least(1)},
+          {"schedule", &parallel.schedule,
+           "of the stages: gpipe, 1f1b, interleaved, zb-h1, or a file"},
+          {"sequence_parallel", &parallel.sequence_parallel,
+           "tensor ranks share the rows between layers, too"},
+          {"recompute",
+           &parallel.recompute,
+           "what backward computes again: none; selective, the attention; full, every block",
+           {},
+           kRecomputeNames},
           {"bucket_mb", &parallel.bucket_mb, "MB of gradients reduced at a time", above(0)},
       },
   };

@@ -37,7 +37,8 @@ struct Operation {
   const char* name = "";  // static storage
   OperationKind kind = OperationKind::streaming;
   std::array<std::int64_t, 4> shape{};  // gemm: m n k; attention: B T H D; streaming, collective:
-                                        // count; phase: how many records before it belong to it
+                                        // count; phase: how many records before it belong to it,
+                                        // micro-batch, chunk
   double flops = 0, bytes_read = 0, bytes_written = 0;
   DType dtype = DType::float32;
   // Of collectives:

@@ -247,17 +247,19 @@ std::unique_ptr<Stream> make_dry_stream(StreamKind kind) {
   return std::make_unique<DryStream>(kind);
 }
 
-PhaseSpan::PhaseSpan(Stream& stream, const char* name)
+PhaseSpan::PhaseSpan(Stream& stream, const char* name, std::array<std::int64_t, 2> of)
     : stream_(stream),
       name_(name),
+      of_(of),
       begin_(now()),
       first_(stream.recording() ? stream.recording()->size() : 0) {}
 
 PhaseSpan::~PhaseSpan() {
   Recording* const recording = stream_.recording();
   if (!recording) return;
-  const Operation phase{
-      .name = name_, .kind = OperationKind::phase, .shape = {recording->size() - first_}};
+  const Operation phase{.name = name_,
+                        .kind = OperationKind::phase,
+                        .shape = {recording->size() - first_, of_[0], of_[1]}};
   const bool timed = stream_.executes();
   recording->add(phase, StreamKind::compute, timed ? begin_ : 0, timed ? now() : 0);
 }

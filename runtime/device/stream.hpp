@@ -6,6 +6,7 @@
 // caller drives it). On the dry device both only record.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 
@@ -80,7 +81,8 @@ std::unique_ptr<Stream> make_dry_stream(StreamKind kind);
 // the dry device without times, and what it covers are the records that were added while it lived.
 class PhaseSpan {
  public:
-  PhaseSpan(Stream& stream, const char* name);
+  // `of`: which pass it is, micro-batch and chunk.
+  PhaseSpan(Stream& stream, const char* name, std::array<std::int64_t, 2> of = {});
   ~PhaseSpan();
   PhaseSpan(const PhaseSpan&) = delete;
   PhaseSpan& operator=(const PhaseSpan&) = delete;
@@ -88,6 +90,7 @@ class PhaseSpan {
  private:
   Stream& stream_;
   const char* name_;
+  std::array<std::int64_t, 2> of_;
   double begin_;
   int first_;  // record
 };

@@ -21,8 +21,8 @@ struct MicroBatch {
   // they are the same in every layout.
   std::int64_t first_sample = 0;
   std::int64_t samples = 0, tokens = 0;  // B, T
-  // Of the M rows, the first that this rank has between the layers (sequence parallelism).
-  std::int64_t first_row = 0;
+  // Of the M rows, those that this rank has between the layers (fewer by sequence parallelism).
+  std::int64_t first_row = 0, rows = 0;
 };
 
 class Stash {
@@ -32,7 +32,7 @@ class Stash {
   // them at settle(), which is what zero-bubble pipeline schedules need.
   enum class WeightGradients : std::uint8_t { immediate, deferred };
 
-  explicit Stash(const MicroBatch& batch, Mode mode = Mode::training,
+  explicit Stash(const MicroBatch& batch = {}, Mode mode = Mode::training,
                  WeightGradients when = WeightGradients::immediate)
       : mode_(mode), when_(when), batch_(batch) {}
 

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each layer of a model costs and is made of, before any is built: from the dry device, where a
+// layer is a recording. The same on every rank.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "parallelism/model_plan.hpp"
+#include "runtime/config/job_config.hpp"
+
+namespace lockstep {
+
+struct LayerSurvey {
+  double cost = 0;           // of forward and backward, in FLOPs and bytes alike (see survey.cpp)
+  std::int64_t columns = 0;  // of its output
+  std::vector<std::string> parameters{};  // names, in the order of forward; a shared one at its first
+};
+
+// One micro-batch of `samples` sequences on rank 0 of `tensor` ranks.
+std::vector<LayerSurvey> survey(const ModelPlan& plan, const JobConfig& job, int tensor,
+                                std::int64_t samples);
+
+}  // namespace lockstep
