@@ -34,8 +34,7 @@ std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ran
   const auto device = make_dry_device();
   const auto world = Communicator::dry(*device, ranks, 0, options, ranks_per_node);
   const Mesh mesh(world, {job.parallel.data, job.parallel.tensor, job.parallel.pipeline});
-  const auto model = make_model(job.model, *device, static_cast<std::uint64_t>(job.job.seed));
-  TrainingStep step(*model, mesh, *device, job);
+  TrainingStep step(plan_model(job.model), mesh, *device, job);
 
   device->record_into(&record->recording);
   const BatchSplit& split = step.split();

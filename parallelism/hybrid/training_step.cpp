@@ -176,7 +176,12 @@ double TrainingStep::evaluate(const std::function<HostBatch(std::int64_t)>& batc
   return read_scalar(loss);
 }
 
-std::vector<float> TrainingStep::next_logits(const std::vector<std::int32_t>& tokens) {
+std::vector<float> TrainingStep::next_logits(const std::vector<std::int32_t>& tokens,
+                                             bool stop_requested) {
+  Tensor stop = Tensor::empty(device_, {1});
+  kernels::fill(stop, stop_requested ? 1.0f : 0.0f, device_.compute());
+  sum_over_mesh(stop);
+  if (read_scalar(stop) > 0) return {};
   const auto T = static_cast<std::int64_t>(tokens.size());
   const Tensor logits = pipeline_.infer(upload(device_, tokens, {1, T}),
                                         micro_batch_of(0, 1, T, stage_.tensor()));

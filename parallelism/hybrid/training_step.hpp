@@ -37,8 +37,9 @@ class TrainingStep {
   // Mean loss over the batches [0, count) of `batch`, shared by the data ranks. Collective.
   double evaluate(const std::function<HostBatch(std::int64_t)>& batch, std::int64_t count);
 
-  // Logits of the token that follows these. Collective; the same on every rank.
-  std::vector<float> next_logits(const std::vector<std::int32_t>& tokens);
+  // Logits of the token that follows these, the same on every rank; none if some rank asks to stop.
+  // Collective.
+  std::vector<float> next_logits(const std::vector<std::int32_t>& tokens, bool stop_requested);
 
   const BatchSplit& split() const { return split_; }
   const std::vector<Parameter*>& parameters() const { return stage_.parameters(); }  // of this rank

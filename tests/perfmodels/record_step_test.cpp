@@ -48,9 +48,8 @@ TEST_CASE("what a step records does not depend on who executes it") {
   const double peak = static_cast<double>(device->memory().peak);
   CHECK(static_cast<double>(dry->memory.peak) == Approx(peak).epsilon(0.01));
 
-  const auto model = make_model(job.model, *device, 1);
   const Mesh mesh(world, {});
-  TrainingStep step(*model, mesh, *device, job);
+  TrainingStep step(plan_model(job.model), mesh, *device, job);
   device->record_into(&real);
   step.run(
       [&] {

@@ -53,9 +53,9 @@ struct Trained {
 };
 
 inline Trained train(const JobConfig& job, const Communicator& world, Device& device, int steps) {
-  const auto model = make_model(job.model, device, static_cast<std::uint64_t>(job.job.seed));
-  const Mesh mesh(world, {});
-  TrainingStep step(*model, mesh, device, job);
+  const auto& p = job.parallel;
+  const Mesh mesh(world, {p.data, p.tensor, p.pipeline});
+  TrainingStep step(plan_model(job.model), mesh, device, job);
   const auto text = std::make_shared<MadeUpText>(job.model.vocabulary);
   const BatchReader reader({text, 0, text->size()}, {.global = job.batch.global,
                                                      .micro = job.batch.micro,
