@@ -236,14 +236,14 @@ constexpr ProductKernel kProducts[] = {
 };
 
 struct Heads {
-  Tensor qkv, dqkv, o, d_o, log_sums;  // [B T,3C], [B T,C], [B,H,T]
+  Tensor qkv, dqkv, o, d_o, log_sums;  // [B T,(H+2Hkv)D], [B T,H D], [B,H,T]
 
   Heads(Device& d, const kernels::AttentionShape& a) {
     const std::int64_t rows = a.batch * a.tokens;
-    qkv = filled(d, {rows, 3 * a.channels});
-    dqkv = filled(d, {rows, 3 * a.channels});
-    o = filled(d, {rows, a.channels});
-    d_o = filled(d, {rows, a.channels});
+    qkv = filled(d, {rows, a.packed()});
+    dqkv = filled(d, {rows, a.packed()});
+    o = filled(d, {rows, a.channels()});
+    d_o = filled(d, {rows, a.channels()});
     log_sums = filled(d, {a.batch, a.heads, a.tokens}, 1.0f);
   }
 };

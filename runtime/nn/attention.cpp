@@ -15,7 +15,7 @@ CausalSelfAttention::CausalSelfAttention(Device& device, const std::string& name
 
 Tensor CausalSelfAttention::forward(const Tensor& x, Stash& stash) {
   Device& device = x.device();
-  const kernels::AttentionShape shape{x.dim(0), x.dim(1), heads_, x.dim(2)};
+  const auto shape = kernels::AttentionShape::whole(x.dim(0), x.dim(1), heads_, x.dim(2) / heads_);
   Tensor qkv = qkv_.forward(x, stash);
   Tensor o = Tensor::empty(device, x.shape());
   Tensor log_sums = Tensor::empty(device, {shape.batch, shape.heads, shape.tokens});
@@ -29,7 +29,7 @@ Tensor CausalSelfAttention::forward(const Tensor& x, Stash& stash) {
 Tensor CausalSelfAttention::backward_input(Tensor dy, Stash& stash) {
   const Tensor d_o = out_.backward_input(std::move(dy), stash);
   const Tensor log_sums = stash.take(this), o = stash.take(this), qkv = stash.take(this);
-  const kernels::AttentionShape shape{o.dim(0), o.dim(1), heads_, o.dim(2)};
+  const auto shape = kernels::AttentionShape::whole(o.dim(0), o.dim(1), heads_, o.dim(2) / heads_);
   Tensor dqkv = Tensor::empty(qkv.device(), qkv.shape());
   const auto mask = dropout_.mask(stash, shape.heads * shape.tokens * shape.tokens);
   kernels::attention_backward(dqkv, d_o, o, log_sums, qkv, shape, mask, qkv.device().compute());
