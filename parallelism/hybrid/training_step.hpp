@@ -44,6 +44,7 @@ class TrainingStep {
   const BatchSplit& split() const { return split_; }
   const std::vector<Parameter*>& parameters() const { return stage_.parameters(); }  // of this rank
   const Stage& stage() const { return stage_; }
+  const DataParallel& data() const { return *data_; }
   const PipelineSchedule& schedule() const { return schedule_; }
   const PipelineExecutor& pipeline() const { return pipeline_; }
 
