@@ -23,18 +23,13 @@ Communicator ends_of(const Communicator& stages) {
   return stages.split("tied", [last](int rank) { return rank == last ? 0 : rank; });
 }
 
-const ModelPlan& checked(const ModelPlan& plan, const JobConfig& job, const Mesh& mesh) {
-  check_layout(job, mesh.degrees(), plan.layers.size());
-  return plan;
-}
-
 }  // namespace
 
 Stage::Stage(const ModelPlan& plan, const Mesh& mesh, Device& device, const JobConfig& job,
              std::int64_t micro_samples)
     : tensor_(tensor_group_of(mesh.tensor(), job)),
       tied_(ends_of(mesh.pipeline())),
-      survey_(survey(checked(plan, job, mesh), job, mesh.tensor().size(), micro_samples)),
+      survey_(survey(plan, job, mesh.tensor().size(), micro_samples)),
       tied_name_(plan.tied) {
   for (const LayerSurvey& layer : survey_) {
     for (const std::string& name : layer.parameters)
