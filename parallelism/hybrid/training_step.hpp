@@ -53,9 +53,9 @@ class TrainingStep {
   MicroBatch rows_of(const HostBatch& host) const;
   Tensor token_losses(const HostBatch& host, Tensor& logits, float scale);
   void pass_all(const std::function<HostBatch()>& next, Tensor& loss);
-  void update(StepResult& result, double learning_rate);
-  Tensor gradient_norm(double& exposed);
-  double sum_over_mesh(Tensor& values);  // seconds that it took
+  double update(double learning_rate);  // the gradient norm
+  Tensor gradient_norm();
+  void sum_over_mesh(Tensor& values);
 
   const Mesh& mesh_;
   Device& device_;
