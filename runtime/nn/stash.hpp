@@ -21,8 +21,10 @@ struct MicroBatch {
   // they are the same in every layout.
   std::int64_t first_sample = 0;
   std::int64_t samples = 0, tokens = 0;  // B, T
-  // Of the M rows, the first that this rank has between the layers (sequence parallelism).
-  std::int64_t first_row = 0;
+  // Of the M rows, those that this rank has between the layers (fewer by sequence parallelism).
+  std::int64_t first_row = 0, rows = 0;
+
+  std::int64_t all_rows() const { return samples * tokens; }  // M
 };
 
 class Stash {
@@ -32,11 +34,12 @@ class Stash {
   // them at settle(), which is what zero-bubble pipeline schedules need.
   enum class WeightGradients : std::uint8_t { immediate, deferred };
 
-  explicit Stash(const MicroBatch& batch, Mode mode = Mode::training,
+  explicit Stash(const MicroBatch& batch = {}, Mode mode = Mode::training,
                  WeightGradients when = WeightGradients::immediate)
       : mode_(mode), when_(when), batch_(batch) {}
 
   bool training() const { return mode_ == Mode::training; }
+  bool defers_weight_gradients() const { return when_ == WeightGradients::deferred; }
   const MicroBatch& batch() const { return batch_; }
 
   // Last in, first out per module. save() drops the tensor in inference mode, and while a Forgetful
