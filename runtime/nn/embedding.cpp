@@ -14,7 +14,7 @@ Embedding::Embedding(Device& device, const std::string& name, std::int64_t vocab
 Tensor Embedding::forward(const Tensor& tokens, Stash& stash) {
   Device& device = tokens.device();
   Tensor y = Tensor::empty(device, {tokens.dim(0), tokens.dim(1), token_->value.dim(1)});
-  kernels::embedding_forward(y, tokens, token_->value, position_->value, device.compute());
+  kernels::embedding_forward(y, tokens, token_->value, position_->value, 0, device.compute());
   dropout_.apply(y, stash);
   stash.save(this, tokens);
   return y;
@@ -29,7 +29,7 @@ Tensor Embedding::backward_input(Tensor dy, Stash& stash) {
 
 void Embedding::backward_weight(Stash& stash) {
   const Tensor dy = stash.take(this), tokens = stash.take(this);
-  kernels::embedding_backward(token_->grad, position_->grad, dy, tokens, dy.device().compute());
+  kernels::embedding_backward(token_->grad, position_->grad, dy, tokens, 0, dy.device().compute());
   stash.ready(*position_);
   stash.ready(*token_);
 }
