@@ -11,6 +11,9 @@
 #include "runtime/kernels/gelu.hpp"
 #include "runtime/kernels/layernorm.hpp"
 #include "runtime/kernels/linear.hpp"
+#include "runtime/kernels/rmsnorm.hpp"
+#include "runtime/kernels/rotary.hpp"
+#include "runtime/kernels/swiglu.hpp"
 #include "runtime/kernels/update.hpp"
 
 namespace lockstep {
@@ -153,6 +156,57 @@ Launch layernorm_backward_weight(Device& d, std::int64_t n) {
   };
 }
 
+Launch rmsnorm_forward(Device& d, std::int64_t n) {
+  return [t = Norm(d, n), &s = d.compute()]() mutable {
+    kernels::rmsnorm_forward(t.y, t.statistics.rstd, t.x, t.gamma, s);
+  };
+}
+Launch rmsnorm_backward_input(Device& d, std::int64_t n) {
+  return [t = Norm(d, n), &s = d.compute()]() mutable {
+    kernels::rmsnorm_backward_input(t.y, t.dy, t.residual, t.x, t.statistics.rstd, t.gamma, s);
+  };
+}
+Launch rmsnorm_backward_weight(Device& d, std::int64_t n) {
+  return [t = Norm(d, n), &s = d.compute()]() mutable {
+    kernels::rmsnorm_backward_weight(t.gamma, t.dy, t.x, t.statistics.rstd, s);
+  };
+}
+
+// The queries and keys of 4 heads, n elements in all.
+struct Rotation {
+  kernels::AttentionShape shape;
+  Tensor qkv, table;  // [B T,3C], [T,D]
+
+  Rotation(Device& d, std::int64_t n) {
+    const std::int64_t rows = rows_of(n, 2 * kChannels), T = std::min(rows, kTokens);
+    shape = kernels::AttentionShape::whole(rows / T, T, 4, kChannels / 4);
+    qkv = filled(d, {rows / T * T, shape.packed()});
+    table = filled(d, {T, shape.head_dim});
+    kernels::rotary_table(table, 10000.0f, d.compute());
+  }
+};
+Launch rotary_forward(Device& d, std::int64_t n) {
+  return [t = Rotation(d, n), &s = d.compute()]() mutable {
+    kernels::rotary_forward(t.qkv, t.table, t.shape, s);
+  };
+}
+Launch rotary_backward(Device& d, std::int64_t n) {
+  return [t = Rotation(d, n), &s = d.compute()]() mutable {
+    kernels::rotary_backward(t.qkv, t.table, t.shape, s);
+  };
+}
+Launch swiglu_forward(Device& d, std::int64_t n) {
+  const std::int64_t M = rows_of(n, 2 * kChannels);
+  return [y = filled(d, {M, kChannels}), x = filled(d, {M, 2 * kChannels}),
+          &s = d.compute()]() mutable { kernels::swiglu_forward(y, x, s); };
+}
+Launch swiglu_backward(Device& d, std::int64_t n) {
+  const std::int64_t M = rows_of(n, 2 * kChannels);
+  return [dx = filled(d, {M, 2 * kChannels}), dy = filled(d, {M, kChannels}),
+          x = filled(d, {M, 2 * kChannels}),
+          &s = d.compute()]() mutable { kernels::swiglu_backward(dx, dy, x, s); };
+}
+
 struct Lookup {
   Tensor y, tokens, table, positions;  // [M,W C], [.,T], [V,C], [T,C]
 
@@ -241,7 +295,14 @@ constexpr StreamingKernel kStreaming[] = {
     {"layernorm_forward", layernorm_forward},
     {"momentum_update", momentum_update, Found::in_memory},
     {"norm_of", norm_of},
+    {"rmsnorm_backward_input", rmsnorm_backward_input},
+    {"rmsnorm_backward_weight", rmsnorm_backward_weight},
+    {"rmsnorm_forward", rmsnorm_forward},
+    {"rotary_backward", rotary_backward},
+    {"rotary_forward", rotary_forward},
     {"squared_sums", squared_sums, Found::in_memory},
+    {"swiglu_backward", swiglu_backward},
+    {"swiglu_forward", swiglu_forward},
     {"upload", upload},
     {"window_embedding_backward", window_embedding_backward},
     {"window_embedding_forward", window_embedding_forward},
