@@ -112,7 +112,7 @@ TEST_CASE("a recorded step says what waits for what, and in which phase") {
       CHECK(records[static_cast<std::size_t>(r.after)].stream == StreamKind::compute);
       last_reduce = static_cast<int>(i);
     }
-    if (std::string(r.operation.name) == "global_norm") waits_for = r.after;
+    if (std::string(r.operation.name) == "squared_sums") waits_for = r.after;
   }
   CHECK(last_reduce >= 0);
   CHECK(waits_for == last_reduce);  // the sum of the loss and of who asks to stop
