@@ -44,6 +44,7 @@ struct DataParallelOptions {
   CompressionOptions compression{};
   std::int64_t micro_batches = 1;  // per step
   std::vector<EarlierSum> earlier_sums{};
+  bool deferred = false;  // weight gradients come later than their layer's backward (zb-h1)
 };
 
 class DataParallel {
@@ -67,5 +68,10 @@ class DataParallel {
 std::unique_ptr<DataParallel> make_data_parallel(const std::vector<LayerParameters>& layers,
                                                  const Communicator& data,
                                                  const DataParallelOptions& options);
+
+// The answer of zero = 0 (gradient_buckets.hpp).
+std::unique_ptr<DataParallel> make_gradient_buckets(const std::vector<LayerParameters>& layers,
+                                                    const Communicator& data,
+                                                    const DataParallelOptions& options);
 
 }  // namespace lockstep

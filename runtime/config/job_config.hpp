@@ -74,6 +74,7 @@ struct ParallelSection {
   int tensor = 1;
   int pipeline = 1;
   double bucket_mb = 4.0;
+  int zero = 0;
 };
 
 struct CollectivesSection {
