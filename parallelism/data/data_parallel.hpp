@@ -45,6 +45,7 @@ struct DataParallelOptions {
   CompressionOptions compression{};
   std::int64_t micro_batches = 1;  // per step
   std::vector<EarlierSum> earlier_sums{};
+  bool deferred = false;  // weight gradients come later than their layer's backward (zb-h1)
 };
 
 class DataParallel {

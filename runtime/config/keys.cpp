@@ -148,6 +148,9 @@ Section parallel_keys(ParallelSection& parallel) {
            {},
            kRecomputeNames},
           {"bucket_mb", &parallel.bucket_mb, "MB of gradients reduced at a time", above(0)},
+          {"zero", &parallel.zero,
+           "cut over data ranks: 0 nothing, 1 optimizer states, 2 gradients too, 3 values too",
+           from_to(0, 3)},
       },
   };
 }

@@ -80,6 +80,13 @@ void check_batch(const BatchSection& batch, const ParallelSection& parallel) {
   // Both together are checked by split_batch, once the data degree is known.
 }
 
+void check_zero(const ParallelSection& parallel, const CollectivesSection& collectives) {
+  if (parallel.zero == 0 || collectives.compression == "none") return;
+  throw ConfigError(said("parallel.zero", parallel.zero) + " does not compress gradients, but " +
+                    "collectives.compression = \"" + collectives.compression +
+                    "\": use \"none\", or parallel.zero = 0");
+}
+
 void check_data(const DataSection& data, const JobSection& job) {
   const bool validates = data.validation_share > 0 || !data.validation_path.empty();
   if (data.kind == "bytes" && !data.validation_path.empty()) {
@@ -105,6 +112,7 @@ void check_data(const DataSection& data, const JobSection& job) {
 void validate(const JobConfig& config) {
   check_model(config.model, config.parallel);
   check_batch(config.batch, config.parallel);
+  check_zero(config.parallel, config.collectives);
   check_data(config.data, config.job);
   not_above("optimizer.warmup_steps", config.optimizer.warmup_steps, "job.steps", config.job.steps);
 }
