@@ -10,6 +10,7 @@
 #include "collectives/backends/native.hpp"
 #include "collectives/backends/table.hpp"
 #include "collectives/flight_recorder.hpp"
+#include "collectives/transports/threads.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/context/context.hpp"
 
@@ -160,6 +161,11 @@ Communicator Communicator::dry(Device& device, int size, int rank,
   expect(0 <= rank && rank < size, "no such rank");
   return Communicator(
       Group{"world", &device, dry::make(size, rank, options, ranks_per_node), options});
+}
+
+Communicator Communicator::alone(Device& device) {
+  if (!device.executes()) return dry(device, 1, 0);
+  return over(std::move(make_thread_transports(1).front()), device);
 }
 
 int Communicator::rank() const {

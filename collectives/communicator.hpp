@@ -39,8 +39,9 @@ struct Transfer {
 
 class Communicator {
  public:
-  // All ranks of the job. Collective, as are all of these but dry(). On a dry device the group has
-  // the ranks it would have, and moves nothing. A bad name in the options is a ConfigError.
+  // All ranks of the job. Collective, as are all of these but dry() and alone(). On a dry device
+  // the group has the ranks it would have, and moves nothing. A bad name in the options is a
+  // ConfigError.
   static Communicator world(const Context& context, Device& device,
                             const CommunicatorOptions& options = {});
   static Communicator over(MPI_Comm comm, Device& device, const CommunicatorOptions& options = {});
@@ -51,6 +52,8 @@ class Communicator {
   // nodes may have.
   static Communicator dry(Device& device, int size, int rank,
                           const CommunicatorOptions& options = {}, int ranks_per_node = 0);
+  // The group of this rank alone, without MPI.
+  static Communicator alone(Device& device);
 
   int rank() const;
   int size() const;

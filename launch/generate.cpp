@@ -5,24 +5,14 @@
 #include <cmath>
 
 #include "runtime/base/philox.hpp"
-#include "runtime/context/signals.hpp"
-#include "runtime/kernels/elementwise.hpp"
 
 namespace lockstep {
 
 namespace {
 
-// Logits of the token that follows the last `sequence` tokens.
-std::vector<float> next_logits(Module& model, Device& device,
-                               const std::vector<std::int32_t>& tokens, std::int64_t sequence) {
+std::vector<std::int32_t> last_of(const std::vector<std::int32_t>& tokens, std::int64_t sequence) {
   const auto seen = std::min<std::int64_t>(sequence, static_cast<std::int64_t>(tokens.size()));
-  Tensor window = Tensor::empty(device, {1, seen}, DType::int32);
-  kernels::upload(window, tokens.data() + tokens.size() - seen, window.bytes(), device.compute());
-  Stash stash(Stash::Mode::inference);
-  const Tensor logits = model.forward(window, stash);
-  device.compute().synchronize();
-  const auto all = logits.values();
-  return {all.end() - logits.dim(-1), all.end()};
+  return {tokens.end() - seen, tokens.end()};
 }
 
 }  // namespace
@@ -44,13 +34,13 @@ std::int32_t draw_token(const std::vector<float>& logits, double temperature, do
   return static_cast<std::int32_t>(best - logits.begin());  // u * sum was rounded up
 }
 
-std::vector<std::int32_t> generate(Module& model, Device& device,
-                                   const std::vector<std::int32_t>& prompt,
+std::vector<std::int32_t> generate(const NextLogits& next, const std::vector<std::int32_t>& prompt,
                                    const GenerateOptions& options) {
   std::vector<std::int32_t> tokens = prompt;
   const std::uint64_t key = random_key(options.seed, RandomPurpose::sampling);
-  for (std::int64_t i = 0; i < options.length && !stop_requested(); ++i) {
-    const std::vector<float> logits = next_logits(model, device, tokens, options.sequence);
+  for (std::int64_t i = 0; i < options.length; ++i) {
+    const std::vector<float> logits = next(last_of(tokens, options.sequence));
+    if (logits.empty()) break;
     const double u = uniform01(philox(key, static_cast<std::uint64_t>(i)).word[0]);
     tokens.push_back(draw_token(logits, options.temperature, u));
   }

@@ -3,10 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
-
-#include "runtime/nn/module.hpp"
 
 namespace lockstep {
 
@@ -17,11 +16,12 @@ struct GenerateOptions {
   std::uint64_t seed = 1;
 };
 
+// Logits of the token that follows these, the same on every rank; none: stop.
+using NextLogits = std::function<std::vector<float>(const std::vector<std::int32_t>& tokens)>;
+
 // Continues `prompt` (at least one token). Number i is drawn with Philox number i of the seed, so
 // every rank that runs this gets the same tokens. One forward pass over the window per token.
-// A signal to stop ends it early.
-std::vector<std::int32_t> generate(Module& model, Device& device,
-                                   const std::vector<std::int32_t>& prompt,
+std::vector<std::int32_t> generate(const NextLogits& next, const std::vector<std::int32_t>& prompt,
                                    const GenerateOptions& options);
 
 // An index drawn from softmax(logits / temperature) with u in [0, 1).

@@ -79,8 +79,7 @@ void TrainingRun::build() {
   const auto& p = job_.parallel;
   const auto world = Communicator::world(context_, *device_, communicator_options(context_, job_));
   mesh_ = std::make_unique<Mesh>(world, MeshDegrees{p.data, p.tensor, p.pipeline});
-  model_ = make_model(job_.model, *device_, static_cast<std::uint64_t>(job_.job.seed));
-  step_ = std::make_unique<TrainingStep>(*model_, *mesh_, *device_, job_);
+  step_ = std::make_unique<TrainingStep>(plan_model(job_.model), *mesh_, *device_, job_);
 }
 
 void TrainingRun::open_batches() {
@@ -230,7 +229,10 @@ void TrainingRun::write_sample() {
   for (const unsigned char byte : job_.job.sample_prompt)
     prompt.push_back(byte);
   if (prompt.empty()) prompt = {'\n'};
-  const auto tokens = generate(*model_, *device_, prompt,
+  const auto next = [this](const std::vector<std::int32_t>& seen) {
+    return step_->next_logits(seen, stop_requested());
+  };
+  const auto tokens = generate(next, prompt,
                                {.length = job_.job.sample_length,
                                 .sequence = job_.model.sequence,
                                 .temperature = job_.job.sample_temperature,

@@ -53,7 +53,6 @@ class TrainingRun {
   Recording trace_;                           // before the device, whose worker writes to it
   std::unique_ptr<Device> device_;
   std::unique_ptr<Mesh> mesh_;
-  std::unique_ptr<nn::Sequential> model_;
   std::unique_ptr<TrainingStep> step_;
   std::unique_ptr<BatchLoader> loader_;
   std::optional<ValidationReader> validation_;

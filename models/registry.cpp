@@ -10,24 +10,28 @@ namespace {
 
 struct Entry {
   const char* kind;
-  std::unique_ptr<nn::Sequential> (*make)(const ModelSection&, Device&, std::uint64_t);
+  ModelPlan (*plan)(const ModelSection&);
 };
 
 constexpr Entry kModels[] = {
-    {"gpt", make_gpt},
-    {"mlp", make_mlp},
+    {"gpt", plan_gpt},
+    {"mlp", plan_mlp},
 };
 
 }  // namespace
 
-std::unique_ptr<nn::Sequential> make_model(const ModelSection& config, Device& device,
-                                           std::uint64_t seed) {
+ModelPlan plan_model(const ModelSection& config) {
   std::string known;
   for (const Entry& entry : kModels) {
-    if (config.kind == entry.kind) return entry.make(config, device, seed);
+    if (config.kind == entry.kind) return entry.plan(config);
     known += (known.empty() ? "" : ", ") + std::string(entry.kind);
   }
   throw ConfigError("model.kind = \"" + config.kind + "\" is not a model; use one of: " + known);
+}
+
+std::unique_ptr<nn::Sequential> make_model(const ModelSection& config, Device& device,
+                                           std::uint64_t seed) {
+  return build_alone(plan_model(config), device, seed);
 }
 
 std::vector<std::string> model_kinds() {

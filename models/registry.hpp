@@ -2,12 +2,14 @@
 // Every model by its name in model.kind. Adding one: its two files and one line in registry.cpp.
 #pragma once
 
+#include "parallelism/model_plan.hpp"
 #include "runtime/config/job_config.hpp"
-#include "runtime/nn/sequential.hpp"
 
 namespace lockstep {
 
 // config.vocabulary must be set. Throws ConfigError for an unknown kind, naming those there are.
+ModelPlan plan_model(const ModelSection& config);
+// All of it on this rank alone.
 std::unique_ptr<nn::Sequential> make_model(const ModelSection& config, Device& device,
                                            std::uint64_t seed);
 

@@ -39,7 +39,9 @@ struct ModelPlan {
   std::string tied;  // parameter that the first and the last layer use; empty: none
 };
 
-// All layers on one rank.
+// All layers on one rank; on this one alone, without a mesh.
 std::unique_ptr<nn::Sequential> build(const ModelPlan& plan, Build& with);
+std::unique_ptr<nn::Sequential> build_alone(const ModelPlan& plan, Device& device,
+                                            std::uint64_t seed);
 
 }  // namespace lockstep

@@ -11,6 +11,7 @@
 #include "parallelism/pipeline/check.hpp"
 #include "parallelism/pipeline/partition.hpp"
 #include "perfmodels/cost_table.hpp"
+#include "perfmodels/stage_segments.hpp"
 
 namespace lockstep {
 
@@ -42,15 +43,22 @@ void append_layers(RoleKey& key, const std::vector<LayerSurvey>& layers, int fir
 
 void append_delays(RoleKey& key, const std::vector<Action>& actions) {
   std::int64_t at_once = 0, delayed = 0;
-  const Action* before = nullptr;
-  for (const Action& a : actions) {
-    if (!is_compute(a.kind)) continue;
-    if (a.kind == ActionKind::backward_weight)
-      ++(weight_of_same_pass(*before, a) ? at_once : delayed);
-    before = &a;
+  for (std::size_t i = 0; i < actions.size(); ++i) {
+    if (actions[i].kind == ActionKind::backward_weight)
+      ++(weights_at_once(actions, i) ? at_once : delayed);
   }
   key.push_back(at_once > 0);
   key.push_back(delayed > 0);
+}
+
+// Of the whole tensor group, each once; tied ones on the first stage.
+std::int64_t model_elements(const TrainingStep& step) {
+  std::int64_t count = 0;
+  for (const Parameter* p : step.parameters()) {
+    if (!step.stage().speaks_for(*p)) continue;
+    count += p->part.whole() ? p->value.count() : p->part.full.count();
+  }
+  return count;
 }
 
 class Recorder {
@@ -67,6 +75,8 @@ class Recorder {
     record_stage(0, *record, record.get());
     for (const int stage : find_roles(*record))
       record_stage(stage, record->others.emplace_back(), nullptr);
+    for (const int role : record->role_of)
+      record->job_parameters += record->role(role).model_parameters;
     return record;
   }
 
@@ -129,11 +139,11 @@ class Recorder {
     role.stage = stage;
     role.memory = device->memory();
     role.parameters = count_elements(step.parameters());
+    role.model_parameters = model_elements(step);
     if (!whole) return;
     whole->tokens = split.micro * split.count * job_.model.sequence;
     whole->job_tokens = job_.batch.global * job_.model.sequence;
     whole->schedule = step.schedule();
-    whole->model_parameters = step.stage().num_model_elements();
   }
 
   const JobConfig& job_;

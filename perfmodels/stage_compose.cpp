@@ -13,7 +13,7 @@ namespace lockstep {
 
 namespace {
 
-using After = SegmentItem::After;
+using After = StretchItem::After;
 
 bool is_send(ActionKind kind) {
   return kind == ActionKind::send_activation || kind == ActionKind::send_gradient;
@@ -81,9 +81,9 @@ class Composer {
     into_.actions.push_back(items);
   }
 
-  void append(const Segment& segment, int message) {
-    into_.kernels += segment.kernels;
-    for (const SegmentItem& item : segment.items) {
+  void append(const Stretch& stretch, int message) {
+    into_.kernels += stretch.kernels;
+    for (const StretchItem& item : stretch.items) {
       if (item.stream == StreamKind::compute) {
         append_kernels(item, std::exchange(message, -1));
       } else {
@@ -93,7 +93,7 @@ class Composer {
   }
 
   // The first kernels of a pass wait for its message.
-  void append_kernels(const SegmentItem& item, int message) {
+  void append_kernels(const StretchItem& item, int message) {
     int after = message;
     if (item.after == After::messages) after = std::max(after, last_message_);
     if (item.after == After::collective && item.back <= static_cast<int>(collectives_.size()))
@@ -102,7 +102,7 @@ class Composer {
     into_.compute.push_back(item.seconds);
   }
 
-  void append_communication(const SegmentItem& item) {
+  void append_communication(const StretchItem& item) {
     const int place = add(item.seconds, item.operation);
     if (item.after == After::nothing) into_.items.communication.back().after = -1;
     collectives_.push_back(place);

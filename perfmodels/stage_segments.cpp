@@ -10,7 +10,7 @@ namespace lockstep {
 
 namespace {
 
-using After = SegmentItem::After;
+using After = StretchItem::After;
 
 bool is_phase(const Record& r) {
   return r.operation.kind == OperationKind::phase;
@@ -115,16 +115,16 @@ class StageSegments::Cutter {
     return static_cast<std::size_t>(message - records_.begin());
   }
 
-  void cut_until(Segment& segment, std::size_t end) {
+  void cut_until(Stretch& stretch, std::size_t end) {
     const std::size_t first = at_;
     const std::vector<bool> again = in_phase("recompute", first, end);
     const std::vector<bool> updates = in_phase("update", first, end);
     for (bool open = false; at_ < end; ++at_) {
       const Record& r = records_[at_];
       if (is_phase(r)) continue;
-      open = r.stream == StreamKind::compute && add_kernel(segment, r, open);
-      if (open) count(segment.kernels, r.operation, updates[at_ - first], again[at_ - first]);
-      if (!open) add_communication(segment, r);
+      open = r.stream == StreamKind::compute && add_kernel(stretch, r, open);
+      if (open) count(stretch.kernels, r.operation, updates[at_ - first], again[at_ - first]);
+      if (!open) add_communication(stretch, r);
     }
   }
 
@@ -139,13 +139,13 @@ class StageSegments::Cutter {
     return in;
   }
 
-  bool add_kernel(Segment& segment, const Record& r, bool open) {
+  bool add_kernel(Stretch& stretch, const Record& r, bool open) {
     const Figure seconds = sum(times_.of(r.operation).seconds, launch_of(r.operation));
     const auto [after, back] = wait_of(r);
     if (open && after == After::nothing) {
-      segment.items.back().seconds = sum(segment.items.back().seconds, seconds);
+      stretch.items.back().seconds = sum(stretch.items.back().seconds, seconds);
     } else {
-      segment.items.push_back({StreamKind::compute, after, back, seconds});
+      stretch.items.push_back({StreamKind::compute, after, back, seconds});
     }
     return true;
   }
@@ -168,15 +168,15 @@ class StageSegments::Cutter {
     if (o.name == std::string_view("attention_backward")) k.flops_again += o.flops / 4;
   }
 
-  void add_communication(Segment& segment, const Record& r) {
-    SegmentItem item{.stream = StreamKind::communication,
+  void add_communication(Stretch& stretch, const Record& r) {
+    StretchItem item{.stream = StreamKind::communication,
                      .after = r.after >= 0 ? After::kernels : After::nothing,
                      .seconds = times_.of(r.operation).seconds,
                      .operation = &r.operation};
     const OperationGroup* group = r.operation.group;
     item.joint = group && group->ranks > 1 && !is_of_one_stage(*group);
     ordinal_.emplace(static_cast<int>(at_), ++collectives_);
-    segment.items.push_back(item);
+    stretch.items.push_back(item);
   }
 
   std::pair<After, int> wait_of(const Record& kernel) const {
@@ -202,7 +202,7 @@ StageSegments::StageSegments(const RoleRecord& role, const PipelineSchedule& sch
   Cutter(*this, role, times).cut(schedule.stages[static_cast<std::size_t>(role.stage)]);
 }
 
-const Segment& StageSegments::pass(const Action& a, bool at_once) const {
+const Stretch& StageSegments::pass(const Action& a, bool at_once) const {
   const auto found = passes_.find({a.kind, a.chunk, at_once, a.micro_batch});
   if (found != passes_.end()) return found->second;
   auto near = passes_.lower_bound({a.kind, a.chunk, at_once, a.micro_batch});

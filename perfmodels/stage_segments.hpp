@@ -23,7 +23,7 @@ struct KernelTotals {
   KernelTotals& operator+=(const KernelTotals& other);
 };
 
-struct SegmentItem {
+struct StretchItem {
   // What an item waits for, beside the one before it in its stream.
   enum class After : std::uint8_t {
     nothing,
@@ -40,8 +40,8 @@ struct SegmentItem {
   bool joint = false;                     // other stages take part
 };
 
-struct Segment {
-  std::vector<SegmentItem> items{};
+struct Stretch {
+  std::vector<StretchItem> items{};
   KernelTotals kernels{};
 };
 
@@ -50,18 +50,18 @@ class StageSegments {
   // Of a role that was recorded with this schedule. Both references stay.
   StageSegments(const RoleRecord& role, const PipelineSchedule& schedule, OperationTimes& times);
 
-  const Segment& before() const { return before_; }  // the first action
-  const Segment& behind() const { return behind_; }  // the last: reduce, update
+  const Stretch& before() const { return before_; }  // the first action
+  const Stretch& behind() const { return behind_; }  // the last: reduce, update
   // Of a pass, see weights_at_once. Of a micro-batch that was not recorded so, what another one took.
-  const Segment& pass(const Action& action, bool at_once) const;
+  const Stretch& pass(const Action& action, bool at_once) const;
   // A recorded message of the kind and chunk.
   const Operation& message(ActionKind kind, int chunk) const;
 
  private:
   using Key = std::tuple<ActionKind, int, bool, int>;  // kind, chunk, at once, micro-batch
   class Cutter;
-  Segment before_, behind_;
-  std::map<Key, Segment> passes_;
+  Stretch before_, behind_;
+  std::map<Key, Stretch> passes_;
   std::map<std::pair<ActionKind, int>, Operation> messages_;
 };
 

@@ -6,7 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "runtime/base/clock.hpp"
 #include "runtime/kernels/elementwise.hpp"
 
 namespace lockstep {
@@ -120,25 +119,17 @@ void GradientBuckets::ready(Parameter& parameter) {
   std::int64_t& missing = missing_uses_.at(&parameter);
   expect(missing > 0, "a gradient was produced more often than its parameter says");
   if (--missing == 0) add_second_use(parameter);
-  if (--bucket.missing == 0 && bucket.earlier.empty()) start(bucket);
+  if (--bucket.missing == 0 && bucket.earlier.empty())
+    pending_.push_back(bucket.sum->all_reduce(data_, bucket.flat));
 }
 
-void GradientBuckets::start(Bucket& bucket) {
-  const double begin = now();  // all of the sum, where the caller drives communication
-  pending_.push_back(bucket.sum->all_reduce(data_, bucket.flat));
-  exposed_seconds_ += now() - begin;
-}
-
-double GradientBuckets::finish() {
+void GradientBuckets::finish() {
   for (Bucket& bucket : buckets_) {
     if (bucket.earlier.empty()) continue;
-    const double begin = now();
     bucket.earlier.front().all_reduce(bucket.flat, ReduceOp::sum).wait();
-    exposed_seconds_ += now() - begin;
-    start(bucket);
+    pending_.push_back(bucket.sum->all_reduce(data_, bucket.flat));
   }
   expect(pending_.size() == buckets_.size(), "backward left a gradient out");
-  const double begin = now();
   for (Work& work : pending_)
     work.wait();
   pending_.clear();
@@ -146,7 +137,6 @@ double GradientBuckets::finish() {
     bucket.missing = bucket.uses;
   for (auto& [parameter, missing] : missing_uses_)
     missing = parameter->uses * micro_batches_;
-  return std::exchange(exposed_seconds_, 0.0) + now() - begin;
 }
 
 std::unique_ptr<DataParallel> make_gradient_buckets(const std::vector<LayerParameters>& layers,

@@ -40,9 +40,9 @@ class GradientBuckets : public DataParallel {
                   const DataParallelOptions& options);
 
   void ready(Parameter& parameter) override;
-  double finish() override;
+  void finish() override;
   const std::vector<Piece>& pieces() const override { return pieces_; }
-  double publish() override { return 0; }
+  void publish() override {}
   bool shards() const override { return false; }
 
   std::size_t num_buckets() const { return buckets_.size(); }
@@ -56,7 +56,6 @@ class GradientBuckets : public DataParallel {
     std::vector<Communicator> earlier{};  // summed over this group first, in finish()
   };
   void add_buckets(const std::vector<Parameter*>& parameters, const DataParallelOptions& options);
-  void start(Bucket& bucket);
 
   Communicator data_;
   std::int64_t micro_batches_;
@@ -65,7 +64,6 @@ class GradientBuckets : public DataParallel {
   std::unordered_map<const Parameter*, std::int64_t> missing_uses_;
   std::vector<Piece> pieces_;
   std::vector<Work> pending_;
-  double exposed_seconds_ = 0;
 };
 
 }  // namespace lockstep

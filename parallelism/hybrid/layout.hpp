@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a job is laid out on a mesh: keys of the job as types, and what does not fit, said before
-// anything is allocated.
+// How a job is laid out on a mesh: keys of the job as types.
 #pragma once
 
 #include "parallelism/mesh/mesh.hpp"
@@ -19,9 +18,5 @@ MicroBatch micro_batch_of(std::int64_t first_sample, std::int64_t samples, std::
 // The schedule of the job for so many stages and micro-batches, messages included. ConfigError with
 // the values that would work.
 PipelineSchedule schedule_of(const JobConfig& job, int stages, std::int64_t micro_batches);
-
-// Keys that must fit each other, once the degrees are known. ConfigError with the values that would
-// work.
-void check_layout(const JobConfig& job, const MeshDegrees& degrees, std::size_t num_layers);
 
 }  // namespace lockstep

@@ -4,28 +4,15 @@
 #include <algorithm>
 
 #include "parallelism/hybrid/layout.hpp"
-#include "parallelism/pipeline/partition.hpp"
 
 namespace lockstep {
 
 namespace {
 
-std::vector<int> cuts_of(const std::vector<LayerSurvey>& layers, int parts) {
-  std::vector<double> costs;
-  for (const LayerSurvey& layer : layers)
-    costs.push_back(layer.cost);
-  return partition(costs, parts);
-}
-
 // The ranks of the first and of the last stage make a group, every other rank one by itself.
 Communicator ends_of(const Communicator& stages) {
   const int last = stages.size() - 1;
   return stages.split("tied", [last](int rank) { return rank == last ? 0 : rank; });
-}
-
-const ModelPlan& checked(const ModelPlan& plan, const JobConfig& job, const Mesh& mesh) {
-  check_layout(job, mesh.degrees(), plan.layers.size());
-  return plan;
 }
 
 }  // namespace
@@ -34,7 +21,7 @@ Stage::Stage(const ModelPlan& plan, const Mesh& mesh, Device& device, const JobC
              std::int64_t micro_samples)
     : tensor_(tensor_group_of(mesh.tensor(), job)),
       tied_(ends_of(mesh.pipeline())),
-      survey_(survey(checked(plan, job, mesh), job, mesh.tensor().size(), micro_samples)),
+      survey_(survey(plan, job, mesh.tensor().size(), micro_samples)),
       tied_name_(plan.tied) {
   for (const LayerSurvey& layer : survey_) {
     for (const std::string& name : layer.parameters)
@@ -44,7 +31,7 @@ Stage::Stage(const ModelPlan& plan, const Mesh& mesh, Device& device, const JobC
              .seed = static_cast<std::uint64_t>(job.job.seed),
              .tensor = tensor_,
              .recompute = recompute_of(job)};
-  build(plan, cuts_of(survey_, mesh.pipeline().size() * job.parallel.chunks), mesh, with);
+  build(plan, cut_layers(survey_, mesh.pipeline().size() * job.parallel.chunks), mesh, with);
 }
 
 void Stage::build(const ModelPlan& plan, const std::vector<int>& cuts, const Mesh& mesh,

@@ -5,7 +5,6 @@
 
 #include "parallelism/hybrid/layout.hpp"
 #include "parallelism/tensor/vocabulary_loss.hpp"
-#include "runtime/base/clock.hpp"
 #include "runtime/kernels/cross_entropy.hpp"
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/update.hpp"
@@ -61,7 +60,9 @@ TrainingStep::TrainingStep(const ModelPlan& plan, const Mesh& mesh, Device& devi
 StepResult TrainingStep::run(const std::function<HostBatch()>& next, double learning_rate,
                              bool stop_requested) {
   Stream& compute = device_.compute();
-  const double comm_before = device_.communication().busy_seconds();
+  const Stream& communication = device_.communication();
+  const double busy_before = communication.busy_seconds();
+  const double exposed_before = communication.exposed_seconds();
   Tensor status = Tensor::empty(device_, {2});  // loss, number of ranks that ask to stop
   Tensor loss = status.slice(0, 1), stop = status.slice(1, 2);
   kernels::fill(loss, 0.0f, compute);
@@ -71,10 +72,12 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
   StepResult result;
   {
     PhaseSpan span(compute, "reduce");
-    result.exposed_comm_seconds = data_->finish() + sum_over_mesh(status);
+    data_->finish();
+    sum_over_mesh(status);
   }
-  update(result, learning_rate);
-  result.comm_seconds = device_.communication().busy_seconds() - comm_before;
+  result.grad_norm = update(learning_rate);
+  result.comm_seconds = communication.busy_seconds() - busy_before;
+  result.exposed_comm_seconds = communication.exposed_seconds() - exposed_before;
   result.loss = read_scalar(loss);
   result.stop = read_scalar(stop) > 0;
   return result;
@@ -105,19 +108,19 @@ void TrainingStep::pass_all(const std::function<HostBatch()>& next, Tensor& loss
   batches_.clear();
 }
 
-void TrainingStep::update(StepResult& result, double learning_rate) {
+double TrainingStep::update(double learning_rate) {
   PhaseSpan span(device_.compute(), "update");
-  Tensor norm = gradient_norm(result.exposed_comm_seconds);
+  Tensor norm = gradient_norm();
   Tensor factor = Tensor::empty(device_, {1});
   kernels::clip_factor(factor, norm, clip_, device_.compute());
   optimizer_->step(learning_rate, factor);
-  result.exposed_comm_seconds += data_->publish();
-  result.grad_norm = read_scalar(norm);
+  data_->publish();
+  return read_scalar(norm);
 }
 
 // Over all axes. The squares of each parameter are summed apart and all of them in the order of the
 // model: so a pipeline gives the bits of a single stage.
-Tensor TrainingStep::gradient_norm(double& exposed) {
+Tensor TrainingStep::gradient_norm() {
   Stream& compute = device_.compute();
   const Tensor none = Tensor::empty(device_, {0});
   std::vector<Tensor> gradients(static_cast<std::size_t>(stage_.num_model_parameters()), none);
@@ -128,7 +131,7 @@ Tensor TrainingStep::gradient_norm(double& exposed) {
   }
   Tensor sums = Tensor::empty(device_, {stage_.num_model_parameters()}, DType::float64);
   kernels::squared_sums(sums, gradients, compute);
-  exposed += sum_over_mesh(sums);
+  sum_over_mesh(sums);
   Tensor norm = Tensor::empty(device_, {1});
   kernels::norm_of(norm, sums, compute);
   return norm;
@@ -176,7 +179,12 @@ double TrainingStep::evaluate(const std::function<HostBatch(std::int64_t)>& batc
   return read_scalar(loss);
 }
 
-std::vector<float> TrainingStep::next_logits(const std::vector<std::int32_t>& tokens) {
+std::vector<float> TrainingStep::next_logits(const std::vector<std::int32_t>& tokens,
+                                             bool stop_requested) {
+  Tensor stop = Tensor::empty(device_, {1});
+  kernels::fill(stop, stop_requested ? 1.0f : 0.0f, device_.compute());
+  sum_over_mesh(stop);
+  if (read_scalar(stop) > 0) return {};
   const auto T = static_cast<std::int64_t>(tokens.size());
   const Tensor logits = pipeline_.infer(upload(device_, tokens, {1, T}),
                                         micro_batch_of(0, 1, T, stage_.tensor()));
@@ -189,10 +197,8 @@ std::vector<float> TrainingStep::next_logits(const std::vector<std::int32_t>& to
   return {all.values().begin(), all.values().begin() + vocabulary_};
 }
 
-double TrainingStep::sum_over_mesh(Tensor& values) {
-  const double begin = now();
+void TrainingStep::sum_over_mesh(Tensor& values) {
   mesh_.world().all_reduce(values, ReduceOp::sum).wait();
-  return now() - begin;
 }
 
 }  // namespace lockstep

@@ -37,12 +37,14 @@ class TrainingStep {
   // Mean loss over the batches [0, count) of `batch`, shared by the data ranks. Collective.
   double evaluate(const std::function<HostBatch(std::int64_t)>& batch, std::int64_t count);
 
-  // Logits of the token that follows these. Collective; the same on every rank.
-  std::vector<float> next_logits(const std::vector<std::int32_t>& tokens);
+  // Logits of the token that follows these, the same on every rank; none if some rank asks to stop.
+  // Collective.
+  std::vector<float> next_logits(const std::vector<std::int32_t>& tokens, bool stop_requested);
 
   const BatchSplit& split() const { return split_; }
   const std::vector<Parameter*>& parameters() const { return stage_.parameters(); }  // of this rank
   const Stage& stage() const { return stage_; }
+  const DataParallel& data() const { return *data_; }
   const PipelineSchedule& schedule() const { return schedule_; }
   const PipelineExecutor& pipeline() const { return pipeline_; }
 
@@ -51,9 +53,9 @@ class TrainingStep {
   MicroBatch rows_of(const HostBatch& host) const;
   Tensor token_losses(const HostBatch& host, Tensor& logits, float scale);
   void pass_all(const std::function<HostBatch()>& next, Tensor& loss);
-  void update(StepResult& result, double learning_rate);
-  Tensor gradient_norm(double& exposed);
-  double sum_over_mesh(Tensor& values);  // seconds that it took
+  double update(double learning_rate);  // the gradient norm
+  Tensor gradient_norm();
+  void sum_over_mesh(Tensor& values);
 
   const Mesh& mesh_;
   Device& device_;

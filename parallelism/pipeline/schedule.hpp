@@ -15,7 +15,7 @@ namespace lockstep {
 enum class ActionKind : std::uint8_t {
   forward,
   backward_input,
-  backward_weight,  // right behind its backward_input: both in one pass
+  backward_weight,     // right behind its backward_input: both in one pass
   send_activation,     // of (micro_batch, chunk) of this stage, to the next part
   receive_activation,  // for the forward of (micro_batch, chunk) of this stage
   send_gradient,       // of the input of (micro_batch, chunk), to the part before

@@ -4,12 +4,16 @@
 //   without sequence parallelism   every rank has all M = B T rows
 //   with it                        rank r has block r of the M rows (near-equal blocks)
 //
-// Layers call these four; each is the backward of its neighbour. M rows of C channels, t ranks.
-//   gather    rows of this rank -> all rows      all_gather, M C (t-1)/t elements sent; else nothing
-//   reduce    partial sums -> rows of this rank  reduce_scatter, the same; else all_reduce, twice it
+// Layers call these two; each is the backward of the other. M rows of C channels, t ranks.
+//   gather    rows of this rank -> all rows      all_gather, M C (t-1)/t elements sent; else
+//   nothing reduce    partial sums -> rows of this rank  reduce_scatter, the same; else all_reduce,
+//   twice it
+// A group of one rank answers at once, with what it was given.
 // M. Shoeybi et al., "Megatron-LM", 2019; V. Korthikanti et al., "Reducing activation
 // recomputation", 2022.
 #pragma once
+
+#include <optional>
 
 #include "collectives/communicator.hpp"
 #include "runtime/nn/parameter.hpp"
@@ -32,21 +36,25 @@ class TensorGroup {
   // Of a dim of n that is cut: n is divisible by the size.
   Range block_of(std::int64_t n) const;
 
-  // All M rows from the rows of each rank: x itself where each has all.
-  Tensor gathered(const Tensor& x, std::int64_t rows) const;
-  // The sum over the ranks of partial[M,C], of which this rank needs its rows. Started; `sum` is
-  // partial itself (in place) where each rank has all rows.
-  struct Reduction {
-    Tensor sum;
-    Work work;
+  // A tensor that other ranks may still be at work on.
+  struct Pending {
+    Tensor result;
+    std::optional<Work> work{};
     Tensor wait() && {
-      work.wait();
-      return std::move(sum);
+      if (work) work->wait();
+      return std::move(result);
     }
   };
-  Reduction reduce(Tensor partial) const;
+  // All M rows from the rows of each rank: x itself where each has all.
+  Pending gather(const Tensor& x, std::int64_t rows) const;
+  Tensor gathered(const Tensor& x, std::int64_t rows) const { return gather(x, rows).wait(); }
+  // The sum over the ranks of partial[M,C], of which this rank needs its rows: partial itself (in
+  // place) where each rank has all.
+  Pending reduce(Tensor partial) const;
 
  private:
+  bool moves_rows() const { return shares_rows() && size() > 1; }
+
   Communicator ranks_;
   Rows rows_;
 };

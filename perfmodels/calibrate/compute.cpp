@@ -134,7 +134,7 @@ void ComputeCalibration::add_attention(const Extent& extent) {
         for (const std::int64_t B : {std::int64_t{1}, kManySequences}) {
           const std::int64_t H = kFewHeads;
           if (8.0 * B * T * T * H * D > extent.most_flops) continue;
-          const kernels::AttentionShape shape{B, T, H, H * D};
+          const auto shape = kernels::AttentionShape::whole(B, T, H, D);
           const auto prepare = [&device = device_, kernel, shape] {
             return kernel.prepare(device, shape);
           };

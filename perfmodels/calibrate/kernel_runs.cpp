@@ -11,6 +11,9 @@
 #include "runtime/kernels/gelu.hpp"
 #include "runtime/kernels/layernorm.hpp"
 #include "runtime/kernels/linear.hpp"
+#include "runtime/kernels/rmsnorm.hpp"
+#include "runtime/kernels/rotary.hpp"
+#include "runtime/kernels/swiglu.hpp"
 #include "runtime/kernels/update.hpp"
 
 namespace lockstep {
@@ -88,6 +91,35 @@ Launch cross_entropy(Device& d, std::int64_t n) {
     kernels::cross_entropy(losses, logits, targets, 1e-3f, s);
   };
 }
+// Of a range of the vocabulary, all of it valid.
+struct Logits {
+  Tensor losses, logits, targets, stats, sums, global_max;  // [M], [M,V], [M], [3,M], [2,M], [M]
+  kernels::VocabularyRange range{0, kVocabulary};
+
+  Logits(Device& d, std::int64_t M, std::int64_t columns)
+      : losses(filled(d, {M})),
+        logits(filled(d, {M, columns})),
+        targets(tokens_of(d, M, kVocabulary)),
+        stats(filled(d, {3, M})),
+        sums(filled(d, {2, M}, kVocabulary)),
+        global_max(filled(d, {M})) {}
+};
+Launch cross_entropy_statistics(Device& d, std::int64_t n) {
+  return [t = Logits(d, rows_of(n, kVocabulary), kVocabulary), &s = d.compute()]() mutable {
+    kernels::cross_entropy_statistics(t.stats, t.logits, t.targets, t.range, s);
+  };
+}
+Launch cross_entropy_rescale(Device& d, std::int64_t n) {
+  return [t = Logits(d, n, 1), &s = d.compute()]() mutable {
+    kernels::cross_entropy_rescale(t.sums, t.stats, t.global_max, s);
+  };
+}
+Launch cross_entropy_gradient(Device& d, std::int64_t n) {
+  return [t = Logits(d, rows_of(n, kVocabulary), kVocabulary), &s = d.compute()]() mutable {
+    kernels::cross_entropy_gradient(t.losses, t.logits, t.targets, t.global_max, t.sums, t.range,
+                                    1e-3f, s);
+  };
+}
 Launch add_scaled_sum(Device& d, std::int64_t n) {
   return [sum = filled(d, {1}), x = filled(d, {n}), &s = d.compute()]() mutable {
     kernels::add_scaled_sum(sum, x, 1e-3f, s);
@@ -124,6 +156,57 @@ Launch layernorm_backward_weight(Device& d, std::int64_t n) {
   };
 }
 
+Launch rmsnorm_forward(Device& d, std::int64_t n) {
+  return [t = Norm(d, n), &s = d.compute()]() mutable {
+    kernels::rmsnorm_forward(t.y, t.statistics.rstd, t.x, t.gamma, s);
+  };
+}
+Launch rmsnorm_backward_input(Device& d, std::int64_t n) {
+  return [t = Norm(d, n), &s = d.compute()]() mutable {
+    kernels::rmsnorm_backward_input(t.y, t.dy, t.residual, t.x, t.statistics.rstd, t.gamma, s);
+  };
+}
+Launch rmsnorm_backward_weight(Device& d, std::int64_t n) {
+  return [t = Norm(d, n), &s = d.compute()]() mutable {
+    kernels::rmsnorm_backward_weight(t.gamma, t.dy, t.x, t.statistics.rstd, s);
+  };
+}
+
+// The queries and keys of 4 heads, n elements in all.
+struct Rotation {
+  kernels::AttentionShape shape;
+  Tensor qkv, table;  // [B T,3C], [T,D]
+
+  Rotation(Device& d, std::int64_t n) {
+    const std::int64_t rows = rows_of(n, 2 * kChannels), T = std::min(rows, kTokens);
+    shape = kernels::AttentionShape::whole(rows / T, T, 4, kChannels / 4);
+    qkv = filled(d, {rows / T * T, shape.packed()});
+    table = filled(d, {T, shape.head_dim});
+    kernels::rotary_table(table, 10000.0f, d.compute());
+  }
+};
+Launch rotary_forward(Device& d, std::int64_t n) {
+  return [t = Rotation(d, n), &s = d.compute()]() mutable {
+    kernels::rotary_forward(t.qkv, t.table, t.shape, s);
+  };
+}
+Launch rotary_backward(Device& d, std::int64_t n) {
+  return [t = Rotation(d, n), &s = d.compute()]() mutable {
+    kernels::rotary_backward(t.qkv, t.table, t.shape, s);
+  };
+}
+Launch swiglu_forward(Device& d, std::int64_t n) {
+  const std::int64_t M = rows_of(n, 2 * kChannels);
+  return [y = filled(d, {M, kChannels}), x = filled(d, {M, 2 * kChannels}),
+          &s = d.compute()]() mutable { kernels::swiglu_forward(y, x, s); };
+}
+Launch swiglu_backward(Device& d, std::int64_t n) {
+  const std::int64_t M = rows_of(n, 2 * kChannels);
+  return [dx = filled(d, {M, 2 * kChannels}), dy = filled(d, {M, kChannels}),
+          x = filled(d, {M, 2 * kChannels}),
+          &s = d.compute()]() mutable { kernels::swiglu_backward(dx, dy, x, s); };
+}
+
 struct Lookup {
   Tensor y, tokens, table, positions;  // [M,W C], [.,T], [V,C], [T,C]
 
@@ -137,12 +220,12 @@ struct Lookup {
 };
 Launch embedding_forward(Device& d, std::int64_t n) {
   return [t = Lookup(d, n, 1), &s = d.compute()]() mutable {
-    kernels::embedding_forward(t.y, t.tokens, t.table, t.positions, s);
+    kernels::embedding_forward(t.y, t.tokens, t.table, t.positions, 0, s);
   };
 }
 Launch embedding_backward(Device& d, std::int64_t n) {
   return [t = Lookup(d, n, 1), &s = d.compute()]() mutable {
-    kernels::embedding_backward(t.table, t.positions, t.y, t.tokens, s);
+    kernels::embedding_backward(t.table, t.positions, t.y, t.tokens, 0, s);
   };
 }
 Launch window_embedding_forward(Device& d, std::int64_t n) {
@@ -156,9 +239,16 @@ Launch window_embedding_backward(Device& d, std::int64_t n) {
   };
 }
 
-Launch global_norm(Device& d, std::int64_t n) {
-  return [norm = filled(d, {1}), g = std::vector<Tensor>{filled(d, {n})},
-          &s = d.compute()]() mutable { kernels::global_norm(norm, g, s); };
+Launch squared_sums(Device& d, std::int64_t n) {
+  return [sums = Tensor::empty(d, {1}, DType::float64), g = std::vector<Tensor>{filled(d, {n})},
+          &s = d.compute()]() mutable { kernels::squared_sums(sums, g, s); };
+}
+Launch norm_of(Device& d, std::int64_t) {
+  Tensor sums = Tensor::empty(d, {1}, DType::float64);
+  kernels::squared_sums(sums, {filled(d, {1})}, d.compute());
+  return [norm = filled(d, {1}), sums, &s = d.compute()]() mutable {
+    kernels::norm_of(norm, sums, s);
+  };
 }
 Launch clip_factor(Device& d, std::int64_t) {
   return [factor = filled(d, {1}), norm = filled(d, {1}), &s = d.compute()]() mutable {
@@ -184,12 +274,15 @@ Launch momentum_update(Device& d, std::int64_t n) {
 }
 
 constexpr StreamingKernel kStreaming[] = {
-    {"add", add},
     {"adamw_update", adamw_update, Found::in_memory},
+    {"add", add},
     {"add_scaled_sum", add_scaled_sum},
     {"clip_factor", clip_factor},
     {"copy", copy},
     {"cross_entropy", cross_entropy},
+    {"cross_entropy_gradient", cross_entropy_gradient},
+    {"cross_entropy_rescale", cross_entropy_rescale},
+    {"cross_entropy_statistics", cross_entropy_statistics},
     {"dropout", dropout},
     {"dropout_add", dropout_add},
     {"embedding_backward", embedding_backward},
@@ -197,11 +290,19 @@ constexpr StreamingKernel kStreaming[] = {
     {"fill", fill},
     {"gelu_backward", gelu_backward},
     {"gelu_forward", gelu_forward},
-    {"global_norm", global_norm, Found::in_memory},
     {"layernorm_backward_input", layernorm_backward_input},
     {"layernorm_backward_weight", layernorm_backward_weight},
     {"layernorm_forward", layernorm_forward},
     {"momentum_update", momentum_update, Found::in_memory},
+    {"norm_of", norm_of},
+    {"rmsnorm_backward_input", rmsnorm_backward_input},
+    {"rmsnorm_backward_weight", rmsnorm_backward_weight},
+    {"rmsnorm_forward", rmsnorm_forward},
+    {"rotary_backward", rotary_backward},
+    {"rotary_forward", rotary_forward},
+    {"squared_sums", squared_sums, Found::in_memory},
+    {"swiglu_backward", swiglu_backward},
+    {"swiglu_forward", swiglu_forward},
     {"upload", upload},
     {"window_embedding_backward", window_embedding_backward},
     {"window_embedding_forward", window_embedding_forward},
@@ -236,14 +337,14 @@ constexpr ProductKernel kProducts[] = {
 };
 
 struct Heads {
-  Tensor qkv, dqkv, o, d_o, log_sums;  // [B T,3C], [B T,C], [B,H,T]
+  Tensor qkv, dqkv, o, d_o, log_sums;  // [B T,(H+2Hkv)D], [B T,H D], [B,H,T]
 
   Heads(Device& d, const kernels::AttentionShape& a) {
     const std::int64_t rows = a.batch * a.tokens;
-    qkv = filled(d, {rows, 3 * a.channels});
-    dqkv = filled(d, {rows, 3 * a.channels});
-    o = filled(d, {rows, a.channels});
-    d_o = filled(d, {rows, a.channels});
+    qkv = filled(d, {rows, a.packed()});
+    dqkv = filled(d, {rows, a.packed()});
+    o = filled(d, {rows, a.channels()});
+    d_o = filled(d, {rows, a.channels()});
     log_sums = filled(d, {a.batch, a.heads, a.tokens}, 1.0f);
   }
 };

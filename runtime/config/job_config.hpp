@@ -78,6 +78,7 @@ struct ParallelSection {
   bool sequence_parallel = false;
   std::string recompute = "none";
   double bucket_mb = 4.0;
+  int zero = 0;
 };
 
 struct CollectivesSection {

@@ -14,16 +14,16 @@ constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
 constexpr const char* kRecomputeNames[] = {"none", "selective", "full"};
 constexpr const char* kDeterminismNames[] = {"fast", "run"};
 
-Range at_least(double low) {
+Bounds at_least(double low) {
   return {.low = low};
 }
-Range above(double low) {
+Bounds above(double low) {
   return {.low = low, .low_open = true};
 }
-Range from_to(double low, double high) {
+Bounds from_to(double low, double high) {
   return {.low = low, .high = high};
 }
-Range from_to_below(double low, double high) {
+Bounds from_to_below(double low, double high) {
   return {.low = low, .high = high, .high_open = true};
 }
 
@@ -148,6 +148,9 @@ Section parallel_keys(ParallelSection& parallel) {
            {},
            kRecomputeNames},
           {"bucket_mb", &parallel.bucket_mb, "MB of gradients reduced at a time", above(0)},
+          {"zero", &parallel.zero,
+           "cut over data ranks: 0 nothing, 1 optimizer states, 2 gradients too, 3 values too",
+           from_to(0, 3)},
       },
   };
 }

@@ -16,7 +16,7 @@
 
 namespace lockstep {
 
-struct Range {
+struct Bounds {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
   bool low_open = false, high_open = false;  // open: the bound itself is not allowed
@@ -30,7 +30,7 @@ struct Key {
   const char* name;
   KeyValue value;
   const char* doc;
-  Range range = {};                           // of numbers, and of each number in a list
+  Bounds range = {};                          // of numbers, and of each number in a list
   std::span<const char* const> allowed = {};  // of texts; empty: any
 };
 

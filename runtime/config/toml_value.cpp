@@ -89,7 +89,7 @@ const char* type_text(const Pair&) {
 
 // ---- limits
 
-bool inside(double v, const Range& r) {  // false for NaN and infinity
+bool inside(double v, const Bounds& r) {  // false for NaN and infinity
   return std::isfinite(v) && (r.low_open ? v > r.low : v >= r.low) &&
          (r.high_open ? v < r.high : v <= r.high);
 }
@@ -174,7 +174,7 @@ std::string to_text(const toml::node& node) {
   return node.visit([](const auto& n) { return formatted(n); });
 }
 
-std::string range_text(const Range& r) {
+std::string range_text(const Bounds& r) {
   const std::string low = (r.low_open ? "above " : "at least ") + shortest(r.low);
   const std::string high = (r.high_open ? "below " : "at most ") + shortest(r.high);
   if (std::isinf(r.low)) return std::isinf(r.high) ? "" : high;

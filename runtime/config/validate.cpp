@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <initializer_list>
+#include <utility>
+
 #include "runtime/base/error.hpp"
 #include "runtime/config/job_config.hpp"
 
@@ -20,17 +24,67 @@ void not_above(const char* key, std::int64_t value, const char* bound_key, std::
   throw ConfigError(said(key, value) + " is above " + said(bound_key, bound));
 }
 
+// "1, 2, 4": the tensor degrees that would work.
+std::string degrees_for(std::initializer_list<std::int64_t> cut) {
+  std::string text;
+  for (std::int64_t degree = 1; degree <= *cut.begin(); ++degree) {
+    const bool works =
+        std::all_of(cut.begin(), cut.end(), [&](std::int64_t n) { return n % degree == 0; });
+    if (works) text += (text.empty() ? "" : ", ") + std::to_string(degree);
+  }
+  return text;
+}
+
+void check_tensor(const ModelSection& model, const ParallelSection& parallel) {
+  const std::int64_t kv_heads = model.kv_heads > 0 ? model.kv_heads : model.heads;
+  const std::int64_t ffn = model.ffn > 0 ? model.ffn : parallel.tensor;  // the default fits
+  const std::string work = "; these would do: " +
+      degrees_for({kv_heads, model.heads, model.ffn > 0 ? model.ffn : kv_heads});
+  for (const auto& [key, value] : {std::pair{"model.heads", model.heads},
+                                   std::pair{"model.kv_heads", kv_heads},
+                                   std::pair{"model.ffn", ffn}}) {
+    if (value % parallel.tensor == 0) continue;
+    throw ConfigError(said(key, value) + " is not a multiple of " +
+                      said("parallel.tensor", parallel.tensor) + work);
+  }
+  if (parallel.sequence_parallel && model.sequence % parallel.tensor != 0) {
+    const std::int64_t below = model.sequence / parallel.tensor * parallel.tensor;
+    throw ConfigError("parallel.sequence_parallel cuts " + said("model.sequence", model.sequence) +
+                      ", which is not a multiple of " + said("parallel.tensor", parallel.tensor) +
+                      "; use " + (below > 0 ? std::to_string(below) + " or " : "") +
+                      std::to_string(below + parallel.tensor));
+  }
+}
+
+void check_stages(const ModelSection& model, const ParallelSection& parallel) {
+  const std::int64_t parts = std::int64_t{parallel.pipeline} * parallel.chunks;
+  if (parts <= model.layers) return;
+  throw ConfigError(said("parallel.pipeline", parallel.pipeline) +
+                    (parallel.chunks > 1 ? " x " + said("parallel.chunks", parallel.chunks) : "") +
+                    " is above " + said("model.layers", model.layers) + "; use at most " +
+                    std::to_string(model.layers / parallel.chunks) + " stages" +
+                    (parallel.chunks > 1 ? " of so many chunks" : ""));
+}
+
 void check_model(const ModelSection& model, const ParallelSection& parallel) {
-  not_above("parallel.pipeline", parallel.pipeline, "model.layers", model.layers);
-  if (model.kind != "gpt") return;
+  check_stages(model, parallel);
+  if (model.kind == "mlp") return;
   divides("model.hidden", model.hidden, "model.heads", model.heads);
-  divides("model.heads", model.heads, "parallel.tensor", parallel.tensor);
+  if (model.kv_heads > 0) divides("model.heads", model.heads, "model.kv_heads", model.kv_heads);
+  check_tensor(model, parallel);
 }
 
 void check_batch(const BatchSection& batch, const ParallelSection& parallel) {
   if (batch.micro > 0) divides("batch.global", batch.global, "batch.micro", batch.micro);
   if (parallel.data > 0) divides("batch.global", batch.global, "parallel.data", parallel.data);
   // Both together are checked by split_batch, once the data degree is known.
+}
+
+void check_zero(const ParallelSection& parallel, const CollectivesSection& collectives) {
+  if (parallel.zero == 0 || collectives.compression == "none") return;
+  throw ConfigError(said("parallel.zero", parallel.zero) + " does not compress gradients, but " +
+                    "collectives.compression = \"" + collectives.compression +
+                    "\": use \"none\", or parallel.zero = 0");
 }
 
 void check_data(const DataSection& data, const JobSection& job) {
@@ -58,6 +112,7 @@ void check_data(const DataSection& data, const JobSection& job) {
 void validate(const JobConfig& config) {
   check_model(config.model, config.parallel);
   check_batch(config.batch, config.parallel);
+  check_zero(config.parallel, config.collectives);
   check_data(config.data, config.job);
   not_above("optimizer.warmup_steps", config.optimizer.warmup_steps, "job.steps", config.job.steps);
 }

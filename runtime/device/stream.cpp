@@ -75,6 +75,7 @@ class InlineStream : public Stream {
   Event record() override { return {}; }
   void wait(const Event& event) override { event.wait(); }
   double busy_seconds() const override { return busy_; }
+  double exposed_seconds() const override { return busy_; }
 
  private:
   Stream* beside_;
@@ -124,8 +125,8 @@ class WorkerStream : public Stream {
             const double begin = now();
             body();
             const double end = now();
-            busy_.store(busy_.load(std::memory_order_relaxed) + end - begin,
-                        std::memory_order_relaxed);
+            count(busy_, end - begin);
+            if (!background) count(exposed_, end - begin);
             if (into) into->add(operation, kind(), begin, end);
           },
           nullptr});
@@ -149,6 +150,8 @@ class WorkerStream : public Stream {
   }
 
   double busy_seconds() const override { return busy_.load(std::memory_order_relaxed); }
+  double exposed_seconds() const override { return exposed_.load(std::memory_order_relaxed); }
+  void waited(double seconds) { count(exposed_, seconds); }
 
   // Carries out what stands before `marker`, unless the worker is at it.
   void help(Event::State& marker) {
@@ -168,6 +171,11 @@ class WorkerStream : public Stream {
     Body body;
     std::shared_ptr<Event::State> marker;  // instead of a body
   };
+
+  // By one thread at a time.
+  static void count(std::atomic<double>& sum, double seconds) {
+    sum.store(sum.load(std::memory_order_relaxed) + seconds, std::memory_order_relaxed);
+  }
 
   void push(Item item) {
     {
@@ -223,14 +231,17 @@ class WorkerStream : public Stream {
   std::mutex turn_;  // held while one item is carried out
   std::exception_ptr error_;
   std::atomic<bool> unseen_{false};  // something was pushed that the worker was not woken for
-  std::atomic<double> busy_{0};
+  std::atomic<double> busy_{0}, exposed_{0};
   std::thread thread_;  // last: starts when all above is ready
 };
 
 void Event::wait() const {
   if (!state_) return;
   if (!state_->complete()) state_->stream->help(*state_);
+  if (background || state_->complete()) return state_->wait();
+  const double begin = now();
   state_->wait();
+  state_->stream->waited(now() - begin);
 }
 
 bool in_background() {

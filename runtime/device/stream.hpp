@@ -58,6 +58,8 @@ class Stream {
   virtual void note(const Operation& operation, double begin, double end);
   virtual bool executes() const { return true; }     // false on the dry device: nothing is computed
   virtual double busy_seconds() const { return 0; }  // time spent in bodies since the start
+  // Time that callers spent in this stream's work: waiting for it, or carrying it out themselves.
+  virtual double exposed_seconds() const { return 0; }
   void record_into(Recording* recording) { recording_ = recording; }  // nullptr: stop recording
   Recording* recording() const { return recording_; }
 

@@ -17,26 +17,30 @@ Operation attention_cost(const char* name, const AttentionShape& s, double produ
   const double tokens = static_cast<double>(s.batch) * s.tokens;
   return {.name = name,
           .kind = OperationKind::attention,
-          .shape = {s.batch, s.tokens, s.heads, s.channels / s.heads},
-          .flops = products * 2 * tokens * s.tokens * s.channels,
-          .bytes_read = products * 2 * tokens * s.channels,
-          .bytes_written = products * 2 * tokens * s.channels};
+          .shape = {s.batch, s.tokens, s.heads, s.head_dim},
+          .flops = products * 2 * tokens * s.tokens * s.channels(),
+          .bytes_read = products * 2 * tokens * s.channels(),
+          .bytes_written = products * 2 * tokens * s.channels()};
 }
 
-// One head of one sample: where its matrices lie in the packed tensors.
+// One query head of one sample: where its matrices lie in the packed tensors.
 struct Head {
-  std::int64_t T, D, stride;  // stride of q, k, v rows: 3C
-  std::int64_t qkv, out;      // offsets of q[0] and o[0]
-  std::int64_t index;         // b H + h
+  std::int64_t T, D, stride, C;   // stride of q, k, v rows; C of o rows
+  std::int64_t q, k, v, out;      // offsets of q[0], k[0], v[0] and o[0]
+  std::int64_t log_sums, masked;  // b H + h; that among the heads of all ranks
   float scale;
 
-  Head(const AttentionShape& s, std::int64_t i)
+  Head(const AttentionShape& s, std::int64_t b, std::int64_t h)
       : T(s.tokens),
-        D(s.channels / s.heads),
-        stride(3 * s.channels),
-        qkv(i / s.heads * s.tokens * stride + i % s.heads * D),
-        out(i / s.heads * s.tokens * s.channels + i % s.heads * D),
-        index(i),
+        D(s.head_dim),
+        stride(s.packed()),
+        C(s.channels()),
+        q(b * T * stride + h * D),
+        k(b * T * stride + C + h / (s.heads / s.kv_heads) * D),
+        v(k + s.kv_heads * D),
+        out(b * T * C + h * D),
+        log_sums((b * s.heads + h) * T),
+        masked(b * s.mask_heads + s.first_head + h),
         scale(1.0f / std::sqrt(static_cast<float>(D))) {}
 };
 
@@ -79,24 +83,24 @@ float softmax_row(float* row, std::int64_t visible, std::int64_t keys) {
 void drop_row(float* row, std::int64_t query, std::int64_t visible, const Head& head,
               DropoutMask mask) {
   if (mask.share == 0) return;
-  mask.first += static_cast<std::uint64_t>((head.index * head.T + query) * head.T);
+  mask.first += static_cast<std::uint64_t>((head.masked * head.T + query) * head.T);
   apply_dropout(row, visible, mask);
 }
 
-void forward_head(float* o, float* log_sums, const float* qkv, const Head& head, std::int64_t C,
+void forward_head(float* o, float* log_sums, const float* qkv, const Head& head,
                   const DropoutMask& mask, float* scores) {
-  const float *q = qkv + head.qkv, *k = q + C, *v = k + C;
+  const std::int64_t C = head.C;
   for (std::int64_t b = 0; b * kQueries < head.T; ++b) {
     const Block block = block_at(b, head.T);
-    score(scores, block, head, q, k);
+    score(scores, block, head, qkv + head.q, qkv + head.k);
     for (std::int64_t r = 0; r < block.rows; ++r) {
       const std::int64_t query = block.first + r;
       float* row = scores + r * block.keys;
-      log_sums[head.index * head.T + query] = softmax_row(row, query + 1, block.keys);
+      log_sums[head.log_sums + query] = softmax_row(row, query + 1, block.keys);
       drop_row(row, query, query + 1, head, mask);
     }
-    host_gemm({o + head.out + block.first * C, C}, {scores, block.keys}, {v, head.stride},
-              block.rows, head.D, block.keys);
+    host_gemm({o + head.out + block.first * C, C}, {scores, block.keys},
+              {qkv + head.v, head.stride}, block.rows, head.D, block.keys);
   }
 }
 
@@ -120,17 +124,16 @@ void probabilities(float* row, float log_sum, std::int64_t visible, std::int64_t
 struct Backward {
   float* dqkv;
   const float *d_o, *o, *log_sums, *qkv;
-  std::int64_t C;
   DropoutMask mask;
 };
 
 // Scores p become the probabilities that forward used, dP becomes dS = P (dP - D).
 void score_gradients(float* p, float* ds, const Block& block, const Head& head, const Backward& t) {
   for (std::int64_t r = 0; r < block.rows; ++r) {
-    const std::int64_t query = block.first + r, at = head.out + query * t.C;
+    const std::int64_t query = block.first + r, at = head.out + query * head.C;
     float *row = p + r * block.keys, *drow = ds + r * block.keys;
     const float delta = dot(t.d_o + at, t.o + at, head.D);
-    probabilities(row, t.log_sums[head.index * head.T + query], query + 1, block.keys);
+    probabilities(row, t.log_sums[head.log_sums + query], query + 1, block.keys);
     drop_row(drow, query, query + 1, head, t.mask);
 #pragma omp simd
     for (std::int64_t j = 0; j < block.keys; ++j)
@@ -139,19 +142,19 @@ void score_gradients(float* p, float* ds, const Block& block, const Head& head, 
   }
 }
 
-void backward_block(const Block& block, const Head& head, const Backward& t, float* p, float* ds) {
+// `into` says what becomes of dK and dV.
+void backward_block(const Block& block, const Head& head, const Backward& t, Into into, float* p,
+                    float* ds) {
   const std::int64_t first = block.first * head.stride;
-  const float *q = t.qkv + head.qkv, *k = q + t.C, *v = k + t.C;
-  float *dq = t.dqkv + head.qkv, *dk = dq + t.C, *dv = dk + t.C;
-  const float* d_o = t.d_o + head.out + block.first * t.C;
-  // The last block sees all keys, so it overwrites dK and dV; the others, after it, add.
-  const Into into = block.keys == head.T ? Into::overwrite : Into::accumulate;
+  const float *q = t.qkv + head.q, *k = t.qkv + head.k, *v = t.qkv + head.v;
+  float *dq = t.dqkv + head.q, *dk = t.dqkv + head.k, *dv = t.dqkv + head.v;
+  const float* d_o = t.d_o + head.out + block.first * head.C;
 
   score(p, block, head, q, k);
-  host_gemm({ds, block.keys}, {d_o, t.C}, {v, head.stride, Trans::yes}, block.rows, block.keys,
+  host_gemm({ds, block.keys}, {d_o, head.C}, {v, head.stride, Trans::yes}, block.rows, block.keys,
             head.D);  // dP = dO V^T
   score_gradients(p, ds, block, head, t);
-  host_gemm({dv, head.stride, into}, {p, block.keys, Trans::yes}, {d_o, t.C}, block.keys, head.D,
+  host_gemm({dv, head.stride, into}, {p, block.keys, Trans::yes}, {d_o, head.C}, block.keys, head.D,
             block.rows);
   host_gemm({dq + first, head.stride}, {ds, block.keys}, {k, head.stride}, block.rows, head.D,
             block.keys, head.scale);
@@ -159,58 +162,75 @@ void backward_block(const Block& block, const Head& head, const Backward& t, flo
             block.keys, head.D, block.rows, head.scale);
 }
 
-int threads_for(const AttentionShape& s) {
-  return num_threads_for(s.batch * s.heads, 1);
+// The query heads that share key head `kv`. The first head's last block sees all keys, so it
+// overwrites dK and dV; all others, after it, add.
+void backward_group(const AttentionShape& s, std::int64_t b, std::int64_t kv, const Backward& t,
+                    float* p, float* ds) {
+  const std::int64_t group = s.heads / s.kv_heads, last = (s.tokens - 1) / kQueries;
+  for (std::int64_t h = kv * group; h < (kv + 1) * group; ++h) {
+    const Head head(s, b, h);
+    for (std::int64_t i = last; i >= 0; --i) {
+      const bool opens = h == kv * group && i == last;
+      const Into into = opens ? Into::overwrite : Into::accumulate;
+      backward_block(block_at(i, s.tokens), head, t, into, p, ds);
+    }
+  }
 }
 
-// For each thread two blocks of scores, [2,64,T].
-Tensor scratch_for(Device& device, const AttentionShape& s) {
+// For each thread of `tasks` two blocks of scores, [2,64,T].
+Tensor scratch_for(Device& device, std::int64_t tasks, std::int64_t T) {
   const MemoryScope scope(device, MemoryUse::buffers);
-  return Tensor::empty(device, {threads_for(s), 2 * kQueries * s.tokens});
+  return Tensor::empty(device, {num_threads_for(tasks, 1), 2 * kQueries * T});
 }
 
-// body(head, its thread's scratch) for every batch and head.
+// body(b, h, its thread's scratch) for every sample and each of so many heads.
 template <class Body>
-void for_each_head(const AttentionShape& s, Tensor& scratch, Body&& body) {
-  parallel_ranges(threads_for(s), s.batch * s.heads,
+void for_each_head(std::int64_t batch, std::int64_t heads, Tensor& scratch, Body&& body) {
+  parallel_ranges(num_threads_for(batch * heads, 1), batch * heads,
                   [&](int thread, std::int64_t begin, std::int64_t end) {
                     float* mine = scratch.data() + thread * scratch.dim(1);
                     for (std::int64_t i = begin; i < end; ++i)
-                      body(Head(s, i), mine);
+                      body(i / heads, i % heads, mine);
                   });
+}
+
+void check_shapes(const Tensor& qkv, const Tensor& o, const AttentionShape& s) {
+  const std::int64_t rows = s.batch * s.tokens;
+  expect(s.kv_heads > 0 && s.heads % s.kv_heads == 0, "attention: query heads in equal groups");
+  expect(s.first_head >= 0 && s.first_head + s.heads <= s.mask_heads,
+         "attention: the heads of this rank are not among all heads");
+  expect(qkv.count() == rows * s.packed() && o.count() == rows * s.channels(), "attention: shapes");
 }
 
 }  // namespace
 
 void attention_forward(Tensor& o, Tensor& log_sums, const Tensor& qkv, const AttentionShape& shape,
                        const DropoutMask& mask, Stream& stream) {
-  const std::int64_t rows = shape.batch * shape.tokens;
-  expect(qkv.count() == rows * 3 * shape.channels && o.count() == rows * shape.channels,
-         "attention_forward: shapes");
-  Tensor scratch = scratch_for(qkv.device(), shape);
+  check_shapes(qkv, o, shape);
+  Tensor scratch = scratch_for(qkv.device(), shape.batch * shape.heads, shape.tokens);
   stream.run(attention_cost("attention_forward", shape, 2), [o, log_sums, qkv, shape, mask,
                                                              scratch]() mutable {
-    for_each_head(shape, scratch, [&](const Head& head, float* scores) {
-      forward_head(o.data(), log_sums.data(), qkv.data(), head, shape.channels, mask, scores);
-    });
+    for_each_head(
+        shape.batch, shape.heads, scratch, [&](std::int64_t b, std::int64_t h, float* scores) {
+          forward_head(o.data(), log_sums.data(), qkv.data(), Head(shape, b, h), mask, scores);
+        });
   });
 }
 
 void attention_backward(Tensor& dqkv, const Tensor& d_o, const Tensor& o, const Tensor& log_sums,
                         const Tensor& qkv, const AttentionShape& shape, const DropoutMask& mask,
                         Stream& stream) {
+  check_shapes(dqkv, d_o, shape);
   expect(dqkv.count() == qkv.count() && d_o.count() == o.count(), "attention_backward: shapes");
-  Tensor scratch = scratch_for(qkv.device(), shape);
-  stream.run(attention_cost("attention_backward", shape, 4),
-             [dqkv, d_o, o, log_sums, qkv, shape, mask, scratch]() mutable {
-               const Backward tensors{dqkv.data(), d_o.data(),     o.data(), log_sums.data(),
-                                      qkv.data(),  shape.channels, mask};
-               for_each_head(shape, scratch, [&](const Head& head, float* scores) {
-                 float* second = scores + kQueries * head.T;
-                 for (std::int64_t b = (head.T - 1) / kQueries; b >= 0; --b)
-                   backward_block(block_at(b, head.T), head, tensors, scores, second);
-               });
-             });
+  Tensor scratch = scratch_for(qkv.device(), shape.batch * shape.kv_heads, shape.tokens);
+  stream.run(attention_cost("attention_backward", shape, 4), [dqkv, d_o, o, log_sums, qkv, shape,
+                                                              mask, scratch]() mutable {
+    const Backward tensors{dqkv.data(), d_o.data(), o.data(), log_sums.data(), qkv.data(), mask};
+    for_each_head(shape.batch, shape.kv_heads, scratch,
+                  [&](std::int64_t b, std::int64_t kv, float* scores) {
+                    backward_group(shape, b, kv, tensors, scores, scores + kQueries * shape.tokens);
+                  });
+  });
 }
 
 }  // namespace lockstep::kernels

@@ -63,23 +63,44 @@ std::array<double, 4> normals(const PhiloxBlock& b) {
   return z;
 }
 
+// y[0..count) = the numbers from `first` on. Blocks that begin or end outside are drawn for their
+// part.
+void draw_normals(float* y, std::int64_t first, std::int64_t count, double deviation,
+                  std::uint64_t key) {
+  const std::int64_t end = first + count;
+  for (std::int64_t b = first / 4; 4 * b < end; ++b) {
+    const auto z = normals(philox(key, static_cast<std::uint64_t>(b)));
+    for (std::int64_t i = std::max(first, 4 * b); i < std::min(end, 4 * b + 4); ++i)
+      y[i - first] = static_cast<float>(deviation * z[i - 4 * b]);
+  }
+}
+
 }  // namespace
 
 void fill_normal(Tensor& y, float deviation, std::uint64_t key, Stream& stream) {
-  const std::int64_t n = y.count(), blocks = (n + 3) / 4;
+  Tensor row = y.view({1, y.count()});
+  fill_normal_part(row, deviation, key, y.count(), 0, 0, stream);
+}
+
+void fill_normal_part(Tensor& y, float deviation, std::uint64_t key, std::int64_t full_columns,
+                      std::int64_t first_row, std::int64_t first_column, Stream& stream) {
+  const std::int64_t n = y.count(), columns = y.dim(-1);
+  expect(first_column + columns <= full_columns, "fill_normal_part: columns outside the matrix");
   const Operation cost{
       .name = "fill_normal", .shape = {n}, .flops = 40.0 * n, .bytes_written = 4.0 * n};
-  stream.run(cost, [y, deviation, key, n, blocks]() mutable {
-    parallel_ranges(num_threads_for(blocks, 1024), blocks,
-                    [&](int, std::int64_t begin, std::int64_t end) {
-                      for (std::int64_t b = begin; b < end; ++b) {
-                        const auto z = normals(philox(key, static_cast<std::uint64_t>(b)));
-                        for (std::int64_t i = 4 * b; i < std::min(n, 4 * b + 4); ++i) {
-                          y.data()[i] = static_cast<float>(deviation * z[i - 4 * b]);
-                        }
-                      }
-                    });
-  });
+  stream.run(cost,
+             [y, deviation, key, full_columns, first_row, first_column, n, columns]() mutable {
+               const auto fill_elements = [&](int, std::int64_t begin, std::int64_t end) {
+                 while (begin < end) {
+                   const std::int64_t r = begin / columns, c = begin % columns;
+                   const std::int64_t count = std::min(columns - c, end - begin);
+                   draw_normals(y.data() + begin, (first_row + r) * full_columns + first_column + c,
+                                count, deviation, key);
+                   begin += count;
+                 }
+               };
+               parallel_ranges(num_threads_for(n, 4096), n, fill_elements);
+             });
 }
 
 void upload(Tensor& y, const void* host, std::size_t bytes, Stream& stream) {

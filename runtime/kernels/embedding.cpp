@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/kernels/embedding.hpp"
 
+#include <utility>
+
 #include "runtime/kernels/parallel.hpp"
 
 namespace lockstep::kernels {
@@ -9,13 +11,41 @@ namespace {
 
 constexpr std::int64_t kRowsPerThread = 64;
 
-Operation lookup_cost(const char* name, std::int64_t count, double flops_each) {
+Operation lookup_cost(const char* name, std::int64_t count, double flops_each, double tables = 1) {
   const double n = count;
   return {.name = name,
           .shape = {count},
           .flops = flops_each * n,
-          .bytes_read = 8 * n,
+          .bytes_read = 4 * (1 + tables) * n,
           .bytes_written = 4 * n};
+}
+
+// The row of a token in a table of the tokens [first, first + rows); nullptr for others.
+template <class Float>
+Float* row_of(int token, Float* table, std::int64_t first, std::int64_t rows,
+              std::int64_t channels) {
+  const std::int64_t row = token - first;
+  return row >= 0 && row < rows ? table + row * channels : nullptr;
+}
+
+// y = a + b, where nullptr is zero.
+void sum_rows(float* y, const float* a, const float* b, std::int64_t channels) {
+  if (!a) std::swap(a, b);
+  if (!a) {
+    std::fill(y, y + channels, 0.0f);
+  } else if (!b) {
+    std::copy(a, a + channels, y);
+  } else {
+    for (std::int64_t c = 0; c < channels; ++c)
+      y[c] = a[c] + b[c];
+  }
+}
+
+// y[begin, end) += x, unless y is nullptr.
+void add_to_row(float* y, const float* x, std::int64_t begin, std::int64_t end) {
+  if (!y) return;
+  for (std::int64_t c = begin; c < end; ++c)
+    y[c] += x[c];
 }
 
 // Threads own channels and walk all rows in order, so sums do not depend on the threads.
@@ -28,41 +58,43 @@ void parallel_channels(std::int64_t channels, std::int64_t work, Body&& body) {
 }  // namespace
 
 void embedding_forward(Tensor& y, const Tensor& tokens, const Tensor& token_table,
-                       const Tensor& position_table, Stream& stream) {
+                       const Tensor& position_table, std::int64_t first, Stream& stream) {
   const std::int64_t rows = tokens.count(), T = tokens.dim(-1), C = token_table.dim(1);
-  expect(T <= position_table.dim(0), "embedding_forward: the sequence exceeds the positions");
-  stream.run(lookup_cost("embedding_forward", rows * C, 1), [y, tokens, token_table, position_table,
-                                                             rows, T, C]() mutable {
+  expect(y.count() == rows * C, "embedding_forward: shapes");
+  expect(!position_table || T <= position_table.dim(0),
+         "embedding_forward: the sequence exceeds the positions");
+  const auto cost = lookup_cost("embedding_forward", rows * C, 1, position_table ? 1 : 0);
+  stream.run(cost, [y, tokens, token_table, position_table, first, rows, T, C]() mutable {
+    const float* table = token_table.data();
+    const std::int64_t held = token_table.dim(0);
     parallel_ranges(num_threads_for(rows, kRowsPerThread), rows,
                     [&](int, std::int64_t begin, std::int64_t end) {
                       for (std::int64_t r = begin; r < end; ++r) {
-                        const float* word = token_table.data() + tokens.data<int>()[r] * C;
-                        const float* place = position_table.data() + (r % T) * C;
-                        float* out = y.data() + r * C;
-                        for (std::int64_t c = 0; c < C; ++c)
-                          out[c] = word[c] + place[c];
+                        const float* word = row_of(tokens.data<int>()[r], table, first, held, C);
+                        const float* place =
+                            position_table ? position_table.data() + (r % T) * C : nullptr;
+                        sum_rows(y.data() + r * C, word, place, C);
                       }
                     });
   });
 }
 
 void embedding_backward(Tensor& dtoken_table, Tensor& dposition_table, const Tensor& dy,
-                        const Tensor& tokens, Stream& stream) {
+                        const Tensor& tokens, std::int64_t first, Stream& stream) {
   const std::int64_t rows = tokens.count(), T = tokens.dim(-1), C = dtoken_table.dim(1);
-  stream.run(lookup_cost("embedding_backward", rows * C, 2),
-             [dtoken_table, dposition_table, dy, tokens, rows, T, C]() mutable {
-               parallel_channels(C, rows * C, [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t r = 0; r < rows; ++r) {
-                   float* word = dtoken_table.data() + tokens.data<int>()[r] * C;
-                   float* place = dposition_table.data() + (r % T) * C;
-                   const float* in = dy.data() + r * C;
-                   for (std::int64_t c = begin; c < end; ++c) {
-                     word[c] += in[c];
-                     place[c] += in[c];
-                   }
-                 }
-               });
-             });
+  expect(dy.count() == rows * C, "embedding_backward: shapes");
+  const auto cost = lookup_cost("embedding_backward", rows * C, 2, dposition_table ? 1 : 0);
+  stream.run(cost, [dtoken_table, dposition_table, dy, tokens, first, rows, T, C]() mutable {
+    float* table = dtoken_table.data();
+    const std::int64_t held = dtoken_table.dim(0);
+    parallel_channels(C, rows * C, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const float* in = dy.data() + r * C;
+        add_to_row(row_of(tokens.data<int>()[r], table, first, held, C), in, begin, end);
+        if (dposition_table) add_to_row(dposition_table.data() + (r % T) * C, in, begin, end);
+      }
+    });
+  });
 }
 
 void window_embedding_forward(Tensor& y, const Tensor& tokens, const Tensor& table,

@@ -50,4 +50,14 @@ LOCKSTEP_HD float gelu_gradient(float x) {
   return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * kGeluK * (1.0f + 3.0f * kGeluC * x * x);
 }
 
+// SiLU.  y = x s,   s = 1 / (1 + e^-x)
+LOCKSTEP_HD float silu(float x) {
+  return x / (1.0f + exponential(-x));
+}
+// dy/dx = s (1 + x (1 - s))
+LOCKSTEP_HD float silu_gradient(float x) {
+  const float s = 1.0f / (1.0f + exponential(-x));
+  return s * (1.0f + x * (1.0f - s));
+}
+
 }  // namespace lockstep::kernels

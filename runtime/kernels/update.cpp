@@ -45,18 +45,39 @@ double sum_of_squares_in_pieces(const Tensor& x) {
 
 }  // namespace
 
-void global_norm(Tensor& norm, const std::vector<Tensor>& gradients, Stream& stream) {
+void squared_sums(Tensor& sums, const std::vector<Tensor>& gradients, Stream& stream) {
+  expect(sums.count() == static_cast<std::int64_t>(gradients.size()), "squared_sums: shapes");
   std::int64_t n = 0;
   for (const Tensor& g : gradients)
     n += g.count();
-  const Operation cost{
-      .name = "global_norm", .shape = {n}, .flops = 2.0 * n, .bytes_read = 4.0 * n};
-  stream.run(cost, [norm, gradients]() mutable {
-    double total = 0;
+  const Operation cost{.name = "squared_sums",
+                       .shape = {n},
+                       .flops = 2.0 * n,
+                       .bytes_read = 4.0 * n,
+                       .bytes_written = 1.0 * sums.bytes()};
+  stream.run(cost, [sums, gradients]() mutable {
+    double* out = sums.data<double>();
     for (const Tensor& g : gradients)
-      total += sum_of_squares_in_pieces(g);
+      *out++ = sum_of_squares_in_pieces(g);
+  });
+}
+
+void norm_of(Tensor& norm, const Tensor& sums, Stream& stream) {
+  const std::int64_t n = sums.count();
+  const Operation cost{.name = "norm_of", .shape = {n}, .flops = 1.0 * n, .bytes_read = 8.0 * n};
+  stream.run(cost, [norm, sums]() mutable {
+    double total = 0;
+    for (const double s : sums.values<double>())
+      total += s;
     *norm.data() = static_cast<float>(std::sqrt(total));
   });
+}
+
+void global_norm(Tensor& norm, const std::vector<Tensor>& gradients, Stream& stream) {
+  const auto n = static_cast<std::int64_t>(gradients.size());
+  Tensor sums = Tensor::empty(norm.device(), {n}, DType::float64);
+  squared_sums(sums, gradients, stream);
+  norm_of(norm, sums, stream);
 }
 
 void clip_factor(Tensor& factor, const Tensor& norm, float limit, Stream& stream) {

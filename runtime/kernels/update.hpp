@@ -10,8 +10,14 @@
 
 namespace lockstep::kernels {
 
-// norm[1] = sqrt(sum of squares of all elements). Fixed pieces of 64 Ki are summed in order, so the
-// bits do not depend on the number of threads.
+// sums[n], float64: the sum of squares of each gradient. Fixed pieces of 64 Ki are summed in order,
+// so the bits do not depend on the number of threads.
+void squared_sums(Tensor& sums, const std::vector<Tensor>& gradients, Stream& stream);
+
+// norm[1] = sqrt(sums[0] + sums[1] + ...), in order.
+void norm_of(Tensor& norm, const Tensor& sums, Stream& stream);
+
+// Both: norm[1] of all elements.
 void global_norm(Tensor& norm, const std::vector<Tensor>& gradients, Stream& stream);
 
 // factor[1] = min(1, limit / (norm + 1e-6)), or 1 where limit is 0.

@@ -12,23 +12,29 @@ Dropout::Dropout(const std::string& name, std::uint64_t seed, float share)
 kernels::DropoutMask Dropout::mask(const Stash& stash, std::int64_t elements_per_sample) const {
   return {.share = stash.training() ? share_ : 0.0f,
           .key = key_,
-          .first = static_cast<std::uint64_t>(stash.first_sample() * elements_per_sample)};
+          .first = static_cast<std::uint64_t>(stash.batch().first_sample * elements_per_sample)};
+}
+
+kernels::DropoutMask Dropout::mask_of_rows(const Tensor& x, const Stash& stash) const {
+  kernels::DropoutMask of_rows = mask(stash, stash.batch().tokens * x.dim(1));
+  of_rows.first += static_cast<std::uint64_t>(stash.batch().first_row * x.dim(1));
+  return of_rows;
 }
 
 void Dropout::apply(Tensor& x, const Stash& stash) const {
-  const auto with = mask(stash, x.count() / x.dim(0));
+  const auto with = mask_of_rows(x, stash);
   if (with.share > 0) kernels::dropout(x, x, with, x.device().compute());
 }
 
 Tensor Dropout::add_to(const Tensor& residual, Tensor x, const Stash& stash) const {
-  kernels::dropout_add(x, residual, x, mask(stash, x.count() / x.dim(0)), x.device().compute());
+  kernels::dropout_add(x, residual, x, mask_of_rows(x, stash), x.device().compute());
   return x;
 }
 
 Tensor Dropout::backward(const Tensor& dy, const Stash& stash) const {
   if (share_ == 0) return dy;
   Tensor dx = Tensor::empty(dy.device(), dy.shape());
-  kernels::dropout(dx, dy, mask(stash, dy.count() / dy.dim(0)), dy.device().compute());
+  kernels::dropout(dx, dy, mask_of_rows(dy, stash), dy.device().compute());
   return dx;
 }
 

@@ -14,6 +14,7 @@ class Dropout {
 
   // The mask of a micro-batch with so many elements a sample. Drops nothing in inference.
   kernels::DropoutMask mask(const Stash& stash, std::int64_t elements_per_sample) const;
+  // Of the rows x[m,C] that this rank has between the layers.
   void apply(Tensor& x, const Stash& stash) const;  // in place
   // residual + dropout(x); the result takes x's memory.
   Tensor add_to(const Tensor& residual, Tensor x, const Stash& stash) const;
@@ -21,6 +22,8 @@ class Dropout {
   Tensor backward(const Tensor& dy, const Stash& stash) const;
 
  private:
+  kernels::DropoutMask mask_of_rows(const Tensor& x, const Stash& stash) const;
+
   std::uint64_t key_;
   float share_;
 };

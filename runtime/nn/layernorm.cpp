@@ -22,10 +22,6 @@ Tensor LayerNorm::forward(const Tensor& x, Stash& stash) {
   return y;
 }
 
-Tensor LayerNorm::backward_input(Tensor dy, Stash& stash) {
-  return backward_input(std::move(dy), Tensor(), stash);
-}
-
 Tensor LayerNorm::backward_input(Tensor dy, const Tensor& residual, Stash& stash) {
   const Tensor rstd = stash.take(this), mean = stash.take(this), x = stash.take(this);
   Tensor dx = Tensor::empty(x.device(), x.shape());

@@ -2,18 +2,17 @@
 // Layer normalization over the last dim, with scale and shift.
 #pragma once
 
-#include "runtime/nn/module.hpp"
+#include "runtime/nn/norm.hpp"
 
 namespace lockstep::nn {
 
-class LayerNorm : public Module {
+class LayerNorm : public Norm {
  public:
   LayerNorm(Device& device, const std::string& name, std::int64_t channels);
 
   Tensor forward(const Tensor& x, Stash& stash) override;
-  Tensor backward_input(Tensor dy, Stash& stash) override;
-  // dX plus the gradient that came around the norm: residual, of the same shape.
-  Tensor backward_input(Tensor dy, const Tensor& residual, Stash& stash);
+  using Norm::backward_input;
+  Tensor backward_input(Tensor dy, const Tensor& residual, Stash& stash) override;
   void backward_weight(Stash& stash) override;
   void parameters(std::vector<Parameter*>& into) override;
 

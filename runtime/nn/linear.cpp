@@ -5,24 +5,14 @@
 
 namespace lockstep::nn {
 
-namespace {
-
-Shape with_last_dim(const Shape& shape, std::int64_t last) {
-  return shape.rank() == 3 ? Shape{shape[0], shape[1], last} : Shape{shape[0], last};
-}
-
-}  // namespace
-
 Linear::Linear(Device& device, const std::string& name, std::int64_t inputs, std::int64_t outputs,
                const Init& init, Bias bias)
     : weight_(make_matrix(device, name + ".weight", {outputs, inputs}, init)),
       bias_(bias == Bias::zero ? make_vector(device, name + ".bias", outputs, 0.0f) : nullptr) {}
 
-Linear::Linear(std::shared_ptr<Parameter> weight) : weight_(std::move(weight)) {}
-
 Tensor Linear::forward(const Tensor& x, Stash& stash) {
   Device& device = x.device();
-  Tensor y = Tensor::empty(device, with_last_dim(x.shape(), weight_->value.dim(0)));
+  Tensor y = Tensor::empty(device, {x.dim(0), weight_->value.dim(0)});
   kernels::linear_forward(y, x, weight_->value, bias_ ? bias_->value : Tensor(), device.compute());
   stash.save(this, x);
   return y;
@@ -30,7 +20,7 @@ Tensor Linear::forward(const Tensor& x, Stash& stash) {
 
 Tensor Linear::backward_input(Tensor dy, Stash& stash) {
   Device& device = dy.device();
-  Tensor dx = Tensor::empty(device, with_last_dim(dy.shape(), weight_->value.dim(1)));
+  Tensor dx = Tensor::empty(device, {dy.dim(0), weight_->value.dim(1)});
   kernels::linear_backward_input(dx, dy, weight_->value, device.compute());
   stash.save(this, std::move(dy));
   stash.owe(*this);

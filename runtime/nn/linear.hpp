@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// y[...,O] = x[...,I] W[O,I]^T + b[O]
+// y[M,O] = x[M,I] W[O,I]^T + b[O]
 #pragma once
 
 #include "runtime/nn/module.hpp"
@@ -12,8 +12,6 @@ class Linear : public Module {
  public:
   Linear(Device& device, const std::string& name, std::int64_t inputs, std::int64_t outputs,
          const Init& init, Bias bias = Bias::zero);
-  // Shares its weight with another layer (tied embeddings); no bias.
-  explicit Linear(std::shared_ptr<Parameter> weight);
 
   Tensor forward(const Tensor& x, Stash& stash) override;
   Tensor backward_input(Tensor dy, Stash& stash) override;

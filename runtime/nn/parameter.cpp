@@ -22,8 +22,8 @@ void fill_part(Tensor& value, const Part& part, float deviation, std::uint64_t k
     expect(part.dim == 0 || range.count() == value.dim(1), "columns are kept in one range");
     const std::int64_t row = part.dim == 0 ? range.begin : 0;
     Tensor rows = part.dim == 0 ? value.slice(held, held + range.count()) : value;
-    kernels::fill_normal_part(rows, deviation, key, columns, row,
-                              part.dim == 0 ? 0 : range.begin, device.compute());
+    kernels::fill_normal_part(rows, deviation, key, columns, row, part.dim == 0 ? 0 : range.begin,
+                              device.compute());
     held += range.count();
   }
 }

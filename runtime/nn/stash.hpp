@@ -23,6 +23,8 @@ struct MicroBatch {
   std::int64_t samples = 0, tokens = 0;  // B, T
   // Of the M rows, those that this rank has between the layers (fewer by sequence parallelism).
   std::int64_t first_row = 0, rows = 0;
+
+  std::int64_t all_rows() const { return samples * tokens; }  // M
 };
 
 class Stash {
@@ -37,6 +39,7 @@ class Stash {
       : mode_(mode), when_(when), batch_(batch) {}
 
   bool training() const { return mode_ == Mode::training; }
+  bool defers_weight_gradients() const { return when_ == WeightGradients::deferred; }
   const MicroBatch& batch() const { return batch_; }
 
   // Last in, first out per module. save() drops the tensor in inference mode, and while a Forgetful

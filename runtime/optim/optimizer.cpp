@@ -10,12 +10,12 @@ namespace lockstep {
 
 namespace {
 
-std::vector<Tensor> zeros_like(const std::vector<Parameter*>& parameters) {
+std::vector<Tensor> zeros_like(const std::vector<UpdatePiece>& pieces) {
   std::vector<Tensor> state;
-  for (const Parameter* p : parameters) {
-    Device& device = p->value.device();
+  for (const UpdatePiece& p : pieces) {
+    Device& device = p.value.device();
     const MemoryScope scope(device, MemoryUse::optimizer);
-    state.push_back(Tensor::empty(device, p->value.shape()));
+    state.push_back(Tensor::empty(device, p.value.shape()));
     kernels::fill(state.back(), 0.0f, device.compute());
   }
   return state;
@@ -23,11 +23,8 @@ std::vector<Tensor> zeros_like(const std::vector<Parameter*>& parameters) {
 
 class AdamW : public Optimizer {
  public:
-  AdamW(const OptimizerSection& config, const std::vector<Parameter*>& parameters)
-      : config_(config),
-        parameters_(parameters),
-        first_(zeros_like(parameters)),
-        second_(zeros_like(parameters)) {}
+  AdamW(const OptimizerSection& config, const std::vector<UpdatePiece>& pieces)
+      : config_(config), pieces_(pieces), first_(zeros_like(pieces)), second_(zeros_like(pieces)) {}
 
   void step(double learning_rate, const Tensor& factor) override {
     ++steps_;
@@ -39,8 +36,8 @@ class AdamW : public Optimizer {
                         .weight_decay = 0,
                         .correction1 = static_cast<float>(1 - std::pow(beta1, steps_)),
                         .correction2 = static_cast<float>(1 - std::pow(beta2, steps_))};
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      Parameter& p = *parameters_[i];
+    for (std::size_t i = 0; i < pieces_.size(); ++i) {
+      UpdatePiece& p = pieces_[i];
       with.weight_decay = p.decays ? static_cast<float>(config_.weight_decay) : 0.0f;
       kernels::adamw_update(p.value, p.grad, first_[i], second_[i], factor, with,
                             p.value.device().compute());
@@ -49,19 +46,19 @@ class AdamW : public Optimizer {
 
  private:
   OptimizerSection config_;
-  std::vector<Parameter*> parameters_;
+  std::vector<UpdatePiece> pieces_;
   std::vector<Tensor> first_, second_;  // moments
   double steps_ = 0;
 };
 
 class Sgd : public Optimizer {
  public:
-  Sgd(const OptimizerSection& config, const std::vector<Parameter*>& parameters)
-      : config_(config), parameters_(parameters), velocity_(zeros_like(parameters)) {}
+  Sgd(const OptimizerSection& config, const std::vector<UpdatePiece>& pieces)
+      : config_(config), pieces_(pieces), velocity_(zeros_like(pieces)) {}
 
   void step(double learning_rate, const Tensor& factor) override {
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      Parameter& p = *parameters_[i];
+    for (std::size_t i = 0; i < pieces_.size(); ++i) {
+      UpdatePiece& p = pieces_[i];
       const kernels::Momentum with{
           .learning_rate = static_cast<float>(learning_rate),
           .momentum = static_cast<float>(config_.momentum),
@@ -73,16 +70,16 @@ class Sgd : public Optimizer {
 
  private:
   OptimizerSection config_;
-  std::vector<Parameter*> parameters_;
+  std::vector<UpdatePiece> pieces_;
   std::vector<Tensor> velocity_;
 };
 
 }  // namespace
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerSection& config,
-                                          const std::vector<Parameter*>& parameters) {
-  if (config.kind == "adamw") return std::make_unique<AdamW>(config, parameters);
-  if (config.kind == "sgd") return std::make_unique<Sgd>(config, parameters);
+                                          const std::vector<UpdatePiece>& pieces) {
+  if (config.kind == "adamw") return std::make_unique<AdamW>(config, pieces);
+  if (config.kind == "sgd") return std::make_unique<Sgd>(config, pieces);
   throw ConfigError("optimizer.kind = \"" + config.kind + "\" is not known; use adamw or sgd");
 }
 

@@ -6,20 +6,25 @@
 #include <vector>
 
 #include "runtime/config/job_config.hpp"
-#include "runtime/nn/parameter.hpp"
+#include "runtime/tensor/tensor.hpp"
 
 namespace lockstep {
+
+// What is updated: a parameter, or the stretch of it that this rank keeps.
+struct UpdatePiece {
+  Tensor value, grad;   // of equal count
+  bool decays = false;  // weight decay applies
+};
 
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  // One update of every parameter with factor[1] times its gradient, which is left zeroed. Weight
-  // decay applies to parameters that decay.
+  // One update of every piece with factor[1] times its gradient, which is left zeroed.
   virtual void step(double learning_rate, const Tensor& factor) = 0;
 };
 
-// Throws ConfigError for an unknown optimizer.kind.
+// The pieces are the same for the whole run. Throws ConfigError for an unknown optimizer.kind.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerSection& config,
-                                          const std::vector<Parameter*>& parameters);
+                                          const std::vector<UpdatePiece>& pieces);
 
 }  // namespace lockstep

@@ -36,7 +36,8 @@ TEST_CASE("whole models pass the gradient check, tied and untied") {
         for (float& v : p->value.values())
           v *= 5;  // away from the near-linear start
       }
-      test::check_gradients(*model, test::random_tokens(*device, {2, 5}, 11, 1));
+      test::check_gradients(*model, test::random_tokens(*device, {2, 5}, 11, 1),
+                            test::micro_batch(2, 5));
     }
   }
 }
@@ -49,13 +50,15 @@ TEST_CASE("weight gradients give the same bits at once and deferred") {
     const Tensor tokens = test::random_tokens(*device, {2, 5}, 11, 2);
     const auto gradients = [&](Stash::WeightGradients when) {
       allocate_gradients(parameters);
-      Stash stash(Stash::Mode::training, 0, when);
+      Stash stash(test::micro_batch(2, 5), Stash::Mode::training, when);
       const Tensor y = model->forward(tokens, stash);
       model->backward_input(test::random_tensor(*device, y.shape(), 3), stash);
       stash.settle();
       std::vector<Tensor> all;
-      for (const Parameter* p : parameters)
+      for (Parameter* p : parameters) {
+        add_second_use(*p);
         all.push_back(p->grad);
+      }
       return all;
     };
     const auto now = gradients(Stash::WeightGradients::immediate);

@@ -29,7 +29,8 @@ TEST_CASE("a gradient that is left out, or comes twice, is noticed") {
   const auto device = make_dry_device();
   Parameter a{.name = "a", .value = Tensor::empty(*device, {10})};
   Parameter b{.name = "b", .value = Tensor::empty(*device, {10})};
-  GradientBuckets buckets({&a, &b}, Communicator::dry(*device, 2, 0), 1);
+  GradientBuckets buckets({{nullptr, {&a, &b}}}, Communicator::dry(*device, 2, 0),
+                          {.bucket_bytes = 1});
   CHECK(buckets.num_buckets() == 2);
   buckets.ready(b);
   CHECK_THROWS_AS(buckets.finish(), LogicError);
@@ -44,8 +45,8 @@ TEST_CASE("compression knows the matrices of a bucket, and every bucket has its 
   Parameter matrix{.name = "m", .value = Tensor::empty(*device, {30, 20})};
   Parameter bias{.name = "b", .value = Tensor::empty(*device, {30})};
   Parameter other{.name = "o", .value = Tensor::empty(*device, {10, 40})};
-  GradientBuckets buckets({&matrix, &bias, &other}, Communicator::dry(*device, 2, 0), 1700,
-                          {.method = "powersgd", .rank = 3});
+  GradientBuckets buckets({{nullptr, {&matrix, &bias, &other}}}, Communicator::dry(*device, 2, 0),
+                          {.bucket_bytes = 1700, .compression = {.method = "powersgd", .rank = 3}});
   REQUIRE(buckets.num_buckets() == 2);
   Recording recording;
   device->record_into(&recording);
@@ -65,6 +66,7 @@ TEST_CASE("compression knows the matrices of a bucket, and every bucket has its 
 TEST_CASE("an unknown compression is an error of the configuration") {
   const auto device = make_dry_device();
   Parameter a{.name = "a", .value = Tensor::empty(*device, {10})};
-  CHECK_THROWS_AS(GradientBuckets({&a}, Communicator::dry(*device, 2, 0), 1, {.method = "zip"}),
+  CHECK_THROWS_AS(GradientBuckets({{nullptr, {&a}}}, Communicator::dry(*device, 2, 0),
+                                  {.bucket_bytes = 1, .compression = {.method = "zip"}}),
                   ConfigError);
 }

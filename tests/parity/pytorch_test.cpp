@@ -107,9 +107,8 @@ void check_first_gradients(const SafetensorsFile& file, const JobConfig& job, De
 }
 
 void check_training(const SafetensorsFile& file, const JobConfig& job, Device& device) {
-  const auto model = make_model(job.model, device, 1);
   const Mesh mesh(Communicator::world(test::context(), device), {});
-  TrainingStep step(*model, mesh, device, job);
+  TrainingStep step(plan_model(job.model), mesh, device, job);
   load_weights(step.parameters(), file);
 
   const auto losses = file.values("losses"), norms = file.values("gradient_norms");

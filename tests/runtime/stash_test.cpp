@@ -66,7 +66,7 @@ TEST_CASE("weight gradients run behind the input gradient of their layer", "[uni
 }
 
 TEST_CASE("deferred weight gradients run at settle, in the order of backward", "[unit]") {
-  Stash stash(Stash::Mode::training, 0, Stash::WeightGradients::deferred);
+  Stash stash({}, Stash::Mode::training, Stash::WeightGradients::deferred);
   CHECK(run(stash) ==
         Log{"input b", "input a", "settle", "weight b", "ready b", "weight a", "ready a"});
 }
@@ -91,13 +91,28 @@ TEST_CASE("inference keeps nothing", "[unit]") {
   Log log;
   auto device = make_dry_device();
   Layer a("a", log);
-  Stash stash(Stash::Mode::inference);
+  Stash stash({}, Stash::Mode::inference);
   stash.save(&a, Tensor::empty(*device, {1}));
   CHECK(device->memory().allocated == 0);
   CHECK_FALSE(stash.training());
   CHECK_THROWS_AS(stash.take(&a), LogicError);
 }
 
+TEST_CASE("nothing is kept while something forgetful lives", "[unit]") {
+  Log log;
+  auto device = make_dry_device();
+  Layer a("a", log);
+  Stash stash;
+  {
+    const Forgetful outer(stash);
+    const Forgetful inner(stash);
+    stash.save(&a, Tensor::empty(*device, {1}));
+  }
+  stash.save(&a, Tensor::empty(*device, {2}));
+  CHECK(stash.take(&a).count() == 2);
+  CHECK_THROWS_AS(stash.take(&a), LogicError);
+}
+
 TEST_CASE("a stash knows which samples it belongs to", "[unit]") {
-  CHECK(Stash(Stash::Mode::training, 1234).first_sample() == 1234);
+  CHECK(Stash({.first_sample = 1234}).batch().first_sample == 1234);
 }

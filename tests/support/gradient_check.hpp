@@ -47,24 +47,35 @@ inline void check_against_differences(const Tensor& gradient, Tensor x, const ch
   }
 }
 
+// Sample 5 and those behind it, all rows on this rank.
+inline MicroBatch micro_batch(std::int64_t samples, std::int64_t tokens) {
+  return {.first_sample = 5, .samples = samples, .tokens = tokens, .rows = samples * tokens};
+}
+
 // Every parameter of `module`, and its input unless that is tokens. Tokens and dropout masks stay
 // as they are.
-inline void check_gradients(Module& module, Tensor x, std::int64_t first_sample = 5) {
+inline void check_gradients(Module& module, Tensor x, const MicroBatch& batch) {
   const auto parameters = parameters_of(module);
   allocate_gradients(parameters);
-  Stash stash(Stash::Mode::training, first_sample);
+  Stash stash(batch);
   const Tensor y = module.forward(x, stash);
   const Tensor weights = random_tensor(y.device(), y.shape(), 99);
   const Tensor dx = module.backward_input(copy_of(weights), stash);
+  for (Parameter* p : parameters)
+    add_second_use(*p);
 
   const auto loss = [&] {
-    Stash again(Stash::Mode::training, first_sample);
+    Stash again(batch);
     return weighted_sum(module.forward(x, again), weights);
   };
-  if (x.dtype() == DType::float32) check_against_differences(dx, x, "input", loss);
+  if (dx) check_against_differences(dx, x, "input", loss);
   for (const Parameter* p : parameters) {
     check_against_differences(p->grad, p->value, p->name.c_str(), loss);
   }
+}
+// An input of rows, each a sample of one token.
+inline void check_gradients(Module& module, Tensor x) {
+  check_gradients(module, x, micro_batch(x.dim(0), 1));
 }
 
 }  // namespace lockstep::test

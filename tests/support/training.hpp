@@ -10,6 +10,7 @@
 #include "parallelism/hybrid/training_step.hpp"
 #include "runtime/data/batch_loader.hpp"
 #include "runtime/optim/schedule.hpp"
+#include "tests/support/assemble.hpp"
 
 namespace lockstep::test {
 
@@ -47,15 +48,18 @@ inline JobConfig small_job() {
 
 struct Trained {
   std::vector<double> losses, grad_norms;
-  std::vector<std::vector<float>> weights;  // one per parameter
+  std::vector<std::vector<float>> weights;  // one per parameter of this rank
+  Weights before{}, after{};                // of the whole model, where a world is given
+  int peak_stored = 0;
 
   bool operator==(const Trained&) const = default;
 };
 
-inline Trained train(const JobConfig& job, const Communicator& world, Device& device, int steps) {
-  const auto model = make_model(job.model, device, static_cast<std::uint64_t>(job.job.seed));
-  const Mesh mesh(world, {});
-  TrainingStep step(*model, mesh, device, job);
+inline Trained train(const JobConfig& job, const Communicator& world, Device& device, int steps,
+                     MPI_Comm comm = MPI_COMM_NULL) {
+  const auto& p = job.parallel;
+  const Mesh mesh(world, {p.data, p.tensor, p.pipeline});
+  TrainingStep step(plan_model(job.model), mesh, device, job);
   const auto text = std::make_shared<MadeUpText>(job.model.vocabulary);
   const BatchReader reader({text, 0, text->size()}, {.global = job.batch.global,
                                                      .micro = job.batch.micro,
@@ -64,6 +68,7 @@ inline Trained train(const JobConfig& job, const Communicator& world, Device& de
                                                      .sequence = job.model.sequence,
                                                      .seed = job.job.seed});
   Trained trained;
+  if (comm != MPI_COMM_NULL) trained.before = assemble(step, mesh, job, comm);
   for (int s = 0; s < steps; ++s) {
     std::int64_t micro = 0;
     const StepResult r =
@@ -71,6 +76,9 @@ inline Trained train(const JobConfig& job, const Communicator& world, Device& de
     trained.losses.push_back(r.loss);
     trained.grad_norms.push_back(r.grad_norm);
   }
+  trained.peak_stored = step.pipeline().peak_stored();
+  if (comm != MPI_COMM_NULL) trained.after = assemble(step, mesh, job, comm);
+  if (step.data().shards()) return trained;  // nobody has whole parameters
   for (const Parameter* p : step.parameters()) {
     trained.weights.emplace_back(p->value.values().begin(), p->value.values().end());
   }

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "parallelism/tensor/row_linear.hpp"
+
+#include "runtime/kernels/linear.hpp"
+
+namespace lockstep {
+
+RowLinear::RowLinear(Device& device, const TensorGroup& group, const std::string& name,
+                     std::int64_t inputs, std::int64_t outputs, const Init& init, nn::Bias bias)
+    : group_(group),
+      weight_(make_matrix(device, name + ".weight", {outputs, group.block_of(inputs).count()}, init,
+                          cut_evenly({outputs, inputs}, 1, {inputs}, group))),
+      bias_(bias == nn::Bias::zero ? make_vector(device, name + ".bias", outputs, 0.0f) : nullptr) {
+}
+
+Tensor RowLinear::forward(const Tensor& x, Stash& stash) {
+  Device& device = x.device();
+  Tensor partial = Tensor::empty(device, {x.dim(0), weight_->value.dim(0)});
+  const bool adds_bias = bias_ && group_.rank() == 0;
+  kernels::linear_forward(partial, x, weight_->value, adds_bias ? bias_->value : Tensor(),
+                          device.compute());
+  TensorGroup::Pending y = group_.reduce(std::move(partial));
+  stash.save(this, x);
+  return std::move(y).wait();
+}
+
+Tensor RowLinear::backward_input(Tensor dy, Stash& stash) {
+  Device& device = dy.device();
+  dy = group_.gathered(dy, stash.batch().all_rows());
+  Tensor dx = Tensor::empty(device, {dy.dim(0), weight_->value.dim(1)});
+  kernels::linear_backward_input(dx, dy, weight_->value, device.compute());
+  stash.save(this, std::move(dy));
+  stash.owe(*this);
+  return dx;
+}
+
+void RowLinear::backward_weight(Stash& stash) {
+  const Tensor dy = stash.take(this), x = stash.take(this);
+  Tensor none;
+  kernels::linear_backward_weight(weight_->grad, bias_ ? bias_->grad : none, dy, x,
+                                  dy.device().compute());
+  if (bias_) stash.ready(*bias_);
+  stash.ready(*weight_);
+}
+
+void RowLinear::parameters(std::vector<Parameter*>& into) {
+  into.push_back(weight_.get());
+  if (bias_) into.push_back(bias_.get());
+}
+
+}  // namespace lockstep

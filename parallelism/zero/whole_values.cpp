@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "parallelism/zero/values.hpp"
+#include "runtime/kernels/elementwise.hpp"
+
+namespace lockstep {
+
+namespace {
+
+class WholeValues : public Values {
+ public:
+  WholeValues(const UnitPlan& plan, const Communicator& data, Exposed& exposed)
+      : units_(plan.units), data_(data), exposed_(exposed) {
+    for (const Unit& unit : units_) {
+      Device& device = unit.parameters.front()->value.device();
+      flat_.push_back(allocate_flat(data_, device, unit.count, MemoryUse::parameters));
+      for (std::size_t i = 0; i < unit.parameters.size(); ++i) {
+        Tensor view = view_in(flat_.back(), unit, i);
+        kernels::copy(view, unit.parameters[i]->value, device.compute());
+        unit.parameters[i]->value = view;
+      }
+    }
+  }
+
+  Tensor block(std::size_t unit) const override {
+    return block_of(flat_[unit], units_[unit], data_.rank());
+  }
+
+  void publish() override {
+    exposed_.during([&] {
+      std::vector<Work> all;
+      for (std::size_t u = 0; u < units_.size(); ++u)
+        all.push_back(data_.all_gather(flat_[u], block(u), units_[u].blocks));
+      for (Work& work : all)
+        work.wait();
+    });
+  }
+
+ private:
+  const std::vector<Unit>& units_;
+  Communicator data_;
+  Exposed& exposed_;
+  std::vector<Tensor> flat_;  // one per unit
+};
+
+}  // namespace
+
+std::unique_ptr<Values> make_whole_values(const UnitPlan& plan, const Communicator& data,
+                                          Exposed& exposed) {
+  return std::make_unique<WholeValues>(plan, data, exposed);
+}
+
+}  // namespace lockstep

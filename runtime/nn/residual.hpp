@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// A residual branch, pre-norm:   y = x + dropout(branch(norm(x)))      all of one shape [m,C]
+#pragma once
+
+#include <memory>
+
+#include "runtime/nn/dropout.hpp"
+#include "runtime/nn/norm.hpp"
+
+namespace lockstep::nn {
+
+class Residual : public Module {
+ public:
+  Residual(std::unique_ptr<Norm> norm, std::unique_ptr<Module> branch, const Dropout& dropout)
+      : norm_(std::move(norm)), branch_(std::move(branch)), dropout_(dropout) {}
+
+  Tensor forward(const Tensor& x, Stash& stash) override {
+    return dropout_.add_to(x, branch_->forward(norm_->forward(x, stash), stash), stash);
+  }
+  Tensor backward_input(Tensor dy, Stash& stash) override {
+    Tensor branch = branch_->backward_input(dropout_.backward(dy, stash), stash);
+    return norm_->backward_input(std::move(branch), dy, stash);
+  }
+  void parameters(std::vector<Parameter*>& into) override {
+    norm_->parameters(into);
+    branch_->parameters(into);
+  }
+
+ private:
+  std::unique_ptr<Norm> norm_;
+  std::unique_ptr<Module> branch_;
+  Dropout dropout_;
+};
+
+}  // namespace lockstep::nn

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole models shared by the ranks of a tensor group against one rank alone: the weights are the
+// same bits, losses and gradients the same numbers. Ranks are threads.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "models/registry.hpp"
+#include "parallelism/tensor/vocabulary_loss.hpp"
+#include "tests/collectives/ranks.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/parts.hpp"
+#include "tests/support/tensors.hpp"
+
+using namespace lockstep;
+
+namespace {
+
+constexpr std::int64_t kSamples = 2, kTokens = 5;
+
+// Divisible by the ranks where it must be; not so the vocabulary and the rows.
+ModelSection small_model(const std::string& kind, int ranks) {
+  ModelSection c;
+  c.kind = kind;
+  c.layers = 2;
+  c.heads = 2 * ranks;
+  c.hidden = 4 * c.heads;
+  c.ffn = 6 * ranks;
+  c.sequence = kTokens;
+  c.vocabulary = 13;
+  c.dropout = 0.2;
+  return c;
+}
+
+struct Options {
+  TensorGroup::Rows rows = TensorGroup::Rows::all;
+  Recompute recompute = Recompute::none;
+  Stash::WeightGradients when = Stash::WeightGradients::immediate;
+};
+
+struct OfParameter {
+  test::HeldPart value, gradient;
+  GradientSum sum;
+};
+
+struct Pass {
+  std::vector<float> losses;
+  std::map<std::string, OfParameter> parameters;
+};
+
+MicroBatch batch_of(const TensorGroup& group) {
+  const Range rows = group.rows_of(kSamples * kTokens);
+  return {.first_sample = 7,
+          .samples = kSamples,
+          .tokens = kTokens,
+          .first_row = rows.begin,
+          .rows = rows.count()};
+}
+
+// One micro-batch through the model on this rank.
+Pass pass_of(const ModelSection& config, const Communicator& ranks, Device& device,
+             const Options& options) {
+  const TensorGroup group(ranks, options.rows);
+  Build with{.device = device, .seed = 3, .tensor = group, .recompute = options.recompute};
+  const auto model = build(plan_model(config), with);
+  const auto parameters = parameters_of(*model);
+  allocate_gradients(parameters);
+
+  const int V = static_cast<int>(config.vocabulary);
+  const Tensor tokens = test::random_tokens(device, {kSamples, kTokens}, V, 1);
+  const Tensor targets = test::random_tokens(device, {kSamples * kTokens}, V, 2);
+  Tensor losses = Tensor::empty(device, {targets.count()});
+  Stash stash(batch_of(group), Stash::Mode::training, options.when);
+  Tensor logits = model->forward(tokens, stash);
+  vocabulary_cross_entropy(losses, logits, targets, 0.1f, group, config.vocabulary);
+  model->backward_input(std::move(logits), stash);
+  stash.settle();
+
+  Pass pass;
+  pass.losses.assign(losses.values().begin(), losses.values().end());
+  for (Parameter* p : parameters) {
+    add_second_use(*p);
+    pass.parameters.emplace(p->name,
+                            OfParameter{test::held(*p, p->value), test::held(*p, p->grad), p->sum});
+  }
+  return pass;
+}
+
+Pass alone(const ModelSection& config, const Options& options = {}) {
+  const auto device = make_cpu_device();
+  return pass_of(config, Communicator::alone(*device), *device, options);
+}
+
+std::vector<Pass> together(int ranks, const ModelSection& config, const Options& options) {
+  std::vector<Pass> passes(static_cast<std::size_t>(ranks));
+  test::on_ranks(ranks, [&](Transport& net) {
+    const auto device = make_cpu_device();
+    const auto world = Communicator::over(net.split(0, net.rank()), *device);
+    passes[static_cast<std::size_t>(net.rank())] = pass_of(config, world, *device, options);
+  });
+  return passes;
+}
+
+double difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double largest = 0, of = 1e-6;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    largest = std::max(largest, std::abs(double{a[i]} - b[i]));
+    of = std::max(of, std::abs(double{b[i]}));
+  }
+  return a.size() == b.size() ? largest / of : 1e9;
+}
+
+// The gradient of all ranks: parts put together, shares added, copies equal.
+std::vector<float> gradient_of(const std::vector<Pass>& ranks, const std::string& name) {
+  std::vector<test::HeldPart> parts;
+  for (const Pass& pass : ranks)
+    parts.push_back(pass.parameters.at(name).gradient);
+  std::vector<float> gradient = test::put_together(parts);
+  const bool shares = ranks[0].parameters.at(name).sum == GradientSum::over_tensor;
+  for (std::size_t r = 1; r < parts.size() && parts[0].part.whole(); ++r) {
+    if (!shares) CHECK(parts[r].values == parts[0].values);
+    for (std::size_t i = 0; shares && i < gradient.size(); ++i)
+      gradient[i] += parts[r].values[i];
+  }
+  return gradient;
+}
+
+void compare(const std::vector<Pass>& ranks, const Pass& serial) {
+  for (const Pass& pass : ranks) {
+    CHECK(difference(pass.losses, serial.losses) < 1e-5);
+    REQUIRE(pass.parameters.size() == serial.parameters.size());
+  }
+  for (const auto& [name, wanted] : serial.parameters) {
+    INFO(name);
+    std::vector<test::HeldPart> parts;
+    for (const Pass& pass : ranks)
+      parts.push_back(pass.parameters.at(name).value);
+    CHECK(test::put_together(parts) == wanted.value.values);
+    CHECK(difference(gradient_of(ranks, name), wanted.gradient.values) < 2e-4);
+  }
+}
+
+std::vector<std::string> kinds_to_split() {
+  std::vector<std::string> kinds = model_kinds();
+  std::erase(kinds, "mlp");
+  return kinds;
+}
+
+}  // namespace
+
+TEST_CASE("models on a tensor group equal the model on one rank") {
+  for (const std::string& kind : kinds_to_split()) {
+    for (const int ranks : {2, 3, 4}) {
+      for (const bool tied : {true, false}) {
+        ModelSection config = small_model(kind, ranks);
+        config.tied = tied;
+        const Pass serial = alone(config);
+        for (const auto rows : {TensorGroup::Rows::all, TensorGroup::Rows::shared}) {
+          INFO(kind << " on " << ranks << " ranks, tied " << tied << ", shared rows "
+                    << (rows == TensorGroup::Rows::shared));
+          compare(together(ranks, config, {.rows = rows}), serial);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("recomputation and deferred weight gradients change no bits") {
+  for (const std::string& kind : kinds_to_split()) {
+    for (const int ranks : {1, 2}) {
+      const ModelSection config = small_model(kind, 2);
+      for (const auto rows : {TensorGroup::Rows::all, TensorGroup::Rows::shared}) {
+        const auto plain = together(ranks, config, {.rows = rows});
+        for (const auto recompute : {Recompute::none, Recompute::selective, Recompute::full}) {
+          for (const auto when :
+               {Stash::WeightGradients::immediate, Stash::WeightGradients::deferred}) {
+            const auto other = together(ranks, config, {rows, recompute, when});
+            for (std::size_t r = 0; r < plain.size(); ++r) {
+              CHECK(other[r].losses == plain[r].losses);
+              for (const auto& [name, wanted] : plain[r].parameters) {
+                INFO(kind << " " << name << " recompute " << static_cast<int>(recompute));
+                CHECK(other[r].parameters.at(name).gradient.values == wanted.gradient.values);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
