@@ -20,7 +20,8 @@ Tensor upload(Device& device, const std::vector<std::int32_t>& values, const Sha
 }
 
 DataParallelOptions data_options(const JobConfig& job, const BatchSplit& split,
-                                 std::vector<EarlierSum> earlier) {
+                                 std::vector<EarlierSum> earlier,
+                                 const std::vector<Action>& actions) {
   const CollectivesSection& c = job.collectives;
   return {.zero = job.parallel.zero,
           .bucket_bytes = static_cast<std::size_t>(job.parallel.bucket_mb * 1e6),
@@ -28,7 +29,12 @@ DataParallelOptions data_options(const JobConfig& job, const BatchSplit& split,
                           .rank = c.compression_rank,
                           .share = c.compression_share},
           .micro_batches = split.count,
-          .earlier_sums = std::move(earlier)};
+          .earlier_sums = std::move(earlier),
+          .deferred = defers_weight_gradients(actions)};
+}
+
+std::size_t stage_index(const Mesh& mesh) {
+  return static_cast<std::size_t>(mesh.pipeline().rank());
 }
 
 std::vector<UpdatePiece> update_pieces(const DataParallel& data) {
@@ -51,7 +57,8 @@ TrainingStep::TrainingStep(const ModelPlan& plan, const Mesh& mesh, Device& devi
       stage_(plan, mesh, device, job, split_.micro),
       pipeline_(stage_.chunks(), mesh.pipeline(), device),
       data_(make_data_parallel(stage_.layer_parameters(), mesh.data(),
-                               data_options(job, split_, stage_.earlier_sums()))),
+                               data_options(job, split_, stage_.earlier_sums(),
+                                            schedule_.stages[stage_index(mesh)]))),
       optimizer_(make_optimizer(job.optimizer, update_pieces(*data_))) {
   for (const auto& chunk : stage_.layers())
     chunk->watch(data_->watcher());
@@ -103,8 +110,7 @@ void TrainingStep::pass_all(const std::function<HostBatch()>& next, Tensor& loss
           },
       .ready = [this](Parameter& p) { data_->ready(p); },
   };
-  const auto stage = static_cast<std::size_t>(mesh_.pipeline().rank());
-  pipeline_.run(schedule_.stages[stage], schedule_.shape, ends);
+  pipeline_.run(schedule_.stages[stage_index(mesh_)], schedule_.shape, ends);
   batches_.clear();
 }
 

@@ -39,6 +39,13 @@ Stash::WeightGradients weight_gradients_of(const std::vector<Action>& actions, s
 
 }  // namespace
 
+bool defers_weight_gradients(const std::vector<Action>& actions) {
+  for (std::size_t i = 0; i < actions.size(); ++i) {
+    if (actions[i].kind == ActionKind::backward_input && !weight_follows(actions, i)) return true;
+  }
+  return false;
+}
+
 PipelineExecutor::PipelineExecutor(std::vector<PipelineChunk> chunks, Communicator stages,
                                    Device& device)
     : chunks_(std::move(chunks)), stages_(std::move(stages)), device_(device) {}

@@ -34,6 +34,9 @@ struct PipelineEnds {
   std::function<void(Parameter&)> ready;  // listener of the stashes
 };
 
+// Whether some weight gradient comes later than right behind its input gradient.
+bool defers_weight_gradients(const std::vector<Action>& actions);
+
 class PipelineExecutor {
  public:
   PipelineExecutor(std::vector<PipelineChunk> chunks, Communicator stages, Device& device);

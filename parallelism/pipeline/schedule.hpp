@@ -40,4 +40,31 @@ struct PipelineSchedule {
   std::vector<std::vector<Action>> stages;  // of each, in order
 };
 
+inline constexpr int kNumActionKinds = 7;
+
+inline bool is_compute(ActionKind kind) {
+  return kind <= ActionKind::backward_weight;
+}
+
+inline int part_of(int stage, int chunk, const PipelineShape& shape) {
+  return chunk * shape.stages + stage;
+}
+
+// "F3", "W0.1", "send_gradient 3": as files of schedules and messages show it. Chunk 0 is left out.
+std::string text_of(const Action& action);
+
+struct PlacedAction {
+  int stage = 0;
+  Action action{};
+};
+
+// The receive of a send, the send of a receive.
+PlacedAction other_end(const PlacedAction& message, const PipelineShape& shape);
+
+// What is wrong with a schedule, and on which stage.
+struct ScheduleFault {
+  int stage = 0;
+  std::string what{};
+};
+
 }  // namespace lockstep

@@ -237,7 +237,7 @@ void append_pieces(std::vector<Piece>& pieces, const Unit& unit, int rank, const
     const std::int64_t end = std::min(offset + unit.parameters[i]->value.count(), to);
     if (begin >= end) continue;
     pieces.push_back({value.slice(begin - from, end - from), grad.slice(begin - from, end - from),
-                      unit.parameters[i]});
+                      unit.parameters[i], begin - offset});
   }
 }
 

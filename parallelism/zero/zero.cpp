@@ -28,19 +28,16 @@ class Zero : public DataParallel, public nn::LayerWatcher {
 
   void ready(Parameter& parameter) override { gradients_->ready(parameter); }
 
-  double finish() override {
-    if (!plan_.units.empty()) {
-      gradients_->finish();
-      values_->settle();
-    }
-    return exposed_.take();
+  void finish() override {
+    if (plan_.units.empty()) return;
+    gradients_->finish();
+    values_->settle();
   }
 
   const std::vector<Piece>& pieces() const override { return pieces_; }
 
-  double publish() override {
+  void publish() override {
     if (!plan_.units.empty()) values_->publish();
-    return exposed_.take();
   }
 
   bool shards() const override { return true; }

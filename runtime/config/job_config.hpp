@@ -35,6 +35,7 @@ struct ModelSection {
   std::int64_t layers = 4;
   std::int64_t hidden = 256;
   std::int64_t heads = 4;
+  std::int64_t kv_heads = 0;  // 0: as many as heads
   std::int64_t ffn = 0;  // 0: 4 x hidden
   std::int64_t sequence = 256;
   std::int64_t vocabulary = 0;  // 0: the data's

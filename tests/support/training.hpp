@@ -57,8 +57,7 @@ struct Trained {
 
 inline Trained train(const JobConfig& job, const Communicator& world, Device& device, int steps,
                      MPI_Comm comm = MPI_COMM_NULL) {
-  const auto& p = job.parallel;
-  const Mesh mesh(world, {p.data, p.tensor, p.pipeline});
+  const Mesh mesh(world, {job.parallel.data, job.parallel.tensor, job.parallel.pipeline});
   TrainingStep step(plan_model(job.model), mesh, device, job);
   const auto text = std::make_shared<MadeUpText>(job.model.vocabulary);
   const BatchReader reader({text, 0, text->size()}, {.global = job.batch.global,

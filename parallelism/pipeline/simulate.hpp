@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// When each action of a schedule would run, from the times of its passes and messages.
+//
+// A stage computes in order. Its messages go through one queue, in order too, while it computes: a
+// message is handed to the queue where it stands in the schedule, begins when it is at the head of
+// the queues of both ends, and holds both until it has arrived. A pass waits for what it receives.
+// Without messages in the schedule, what a pass needs arrives `message` seconds after it was made.
+//
+// Cost: O(actions); 64 stages x 512 micro-batches take some milliseconds.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "parallelism/pipeline/schedule.hpp"
+
+namespace lockstep {
+
+struct StageTimes {
+  double forward = 1, backward_input = 1, backward_weight = 1;  // seconds
+};
+
+enum class MessageQueue : std::uint8_t {
+  messages_only,  // passes overtake messages that they do not wait for
+  shared,         // passes communicate through it too: each waits for all messages before it
+};
+
+struct ScheduleTimes {
+  std::vector<StageTimes> parts = {{}};  // by part of the model (part_of); one: the same for all
+  double message = 0;                    // seconds of each
+  MessageQueue queue = MessageQueue::messages_only;
+};
+
+struct ActionTime {
+  double begin = 0, end = 0;
+};
+
+struct SimulatedSchedule {
+  std::vector<std::vector<ActionTime>> stages;  // as the actions of the schedule
+  std::vector<double> busy;                     // seconds that each stage computes
+  double makespan = 0;
+
+  double idle_share(int stage) const {
+    return 1 - busy[static_cast<std::size_t>(stage)] / makespan;
+  }
+};
+
+// Of a schedule that check accepts; LogicError if it never ends.
+SimulatedSchedule simulate_schedule(const PipelineSchedule& schedule, const ScheduleTimes& times);
+
+// Why it never ends, if every message is a rendezvous and everything of a stage waits for all that
+// stands before it: the most that a shared queue can make it wait. Names the first stage that
+// waits.
+std::optional<ScheduleFault> find_deadlock(const PipelineSchedule& schedule);
+
+}  // namespace lockstep
