@@ -16,7 +16,7 @@ bool is_phase(const Record& r) {
   return r.operation.kind == OperationKind::phase;
 }
 
-bool is_message(const Record& r) {
+bool is_sent(const Record& r) {
   const std::string_view name = r.operation.name;
   return r.stream == StreamKind::communication && (name == "send" || name == "receive");
 }
@@ -86,7 +86,7 @@ class StageSegments::Cutter {
     for (std::size_t i = 0; i < actions.size(); ++i) {
       const Action& a = actions[i];
       if (!is_compute(a.kind)) {
-        expect(at_ < records_.size() && is_message(records_[at_]), "a message that was not recorded");
+        expect(at_ < records_.size() && is_sent(records_[at_]), "a message that was not recorded");
         into_.messages_.emplace(std::pair{a.kind, a.chunk}, records_[at_].operation);
         ++at_;
         continue;
@@ -111,7 +111,7 @@ class StageSegments::Cutter {
       const std::size_t end = end_of(a);
       return end - 1 - static_cast<std::size_t>(records_[end - 1].operation.shape[0]);
     }
-    const auto message = std::find_if(records_.begin(), records_.end(), is_message);
+    const auto message = std::find_if(records_.begin(), records_.end(), is_sent);
     return static_cast<std::size_t>(message - records_.begin());
   }
 
@@ -182,7 +182,7 @@ class StageSegments::Cutter {
   std::pair<After, int> wait_of(const Record& kernel) const {
     if (kernel.after < 0) return {After::nothing, 0};
     const Record& other = records_[static_cast<std::size_t>(kernel.after)];
-    if (is_message(other)) {
+    if (is_sent(other)) {
       const bool receives = std::string_view(other.operation.name) == "receive";
       return {receives ? After::message : After::messages, 0};
     }
