@@ -22,9 +22,17 @@ void not_above(const char* key, std::int64_t value, const char* bound_key, std::
 
 void check_model(const ModelSection& model, const ParallelSection& parallel) {
   not_above("parallel.pipeline", parallel.pipeline, "model.layers", model.layers);
-  if (model.kind != "gpt") return;
+  if (model.kind != "gpt" && model.kind != "llama") return;
   divides("model.hidden", model.hidden, "model.heads", model.heads);
   divides("model.heads", model.heads, "parallel.tensor", parallel.tensor);
+  if (model.kind != "llama") return;
+  if (model.kv_heads > 0) {
+    divides("model.heads", model.heads, "model.kv_heads", model.kv_heads);
+    divides("model.kv_heads", model.kv_heads, "parallel.tensor", parallel.tensor);
+  }
+  if (model.hidden / model.heads % 2 == 0) return;
+  throw ConfigError(said("model.hidden", model.hidden) + " / " + said("model.heads", model.heads) +
+                    " is odd, but rotary positions turn pairs of channels; use an even quotient");
 }
 
 void check_batch(const BatchSection& batch, const ParallelSection& parallel) {
