@@ -184,7 +184,7 @@ int bench(const Context& context, const BenchWords& words) {
 
 }  // namespace
 
-Subcommand prepare_bench(CLI::App& app) {
+CommandAction prepare_bench(CLI::App& app) {
   auto words = std::make_shared<BenchWords>();
   app.add_option("collective", words->collective, "all_reduce, all_gather, ...")->required();
   app.add_option("--sizes", words->sizes, "Bytes of the full vector, LOW:HIGH")

@@ -85,7 +85,7 @@ int run(const Context& context, const CalibrateOptions& options) {
 
 }  // namespace
 
-Subcommand prepare_calibrate(CLI::App& app) {
+CommandAction prepare_calibrate(CLI::App& app) {
   auto options = std::make_shared<CalibrateOptions>();
   app.add_option("-o,--output", options->output, "The profile; the plot stands beside it, as .svg")
       ->capture_default_str();

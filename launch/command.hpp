@@ -13,8 +13,8 @@ namespace lockstep {
 
 // Adds the subcommand's options to `app` and returns what runs once they are parsed. Its result is
 // the exit status; what it throws, main reports. Options live in a shared_ptr that both capture.
-using Subcommand = std::function<int()>;
-using Prepare = Subcommand(CLI::App& app);
+using CommandAction = std::function<int()>;
+using Prepare = CommandAction(CLI::App& app);
 
 struct Command {
   const char* name;

@@ -298,7 +298,7 @@ int explain(const ExplainOptions& options) {
 
 }  // namespace
 
-Subcommand prepare_explain(CLI::App& app) {
+CommandAction prepare_explain(CLI::App& app) {
   auto options = std::make_shared<ExplainOptions>();
   app.add_option("collective", options->collective, "all_reduce, all_gather, ...")->required();
   app.add_option("--bytes", options->bytes, "Size of the full vector: 8, 64K, 4M, 1G");

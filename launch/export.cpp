@@ -44,7 +44,7 @@ int export_traces(const ExportOptions& options) {
 
 }  // namespace
 
-Subcommand prepare_export(CLI::App& app) {
+CommandAction prepare_export(CLI::App& app) {
   auto options = std::make_shared<ExportOptions>();
   add_job_options(app, *options);
   add_ranks_option(app, *options);

@@ -156,7 +156,7 @@ int show_info(const Context& context, bool as_json) {
 
 }  // namespace
 
-Subcommand prepare_info(CLI::App& app) {
+CommandAction prepare_info(CLI::App& app) {
   auto as_json = std::make_shared<bool>(false);
   app.add_flag("--json", *as_json, "Write JSON");
   return [as_json] {

@@ -65,7 +65,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "lockstep " + build_facts().version);
   app.require_subcommand(1);
 
-  Subcommand chosen;
+  CommandAction chosen;
   for (const Command& command : kCommands) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
     sub->final_callback([&chosen, run = command.prepare(*sub)] { chosen = run; });

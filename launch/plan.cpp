@@ -107,7 +107,7 @@ int show_plan(PlanOptions options) {
 
 }  // namespace
 
-Subcommand prepare_plan(CLI::App& app) {
+CommandAction prepare_plan(CLI::App& app) {
   auto options = std::make_shared<PlanOptions>();
   add_job_options(app, *options);
   add_machine_option(app, *options);

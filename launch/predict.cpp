@@ -40,7 +40,7 @@ int predict(const PredictOptions& options) {
 
 }  // namespace
 
-Subcommand prepare_predict(CLI::App& app) {
+CommandAction prepare_predict(CLI::App& app) {
   auto options = std::make_shared<PredictOptions>();
   app.add_option("job", options->file, "Job file (TOML)")->required();
   app.add_option("--machine", options->machine, "Profile: a file, or the name of a shipped one")

@@ -133,7 +133,7 @@ int show_roofline(const RooflineOptions& options) {
 
 }  // namespace
 
-Subcommand prepare_roofline(CLI::App& app) {
+CommandAction prepare_roofline(CLI::App& app) {
   auto options = std::make_shared<RooflineOptions>();
   add_job_options(app, *options);
   add_machine_option(app, *options);

@@ -126,7 +126,7 @@ int show_scaling(const ScalingOptions& options) {
 
 }  // namespace
 
-Subcommand prepare_scaling(CLI::App& app) {
+CommandAction prepare_scaling(CLI::App& app) {
   auto options = std::make_shared<ScalingOptions>();
   add_job_options(app, *options);
   add_machine_option(app, *options);

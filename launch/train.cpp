@@ -74,7 +74,7 @@ int train(const TrainOptions& options) {
 
 }  // namespace
 
-Subcommand prepare_train(CLI::App& app) {
+CommandAction prepare_train(CLI::App& app) {
   auto options = std::make_shared<TrainOptions>();
   app.add_option("job", options->file, "Job file (TOML)");
   app.add_option("--set", options->overrides, "Override a key: section.key=value")

@@ -148,7 +148,7 @@ int run_validate(const ValidateOptions& options) {
 
 }  // namespace
 
-Subcommand prepare_validate(CLI::App& app) {
+CommandAction prepare_validate(CLI::App& app) {
   auto options = std::make_shared<ValidateOptions>();
   app.add_option("measured", options->measured,
                  "A run directory with trace.json (job.trace_steps), or a trace")

@@ -7,6 +7,7 @@
 #include "parallelism/tensor/attention.hpp"
 #include "parallelism/tensor/vocabulary_embedding.hpp"
 #include "parallelism/tensor/vocabulary_head.hpp"
+#include "runtime/kernels/rotary.hpp"
 #include "runtime/nn/recompute.hpp"
 #include "runtime/nn/residual.hpp"
 
@@ -77,6 +78,18 @@ struct Builder {
     return std::make_unique<nn::Recomputed>(std::move(block));
   }
 
+  // One for all blocks: [T,D].
+  Tensor rotary_table(Build& with) const {
+    if (decoder.rotary_base == 0) return {};
+    Tensor& table = with.constants["rotary"];
+    if (!table) {
+      const MemoryScope scope(with.device, MemoryUse::buffers);
+      table = Tensor::empty(with.device, {config.sequence, config.hidden / config.heads});
+      kernels::rotary_table(table, decoder.rotary_base, with.device.compute());
+    }
+    return table;
+  }
+
   std::unique_ptr<Module> attention(Build& with, const std::string& name,
                                     const DecoderInit& init) const {
     const AttentionOptions options{
@@ -84,7 +97,7 @@ struct Builder {
         .heads = config.heads,
         .kv_heads = decoder.kv_heads,
         .bias = decoder.bias,
-        .rotary_base = decoder.rotary_base,
+        .rotary = rotary_table(with),
         .dropout = dropout(),
         .projection_deviation = init.last.deviation,
         .recompute = with.recompute,

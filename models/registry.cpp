@@ -2,6 +2,7 @@
 #include "models/registry.hpp"
 
 #include "models/gpt.hpp"
+#include "models/llama.hpp"
 #include "models/mlp.hpp"
 
 namespace lockstep {
@@ -15,6 +16,7 @@ struct Entry {
 
 constexpr Entry kModels[] = {
     {"gpt", plan_gpt},
+    {"llama", plan_llama},
     {"mlp", plan_mlp},
 };
 

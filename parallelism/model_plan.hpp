@@ -26,6 +26,7 @@ struct Build {
   Recompute recompute = Recompute::none;
   // Parameters that a later layer uses too, by name, of the layers built so far on this rank.
   std::map<std::string, std::shared_ptr<Parameter>> shared{};
+  std::map<std::string, Tensor> constants{};  // that layers use in common
 };
 
 struct LayerSpec {

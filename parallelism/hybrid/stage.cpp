@@ -2,6 +2,7 @@
 #include "parallelism/hybrid/stage.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "parallelism/hybrid/layout.hpp"
 
@@ -25,7 +26,7 @@ Stage::Stage(const ModelPlan& plan, const Mesh& mesh, Device& device, const JobC
       tied_name_(plan.tied) {
   for (const LayerSurvey& layer : survey_) {
     for (const std::string& name : layer.parameters)
-      index_.emplace(name, num_model_parameters_++);
+      index_.emplace(name, num_model_parameters());
   }
   Build with{.device = device,
              .seed = static_cast<std::uint64_t>(job.job.seed),
@@ -67,9 +68,14 @@ std::vector<PipelineChunk> Stage::chunks() const {
 
 std::vector<LayerParameters> Stage::layer_parameters() const {
   std::vector<LayerParameters> all;
+  std::set<const Parameter*> listed;
   for (const auto& chunk : chunks_) {
-    for (const auto& layer : chunk->layers())
-      all.push_back({layer.get(), parameters_of(*layer)});
+    for (const auto& layer : chunk->layers()) {
+      all.push_back({layer.get(), {}});
+      for (Parameter* p : parameters_of(*layer)) {
+        if (listed.insert(p).second) all.back().parameters.push_back(p);
+      }
+    }
   }
   return all;
 }

@@ -31,7 +31,7 @@ class Stage {
   std::vector<EarlierSum> earlier_sums() const;
 
   // Parameters of the whole model, each counted once, and the place of one among them.
-  std::int64_t num_model_parameters() const { return num_model_parameters_; }
+  std::int64_t num_model_parameters() const { return static_cast<std::int64_t>(index_.size()); }
   std::int64_t index_of(const Parameter& parameter) const;
   // Whether this rank of its tensor and pipeline groups speaks for the parameter in norms.
   bool speaks_for(const Parameter& parameter) const;
@@ -46,7 +46,6 @@ class Stage {
   std::vector<int> first_layer_;  // of each chunk
   std::vector<Parameter*> parameters_;
   std::map<std::string, std::int64_t> index_;
-  std::int64_t num_model_parameters_ = 0;
   std::string tied_name_;
   bool holds_copy_ = false;  // of the tied parameter, beside that of the first stage
 };

@@ -2,6 +2,7 @@
 #include "parallelism/pipeline/check.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "parallelism/pipeline/simulate.hpp"
 #include "runtime/base/error.hpp"
@@ -82,17 +83,20 @@ class StageCheck {
     return before ? part > 0 : part < shape_.parts() - 1;
   }
 
-  static std::vector<Kind> needs(Kind kind) {
+  static std::span<const Kind> needs(Kind kind) {
+    static constexpr Kind kForward[] = {Kind::forward, Kind::receive_gradient};
+    static constexpr Kind kReceived[] = {Kind::receive_activation};
+    static constexpr Kind kBackward[] = {Kind::backward_input};
     switch (kind) {
       case Kind::forward:
-        return {Kind::receive_activation};
+        return kReceived;
       case Kind::backward_input:
-        return {Kind::forward, Kind::receive_gradient};
+        return kForward;
       case Kind::backward_weight:
       case Kind::send_gradient:
-        return {Kind::backward_input};
+        return kBackward;
       case Kind::send_activation:
-        return {Kind::forward};
+        return std::span(kForward).first(1);
       default:
         return {};
     }

@@ -11,9 +11,9 @@ namespace lockstep {
 namespace {
 
 struct Message {
-  double made = 0;       // when, in units of passes
+  double made = 0;
   int rank_in_time = 0;  // among those made at the same time
-  PlacedAction send{}, receive{};
+  PlacedAction send{};
 
   bool operator<(const Message& other) const {
     return made != other.made ? made < other.made : rank_in_time < other.rank_in_time;
@@ -40,7 +40,7 @@ void append_message(std::vector<Message>& messages, const PipelineShape& shape, 
   const PlacedAction send{stage, {kind, pass.micro_batch, pass.chunk}};
   const PlacedAction receive = other_end(send, shape);
   if (receive.stage == stage) return;
-  messages.push_back({made, rank_in_time(send, receive.stage, shape.stages), send, receive});
+  messages.push_back({made, rank_in_time(send, receive.stage, shape.stages), send});
 }
 
 // All messages, in their global order.
@@ -88,7 +88,7 @@ PipelineSchedule with_messages(const PipelineSchedule& schedule, const ScheduleT
   const auto times = simulate_schedule(schedule, assumed).stages;
   std::vector<std::vector<TimedMessage>> by_stage(times.size());
   for (const Message& message : messages_of(schedule, times)) {
-    for (const PlacedAction& end : {message.send, message.receive})
+    for (const PlacedAction& end : {message.send, other_end(message.send, schedule.shape)})
       by_stage[static_cast<std::size_t>(end.stage)].push_back({message.made, end.action});
   }
 

@@ -27,19 +27,10 @@ const char* name_of(ActionKind kind) {
   return "?";
 }
 
+// Each send stands before its receive in the list of kinds.
 ActionKind opposite(ActionKind kind) {
-  switch (kind) {
-    case ActionKind::send_activation:
-      return ActionKind::receive_activation;
-    case ActionKind::receive_activation:
-      return ActionKind::send_activation;
-    case ActionKind::send_gradient:
-      return ActionKind::receive_gradient;
-    case ActionKind::receive_gradient:
-      return ActionKind::send_gradient;
-    default:
-      throw LogicError("a compute action has no other end");
-  }
+  constexpr int kFirst = static_cast<int>(ActionKind::send_activation);
+  return static_cast<ActionKind>(((static_cast<int>(kind) - kFirst) ^ 1) + kFirst);
 }
 
 }  // namespace
@@ -52,10 +43,18 @@ std::string text_of(const Action& action) {
 
 PlacedAction other_end(const PlacedAction& message, const PipelineShape& shape) {
   const Action& here = message.action;
+  expect(!is_compute(here.kind), "a message has another end");
   const bool onward =
       here.kind == ActionKind::send_activation || here.kind == ActionKind::receive_gradient;
-  const int part = part_of(message.stage, here.chunk, shape) + (onward ? 1 : -1);
-  return {part % shape.stages, {opposite(here.kind), here.micro_batch, part / shape.stages}};
+  int stage = message.stage + (onward ? 1 : -1), chunk = here.chunk;
+  if (stage == shape.stages) {
+    stage = 0;
+    ++chunk;
+  } else if (stage < 0) {
+    stage = shape.stages - 1;
+    --chunk;
+  }
+  return {stage, {opposite(here.kind), here.micro_batch, chunk}};
 }
 
 }  // namespace lockstep

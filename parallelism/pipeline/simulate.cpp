@@ -103,8 +103,8 @@ class Simulation {
 
 // When what a pass receives is there.
 double Simulation::arrival(int s, const Action& action, ActionKind receive) {
+  if (by_message_) return end_of(s, receive, action);
   const PlacedAction from = other_end({s, {receive, action.micro_batch, action.chunk}}, shape_);
-  if (by_message_ && from.stage != s) return end_of(s, receive, action);
   const double made = end_of(from.stage, action.kind, from.action);
   return made == kNotYet || from.stage == s ? made : made + times_.message;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallelism/tensor/attention.hpp"
 
+#include "runtime/kernels/rotary.hpp"
+
 namespace lockstep {
 
 namespace {
@@ -24,6 +26,9 @@ TensorAttention::TensorAttention(Device& device, const TensorGroup& group, const
 
 Tensor TensorAttention::forward(const Tensor& x, Stash& stash) {
   Tensor qkv = qkv_.forward(x, stash);
+  if (options_.rotary) {
+    kernels::rotary_forward(qkv, options_.rotary, shape_of(stash.batch()), x.device().compute());
+  }
   stash.save(this, qkv);
   const Core core = heads_of(qkv, stash);
   if (options_.recompute == Recompute::selective) {
@@ -52,6 +57,7 @@ Tensor TensorAttention::backward_input(Tensor dy, Stash& stash) {
   Stream& compute = qkv.device().compute();
   kernels::attention_backward(dqkv, d_o, core.o, core.log_sums, qkv, shape, mask_of(stash),
                               compute);
+  if (options_.rotary) kernels::rotary_backward(dqkv, options_.rotary, shape, compute);
   return qkv_.backward_input(std::move(dqkv), stash);
 }
 

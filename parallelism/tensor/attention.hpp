@@ -19,7 +19,7 @@ namespace lockstep {
 struct AttentionOptions {
   std::int64_t channels, heads, kv_heads;  // C, H, Hkv of all ranks
   nn::Bias bias = nn::Bias::zero;
-  float rotary_base = 0;           // 0: positions are not rotated
+  Tensor rotary{};                 // table of kernels::rotary_table; empty: no rotation
   float dropout = 0;               // share of attention weights dropped
   float projection_deviation = 0;  // of the output projection's initial weights
   // selective: the outputs of the heads are not kept but computed again

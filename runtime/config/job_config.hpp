@@ -35,8 +35,8 @@ struct ModelSection {
   std::int64_t layers = 4;
   std::int64_t hidden = 256;
   std::int64_t heads = 4;
-  std::int64_t kv_heads = 0;  // 0: as many as heads
-  std::int64_t ffn = 0;  // 0: 4 x hidden
+  std::int64_t kv_heads = 0;  // 0: heads
+  std::int64_t ffn = 0;       // 0: 4 x hidden; llama: 8/3 x hidden
   std::int64_t sequence = 256;
   std::int64_t vocabulary = 0;  // 0: the data's
   double dropout = 0.0;

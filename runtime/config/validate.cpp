@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <initializer_list>
-#include <utility>
-
 #include "runtime/base/error.hpp"
 #include "runtime/config/job_config.hpp"
 
@@ -24,36 +20,14 @@ void not_above(const char* key, std::int64_t value, const char* bound_key, std::
   throw ConfigError(said(key, value) + " is above " + said(bound_key, bound));
 }
 
-// "1, 2, 4": the tensor degrees that would work.
-std::string degrees_for(std::initializer_list<std::int64_t> cut) {
-  std::string text;
-  for (std::int64_t degree = 1; degree <= *cut.begin(); ++degree) {
-    const bool works =
-        std::all_of(cut.begin(), cut.end(), [&](std::int64_t n) { return n % degree == 0; });
-    if (works) text += (text.empty() ? "" : ", ") + std::to_string(degree);
-  }
-  return text;
-}
-
-void check_tensor(const ModelSection& model, const ParallelSection& parallel) {
-  const std::int64_t kv_heads = model.kv_heads > 0 ? model.kv_heads : model.heads;
-  const std::int64_t ffn = model.ffn > 0 ? model.ffn : parallel.tensor;  // the default fits
-  const std::string work = "; these would do: " +
-      degrees_for({kv_heads, model.heads, model.ffn > 0 ? model.ffn : kv_heads});
-  for (const auto& [key, value] : {std::pair{"model.heads", model.heads},
-                                   std::pair{"model.kv_heads", kv_heads},
-                                   std::pair{"model.ffn", ffn}}) {
-    if (value % parallel.tensor == 0) continue;
-    throw ConfigError(said(key, value) + " is not a multiple of " +
-                      said("parallel.tensor", parallel.tensor) + work);
-  }
-  if (parallel.sequence_parallel && model.sequence % parallel.tensor != 0) {
-    const std::int64_t below = model.sequence / parallel.tensor * parallel.tensor;
-    throw ConfigError("parallel.sequence_parallel cuts " + said("model.sequence", model.sequence) +
-                      ", which is not a multiple of " + said("parallel.tensor", parallel.tensor) +
-                      "; use " + (below > 0 ? std::to_string(below) + " or " : "") +
-                      std::to_string(below + parallel.tensor));
-  }
+// Whether layers can be cut for parallel.tensor is known to the models.
+void check_sequence(const ModelSection& model, const ParallelSection& parallel) {
+  if (!parallel.sequence_parallel || model.sequence % parallel.tensor == 0) return;
+  const std::int64_t below = model.sequence / parallel.tensor * parallel.tensor;
+  throw ConfigError("parallel.sequence_parallel cuts " + said("model.sequence", model.sequence) +
+                    ", which is not a multiple of " + said("parallel.tensor", parallel.tensor) +
+                    "; use " + (below > 0 ? std::to_string(below) + " or " : "") +
+                    std::to_string(below + parallel.tensor));
 }
 
 void check_stages(const ModelSection& model, const ParallelSection& parallel) {
@@ -66,12 +40,19 @@ void check_stages(const ModelSection& model, const ParallelSection& parallel) {
                     (parallel.chunks > 1 ? " of so many chunks" : ""));
 }
 
+void check_llama(const ModelSection& model) {
+  if (model.kv_heads > 0) divides("model.heads", model.heads, "model.kv_heads", model.kv_heads);
+  if (model.hidden / model.heads % 2 == 0) return;
+  throw ConfigError(said("model.hidden", model.hidden) + " / " + said("model.heads", model.heads) +
+                    " is odd, but rotary positions turn pairs of channels; use an even quotient");
+}
+
 void check_model(const ModelSection& model, const ParallelSection& parallel) {
   check_stages(model, parallel);
+  check_sequence(model, parallel);
   if (model.kind == "mlp") return;
   divides("model.hidden", model.hidden, "model.heads", model.heads);
-  if (model.kv_heads > 0) divides("model.heads", model.heads, "model.kv_heads", model.kv_heads);
-  check_tensor(model, parallel);
+  if (model.kind == "llama") check_llama(model);
 }
 
 void check_batch(const BatchSection& batch, const ParallelSection& parallel) {

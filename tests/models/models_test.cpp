@@ -11,9 +11,11 @@ namespace {
 ModelSection tiny(const std::string& kind) {
   ModelSection c;
   c.kind = kind;
+  c.ffn = kind == "llama" ? 10 : 0;
   c.layers = 2;
-  c.hidden = 6;
-  c.heads = 3;
+  c.hidden = 12;
+  c.heads = 6;
+  c.kv_heads = 3;
   c.sequence = 5;
   c.vocabulary = 11;
   c.dropout = 0.2;
@@ -73,10 +75,10 @@ TEST_CASE("parameters: counted, named once, started alike for one seed") {
   const auto device = make_cpu_device();
   ModelSection c = tiny("gpt");
   const auto count = [&] { return count_elements(parameters_of(*make_model(c, *device, 1))); };
-  const std::int64_t block = 12 * 6 * 6 + 13 * 6, shared = 11 * 6 + 5 * 6 + 2 * 6;
+  const std::int64_t block = 12 * 12 * 12 + 13 * 12, shared = (11 + 5 + 2) * 12;
   CHECK(count() == 2 * block + shared);
   c.tied = false;
-  CHECK(count() == 2 * block + shared + 11 * 6);
+  CHECK(count() == 2 * block + shared + 11 * 12);
 
   const auto a = make_model(c, *device, 1), b = make_model(c, *device, 1);
   const auto other = make_model(c, *device, 2);
@@ -89,5 +91,5 @@ TEST_CASE("an unknown model is refused with the ones there are") {
   const std::string message =
       test::thrown<ConfigError>([&] { make_model(tiny("gptt"), *device, 1); });
   CHECK(test::contains(message, "model.kind"));
-  CHECK(test::contains(message, "gpt, mlp"));
+  CHECK(test::contains(message, "gpt, llama, mlp"));
 }

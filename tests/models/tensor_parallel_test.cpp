@@ -24,6 +24,7 @@ ModelSection small_model(const std::string& kind, int ranks) {
   c.kind = kind;
   c.layers = 2;
   c.heads = 2 * ranks;
+  c.kv_heads = ranks;
   c.hidden = 4 * c.heads;
   c.ffn = 6 * ranks;
   c.sequence = kTokens;

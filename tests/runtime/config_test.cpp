@@ -140,10 +140,8 @@ TEST_CASE("values out of range say the range") {
 TEST_CASE("keys that do not fit each other are named together") {
   CHECK(set_error("model.heads=3") ==
         "job.toml: model.hidden = 256 is not a multiple of model.heads = 3");
-  CHECK(set_error("parallel.tensor=3") ==
-        "job.toml: model.heads = 4 is not a multiple of parallel.tensor = 3");
   CHECK(set_error("parallel.pipeline=5") ==
-        "job.toml: parallel.pipeline = 5 is above model.layers = 4");
+        "job.toml: parallel.pipeline = 5 is above model.layers = 4; use at most 4 stages");
   CHECK(set_error("batch.micro=3") ==
         "job.toml: batch.global = 8 is not a multiple of batch.micro = 3");
   CHECK(set_error("parallel.data=3") ==

@@ -49,9 +49,10 @@ inline Weights assemble(const TrainingStep& step, const Mesh& mesh, const JobCon
   for (const Piece& piece : step.data().pieces()) {
     const Parameter& p = *piece.parameter;
     if (!speaks || !step.stage().speaks_for(p)) continue;
-    const std::int64_t columns = p.part.full.rank() < 2 ? 1
-                                 : p.part.dim == 0      ? p.part.full[1]
-                                                        : p.part.kept.front().count();
+    const bool vector = p.part.whole() || p.part.full.rank() < 2;
+    const std::int64_t columns = vector            ? 1
+                                 : p.part.dim == 0 ? p.part.full[1]
+                                                   : p.part.kept.front().count();
     std::vector<float>& full = all.at(p.name);
     for (std::int64_t i = 0; i < piece.value.count(); ++i) {
       const std::int64_t at = full_index(piece.begin + i, p.part, columns);
