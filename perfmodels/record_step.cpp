@@ -61,6 +61,12 @@ std::int64_t model_elements(const TrainingStep& step) {
   return count;
 }
 
+DryPolicy policy_of(const JobConfig& job) {
+  return {.mixed = job.job.precision == "bfloat16",
+          .unfused_attention = job.model.attention == "unfused",
+          .optimizer_states = job.optimizer.kind == "adamw" ? 2 : 1};
+}
+
 class Recorder {
  public:
   Recorder(const JobConfig& job, int ranks, int ranks_per_node, const CommunicatorOptions& options)
@@ -119,7 +125,7 @@ class Recorder {
 
   // `whole`: what is the same for all stages, if it is wanted.
   void record_stage(int stage, RoleRecord& role, StepRecord* whole) const {
-    const auto device = make_dry_device();
+    const auto device = make_dry_device(policy_of(job_));
     const MeshDegrees wanted{job_.parallel.data, job_.parallel.tensor, job_.parallel.pipeline};
     const int rank = rank_at({.pipeline = stage}, resolve(wanted, ranks_));
     const auto world = Communicator::dry(*device, ranks_, rank, options_, ranks_per_node_);

@@ -158,8 +158,8 @@ class StageSegments::Cutter {
     const bool product = o.kind == OperationKind::gemm || o.kind == OperationKind::attention;
     (updates                                      ? k.optimizer
      : o.name == std::string_view("upload")       ? k.data
+     : is_of_attention(o)                         ? k.attention
      : o.kind == OperationKind::gemm              ? k.gemm
-     : o.kind == OperationKind::attention         ? k.attention
                                                   : k.streaming) += alone;
     k.launch += launch;
     if (again) k.recompute += alone + launch;

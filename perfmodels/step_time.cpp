@@ -124,8 +124,8 @@ class Step {
   static double& part_of(Breakdown& b, const Operation& operation, bool updates) {
     if (updates) return b.optimizer;
     if (operation.name == std::string("upload")) return b.data;
+    if (is_of_attention(operation)) return b.attention;
     if (operation.kind == OperationKind::gemm) return b.gemm;
-    if (operation.kind == OperationKind::attention) return b.attention;
     return b.streaming;
   }
 
