@@ -110,7 +110,7 @@ TEST_CASE("both streams of a rank go slower while both are at work") {
 }
 
 TEST_CASE("stages of equal time idle for (P-1)/(m+P-1) of a step") {
-  for (const auto [P, m] : {std::pair{2, 4}, {4, 4}, {4, 16}, {8, 32}}) {
+  for (const auto& [P, m] : {std::pair{2, 4}, {4, 4}, {4, 16}, {8, 32}}) {
     INFO(P << " stages, " << m << " micro-batches");
     const GPipe job(P, m);
     CHECK(end_of(replay(job.stages, job.joints, {})) == Approx(2.0 * (m + P - 1)));
