@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <string_view>
 
+#include "models/registry.hpp"
+#include "parallelism/hybrid/survey.hpp"
 #include "parallelism/pipeline/messages.hpp"
-#include "parallelism/pipeline/partition.hpp"
 #include "parallelism/pipeline/simulate.hpp"
 #include "parallelism/pipeline/table.hpp"
 #include "perfmodels/message_time.hpp"
@@ -38,13 +39,16 @@ double bytes_of(const MemoryStats& memory, MemoryUse use) {
   return static_cast<double>(memory.at_peak[static_cast<std::size_t>(use)]);
 }
 
-// Micro-batches times chunks that stage 0 keeps.
-double stored(const Layout& l) {
+// Micro-batches times chunks that a stage keeps.
+double stored(const Layout& l, int stage) {
   const auto m = static_cast<double>(l.num_micro);
   const int P = l.degrees.pipeline, v = l.chunks;
+  if (P == 1) return 1;
   if (l.schedule == "gpipe") return m;
-  if (l.schedule == "interleaved") return std::min(m * v, (v - 1.0) * P + 2.0 * (P - 1) + 1);
-  return std::min<double>(m, P);
+  if (l.schedule == "zb-h1") return std::min<double>(m, P);
+  if (l.schedule == "interleaved")
+    return std::min(m * v, (v - 1.0) * P + 2.0 * (P - 1 - stage) + 1);
+  return std::min<double>(m, P - stage);
 }
 
 }  // namespace
@@ -55,6 +59,7 @@ struct PlanPrices::Blocks {
   double parameter_bytes = 0, gradient_bytes = 0, optimizer_bytes = 0;  // of an element
   double head_parameters = 0;                                           // of the table
   double message_bytes = 0;
+  std::vector<LayerSurvey> layers{};       // of the whole model
   std::map<int, std::vector<int>> cuts{};  // by number of parts
 };
 
@@ -119,6 +124,8 @@ PlanPrices::Blocks& PlanPrices::blocks_of(const Layout& l) {
   Blocks& b = *known;
   b.block = costs[1].minus(costs[0]);
   b.ends = costs[0].minus(b.block);
+  job.model.layers = job_.model.layers;
+  b.layers = survey(plan_model(job.model), job, l.degrees.tensor, l.micro);
   const double elements = costs[1].parameters;
   b.update_seconds = update / elements;
   b.parameter_bytes = bytes_of(record->memory, MemoryUse::parameters) / elements;
@@ -156,14 +163,7 @@ PricedLayout PlanPrices::of(const Layout& l) {
   Blocks& b = blocks_of(l);
   const int P = l.degrees.pipeline, parts = P * l.chunks, D = l.degrees.data;
   std::vector<int>& cuts = b.cuts[parts];
-  const auto layers = static_cast<std::size_t>(job_.model.layers);
-  if (cuts.empty()) {
-    // The embedding costs next to nothing, the head what the ends do.
-    std::vector<double> costs(layers + 2, b.block.forward + b.block.backward);
-    costs.front() = 1e-3 * costs.front();
-    costs.back() = b.ends.forward + b.ends.backward;
-    cuts = partition(costs, parts);
-  }
+  if (cuts.empty()) cuts = cut_layers(b.layers, parts);
 
   // Seconds of the passes of each part, and of the slowest stage.
   ScheduleTimes times{.parts = {}};
@@ -211,26 +211,28 @@ PricedLayout PlanPrices::of(const Layout& l) {
   const double backward = of_stage[slowest] * b.block.backward /
                           std::max(b.block.forward + b.block.backward, 1e-12);
   const double forward = of_stage[slowest] - backward;
-  const double last_bucket = std::min(1.0, l.bucket_mb * 1e6 / std::max(gradients, 1.0));
+  // What nothing hides: the last bucket; where layers are summed and gathered each by itself, the
+  // table. Behind these sums wait those of the tensor group, in the same queue.
+  const double last_bucket = l.zero < 2 ? l.bucket_mb * 1e6 / std::max(gradients, 1.0)
+                                        : table / std::max(elements, 1.0);
+  const bool queued = l.zero >= 2 && l.degrees.tensor > 1;
   const auto beyond = [&](double seconds, double hides) {
-    return std::max(seconds - hides, seconds * last_bucket);
+    return std::max(seconds - (queued ? 0 : hides), seconds * std::min(last_bucket, 1.0));
   };
-  double data = 0, hidden = 0;
+  const auto m = static_cast<double>(l.num_micro);
+  double data = 0, sent = 0;
   if (D > 1 && l.zero == 0) {
-    const double sum = among_data(Collective::all_reduce, l, gradients);
-    data = beyond(sum, backward);
-    hidden = sum - data;
+    sent = among_data(Collective::all_reduce, l, gradients);
+    data = beyond(sent, backward);
   } else if (D > 1) {
-    const double times_summed = l.zero == 1 ? 1 : static_cast<double>(l.num_micro);
     const double sum = among_data(Collective::reduce_scatter, l, gradients);
     const double gather = among_data(Collective::all_gather, l, values);
-    data = times_summed * beyond(sum, backward);
-    if (l.zero < 3) data += gather;
-    if (l.zero == 3) {
-      data += static_cast<double>(l.num_micro) * (beyond(gather, forward) + beyond(gather, backward));
-    }
-    hidden = times_summed * sum - std::min(data, times_summed * sum);
+    sent = l.zero == 1 ? sum + gather : l.zero == 2 ? m * sum + gather : m * (sum + 2 * gather);
+    data = l.zero == 1   ? beyond(sum, backward) + gather
+           : l.zero == 2 ? m * beyond(sum, backward) + gather
+                         : m * (beyond(gather, forward) + beyond(sum + gather, backward));
   }
+  const double hidden = sent - std::min(data, sent);
   const double update = b.update_seconds * elements / (l.zero > 0 ? D : 1);
 
   PricedLayout priced{.layout = l,
@@ -243,9 +245,12 @@ PricedLayout PlanPrices::of(const Layout& l) {
   const double states = elements * (b.parameter_bytes / (l.zero == 3 ? D : 1) +
                                     b.gradient_bytes / (l.zero >= 2 ? D : 1) +
                                     b.optimizer_bytes / (l.zero >= 1 ? D : 1));
-  const double per_chunk = num_blocks.front() / l.chunks;
-  priced.memory_bytes = states + b.ends.activations / (P > 1 ? 2 : 1) +
-                        stored(l) * per_chunk * b.block.activations;
+  // The last stage keeps logits beside its layers.
+  const double first = stored(l, 0) * num_blocks.front() / l.chunks * b.block.activations;
+  const double kept = l.schedule == "gpipe" || l.schedule == "zb-h1" ? stored(l, P - 1) : 1;
+  const double last = stored(l, P - 1) * num_blocks.back() / l.chunks * b.block.activations +
+                      kept * b.ends.activations;
+  priced.memory_bytes = states + std::max(first, last);
   if (machine_.memory_bytes > 0 && priced.memory_bytes > machine_.memory_bytes) {
     priced.fits = false;
     priced.reason = format("needs %.1f GiB of tensors, a device has %.1f GiB",

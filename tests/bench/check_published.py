@@ -134,7 +134,9 @@ def check_memory(lockstep, bar):
             known[row["model"], how] = run(lockstep, "predict", *korthikanti_job(job, *how))
         parts = known[row["model"], how]["memory_breakdown"]
         if row["quantity"] == "params_grads_optimizer":
+            # The paper's figure is the mean over GPUs: values of 2 bytes tell how many this one has.
             size = parts["parameters"] + parts["gradients"] + parts["optimizer"]
+            size *= known[row["model"], how]["parameters"] / int(row["gpus"]) / (parts["parameters"] / 2)
         else:
             size = parts["activations"] + parts["buffers"]
             size += layers_stored(job) * kept_besides(job, *how)
@@ -162,6 +164,7 @@ def check_plan(lockstep, jobs):
                   int(keys["parallel.pipeline"]), int(keys["batch.micro"]),
                   int(keys["parallel.chunks"]), keys["parallel.recompute"],
                   keys["parallel.sequence_parallel"] == "true", 0)
+        keys = keys | {"parallel.schedule": "1f1b", "parallel.chunks": 1}
         fitting = [p for p in layouts if p["fits"]]
         own = [p for p in fitting if layout_key(p["layout"]) == wanted]
         if not own:
