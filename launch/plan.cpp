@@ -65,8 +65,8 @@ bool same_but_name(const PricedLayout& a, const PricedLayout& b) {
          a.layout.zero == b.layout.zero && a.layout.recompute == b.layout.recompute &&
          a.layout.chunks == b.layout.chunks && a.layout.schedule == b.layout.schedule &&
          a.layout.sequence_parallel == b.layout.sequence_parallel &&
-         a.layout.micro == b.layout.micro &&
-         a.layout.bucket_mb == b.layout.bucket_mb && a.layout.compression == b.layout.compression;
+         a.layout.micro == b.layout.micro && a.layout.bucket_mb == b.layout.bucket_mb &&
+         a.layout.compression == b.layout.compression;
 }
 
 std::string table_of(const Plan& plan, const PlanOptions& options, const Machine& machine) {

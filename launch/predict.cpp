@@ -64,9 +64,9 @@ CommandAction prepare_predict(CLI::App& app) {
       ->take_all();
   app.add_option("--trace", options->trace, "Write the predicted timeline to this file");
   app.add_flag("--json", options->json, "Write JSON");
-  const auto* gantt = app.add_option("--gantt", options->gantt,
-                                     "Draw the pipeline: to this SVG file, or as text")
-                          ->expected(0, 1);
+  const auto* gantt =
+      app.add_option("--gantt", options->gantt, "Draw the pipeline: to this SVG file, or as text")
+          ->expected(0, 1);
   return [options, gantt] {
     options->shows_gantt = gantt->count() > 0;
     return predict(*options);

@@ -41,8 +41,9 @@ const StageShare& worst_of(const std::vector<StageShare>& stages) {
 std::string stages_text(const StepPrediction& step) {
   if (step.stages.empty()) return "";
   const StageShare& worst = worst_of(step.stages);
-  return format("  of %zu stages these are the means; the one that waits most waits %.2f ms, %.1f %%\n",
-                step.stages.size(), 1e3 * worst.bubble, 100 * worst.bubble / step.seconds);
+  return format(
+      "  of %zu stages these are the means; the one that waits most waits %.2f ms, %.1f %%\n",
+      step.stages.size(), 1e3 * worst.bubble, 100 * worst.bubble / step.seconds);
 }
 
 std::string interval_text(const StepPrediction& step) {
@@ -104,7 +105,7 @@ JobPrediction predict_job(JobConfig job, const Machine& machine, int ranks) {
   ranks = ranks_of(job, ranks, machine.devices_per_node);
   job.model.vocabulary = vocabulary_of(job);
   const auto record = record_step(job, ranks, machine);
-  JobPrediction p{job.model.kind,     machine.name,         ranks,
+  JobPrediction p{job.model.kind,         machine.name,         ranks,
                   record->job_parameters, machine.memory_bytes, predict_step(*record, machine)};
   // Other ranks of a node compute in the same memory, other threads at other rates.
   const bool threads_as_measured =
@@ -139,7 +140,8 @@ std::string prediction_table(const JobPrediction& p) {
         format("  computing beside communication costs %.2f ms of these\n", 1e3 * b.overlap_loss);
   }
   if (b.recompute > 0)
-    text += format("  forward passes that backward repeats take %.2f ms of these\n", 1e3 * b.recompute);
+    text +=
+        format("  forward passes that backward repeats take %.2f ms of these\n", 1e3 * b.recompute);
   return text + stages_text(s) + memory_text(p) + guesses_text(s);
 }
 

@@ -2,7 +2,8 @@
 // What one launch of a kernel takes on a machine, from the best that its profile has:
 //   matrix products, attention   measured points, interpolated (lattice.hpp)
 //   streaming kernels            the curve of that kernel over bytes, else that of any ("*")
-//   otherwise                    products by their tiles, where those are known (gemm_rounds.hpp); the
+//   otherwise                    products by their tiles, where those are known (gemm_rounds.hpp);
+//   the
 //                                peak, or the memory bandwidth, times an efficiency
 #pragma once
 

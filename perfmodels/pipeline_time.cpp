@@ -168,8 +168,8 @@ class PipelineStep {
   }
 
   // Returns the seconds that no kernel hides.
-  static double add_communication(Breakdown& b, const ComposedStage& stage,
-                                  const StageSpans& spans, double share) {
+  static double add_communication(Breakdown& b, const ComposedStage& stage, const StageSpans& spans,
+                                  double share) {
     double exposed = 0;
     std::size_t next = 0;
     for (std::size_t i = 0; i < spans.communication.size(); ++i) {
@@ -258,7 +258,9 @@ class PipelineStep {
       const Span span = span_of(a, all, 0);
       const bool forward = a.action.kind == ActionKind::forward;
       const bool input = a.action.kind == ActionKind::backward_input;
-      const Operation phase{.name = forward ? "forward" : input ? "backward" : "backward_weight",
+      const Operation phase{.name = forward ? "forward"
+                                    : input ? "backward"
+                                            : "backward_weight",
                             .kind = OperationKind::phase,
                             .shape = {0, a.action.micro_batch, a.action.chunk}};
       timeline->add(phase, StreamKind::compute, span.begin, span.end);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every valid layout of a job on so many ranks, priced: mesh degrees x micro-batch x ZeRO x
-// recomputation, with tensor > 1 x sequence parallelism, with pipeline > 1 x schedule x chunks. What is
-// not valid is counted by its reason, what does not fit into the memory of a device is rejected.
+// recomputation, with tensor > 1 x sequence parallelism, with pipeline > 1 x schedule x chunks.
+// What is not valid is counted by its reason, what does not fit into the memory of a device is
+// rejected.
 //
 // Layouts that only cut the batch are priced exactly, x bucket size x algorithm x compression; the
-// others from recordings of one and two blocks (plan_price.hpp). Cost of the first: a step of at most two micro-batches is recorded once per (degrees, micro-batch, bucket,
-// compression); its kernels are priced once and joined to runs between the edges of the recording,
-// so that a layout costs a replay of a few dozen records: microseconds. A step of more
-// micro-batches is longer by what each takes, in which nothing is communicated.
+// others from recordings of one and two blocks (plan_price.hpp). Cost of the first: a step of at
+// most two micro-batches is recorded once per (degrees, micro-batch, bucket, compression); its
+// kernels are priced once and joined to runs between the edges of the recording, so that a layout
+// costs a replay of a few dozen records: microseconds. A step of more micro-batches is longer by
+// what each takes, in which nothing is communicated.
 #pragma once
 
 #include <map>
@@ -49,7 +51,7 @@ struct PricedLayout {
 };
 
 struct Plan {
-  std::vector<PricedLayout> layouts{};  // those that fit first, the fastest first
+  std::vector<PricedLayout> layouts{};    // those that fit first, the fastest first
   std::map<std::string, int> left_out{};  // layouts that are not valid, by the reason
   int recordings = 0;
   double seconds_per_layout = 0;  // that planning took

@@ -24,10 +24,11 @@ constexpr double kGradientBytes = 4;
 
 // What two recordings of n and of n + 1 blocks have in common, or what tells them apart.
 struct Costs {
-  double forward = 0, backward = 0, weights = 0;  // seconds of passes; weights contained in backward
-  double parameters = 0;                          // elements of this rank
-  double activations = 0;                         // bytes
-  double computing = 0;                           // seconds of kernels in both passes
+  double forward = 0, backward = 0,
+         weights = 0;      // seconds of passes; weights contained in backward
+  double parameters = 0;   // elements of this rank
+  double activations = 0;  // bytes
+  double computing = 0;    // seconds of kernels in both passes
 
   Costs minus(const Costs& o) const {
     return {forward - o.forward,       backward - o.backward,       weights - o.weights,
@@ -55,7 +56,7 @@ double stored(const Layout& l, int stage) {
 
 struct PlanPrices::Blocks {
   Costs block{}, ends{};
-  double update_seconds = 0;  // per element
+  double update_seconds = 0;                                            // per element
   double parameter_bytes = 0, gradient_bytes = 0, optimizer_bytes = 0;  // of an element
   double head_parameters = 0;                                           // of the table
   double message_bytes = 0;
@@ -73,8 +74,8 @@ namespace {
 Costs costs_of(const StepRecord& record, const Machine& machine, double& update) {
   const StepPrediction p = predict_step(record, machine);
   Costs c{.parameters = static_cast<double>(record.parameters),
-          .activations = bytes_of(p.memory, MemoryUse::activations) +
-                         bytes_of(p.memory, MemoryUse::buffers)};
+          .activations =
+              bytes_of(p.memory, MemoryUse::activations) + bytes_of(p.memory, MemoryUse::buffers)};
   const auto& records = p.timeline->records();
   std::size_t pass = 0;  // the first of two micro-batches has nothing to sum behind it
   for (std::size_t i = 0; i < records.size(); ++i) {
@@ -178,13 +179,15 @@ PricedLayout PlanPrices::of(const Layout& l) {
     const double forward = n * b.block.forward + ends * b.ends.forward;
     const double backward = n * b.block.backward + ends * b.ends.backward;
     const double weights = n * b.block.weights + ends * b.ends.weights;
-    times.parts.push_back({forward, backward - weights, weights});
+    // Elsewhere the gradient is sent on when both halves are done.
+    const double later = l.schedule == "zb-h1" ? weights : 0;
+    times.parts.push_back({forward, backward - later, later});
     of_stage[stage] += forward + backward;
     computing[stage] += n * b.block.computing + ends * b.ends.computing;
     num_blocks[stage] += n;
   }
-  const auto slowest = static_cast<std::size_t>(
-      std::max_element(of_stage.begin(), of_stage.end()) - of_stage.begin());
+  const auto slowest = static_cast<std::size_t>(std::max_element(of_stage.begin(), of_stage.end()) -
+                                                of_stage.begin());
 
   double passes = static_cast<double>(l.num_micro) * of_stage.front();
   if (P > 1) {
@@ -208,13 +211,13 @@ PricedLayout PlanPrices::of(const Layout& l) {
     elements = std::max(elements, num_blocks[s] * b.block.parameters + (end ? table + other : 0));
   }
   const double gradients = elements * kGradientBytes, values = elements * b.parameter_bytes;
-  const double backward = of_stage[slowest] * b.block.backward /
-                          std::max(b.block.forward + b.block.backward, 1e-12);
+  const double backward =
+      of_stage[slowest] * b.block.backward / std::max(b.block.forward + b.block.backward, 1e-12);
   const double forward = of_stage[slowest] - backward;
   // What nothing hides: the last bucket; where layers are summed and gathered each by itself, the
   // table. Behind these sums wait those of the tensor group, in the same queue.
-  const double last_bucket = l.zero < 2 ? l.bucket_mb * 1e6 / std::max(gradients, 1.0)
-                                        : table / std::max(elements, 1.0);
+  const double last_bucket =
+      l.zero < 2 ? l.bucket_mb * 1e6 / std::max(gradients, 1.0) : table / std::max(elements, 1.0);
   const bool queued = l.zero >= 2 && l.degrees.tensor > 1;
   const auto beyond = [&](double seconds, double hides) {
     return std::max(seconds - (queued ? 0 : hides), seconds * std::min(last_bucket, 1.0));

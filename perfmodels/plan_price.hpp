@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a step takes in a layout that cuts the model, from recordings of one and of two of its blocks:
-// their difference is a block, what is left over are the ends (embedding, head and loss).
+// What a step takes in a layout that cuts the model, from recordings of one and of two of its
+// blocks: their difference is a block, what is left over are the ends (embedding, head and loss).
 //
 //   passes    the layers of each part times what a block takes on its tensor group, replayed
 //   pipeline  the schedule simulated with these (pipeline/simulate.hpp), the first micro-batches of
@@ -9,8 +9,8 @@
 //             that can hide them; optimizer by the elements that a rank updates
 //   memory    bytes of model states and of activations per block, times what each stage keeps
 //
-// Cost: some ms per (tensor, micro-batch, recomputation, sequence parallelism), then 10 to 1000 us per
-// layout. Within some percent of a whole recording's prediction.
+// Cost: some ms per (tensor, micro-batch, recomputation, sequence parallelism), then 10 to 1000 us
+// per layout. Within some percent of a whole recording's prediction.
 #pragma once
 
 #include <map>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "perfmodels/record_step.hpp"
 
-#include <omp.h>
-
 #include <cmath>
 #include <map>
+
+#include <omp.h>
 
 #include "models/registry.hpp"
 #include "parallelism/hybrid/training_step.hpp"
@@ -70,7 +70,10 @@ DryPolicy policy_of(const JobConfig& job) {
 class Recorder {
  public:
   Recorder(const JobConfig& job, int ranks, int ranks_per_node, const CommunicatorOptions& options)
-      : job_(job), ranks_(ranks), ranks_per_node_(ranks_per_node), options_(options),
+      : job_(job),
+        ranks_(ranks),
+        ranks_per_node_(ranks_per_node),
+        options_(options),
         plan_(plan_model(job.model)) {}
 
   std::unique_ptr<StepRecord> run() {

@@ -21,18 +21,18 @@ namespace lockstep {
 
 // What one rank does.
 struct RoleRecord {
-  int stage = 0;                // that it was recorded on
-  Recording recording{};        // one step of one rank
-  MemoryStats memory{};         // its peak is that of the rank's tensors
+  int stage = 0;                      // that it was recorded on
+  Recording recording{};              // one step of one rank
+  MemoryStats memory{};               // its peak is that of the rank's tensors
   std::int64_t parameters = 0;        // of this rank
   std::int64_t model_parameters = 0;  // of its tensor group, each once
 };
 
 // The first stage, and the other roles of the pipeline.
 struct StepRecord : RoleRecord {
-  std::int64_t tokens = 0;            // per data rank and step
-  std::int64_t job_tokens = 0;        // per step of all ranks
-  std::int64_t job_parameters = 0;    // of the whole model
+  std::int64_t tokens = 0;          // per data rank and step
+  std::int64_t job_tokens = 0;      // per step of all ranks
+  std::int64_t job_parameters = 0;  // of the whole model
   int ranks = 1;
   MeshDegrees degrees{1, 1, 1};
   PipelineSchedule schedule{};

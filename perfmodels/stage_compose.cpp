@@ -29,7 +29,7 @@ ActionKind received_for(ActionKind pass) {
 struct Meetings {
   // By (from, to, kind of the send): items, or of messages apart actions.
   std::map<std::tuple<int, int, int>, std::vector<int>> sent{}, received{};
-  std::map<std::string, std::vector<int>> collectives{};               // by group
+  std::map<std::string, std::vector<int>> collectives{};  // by group
 };
 
 double bytes_of(const Operation& o) {
@@ -80,8 +80,7 @@ class Composer {
  private:
   void append_pass(const Action& a, bool at_once) {
     ActionItems items{.action = a, .first = static_cast<int>(into_.items.compute.size())};
-    const auto message =
-        received_.find({received_for(a.kind), a.micro_batch, a.chunk});
+    const auto message = received_.find({received_for(a.kind), a.micro_batch, a.chunk});
     append(role_.pass(a, at_once), message == received_.end() ? -1 : message->second);
     items.end = static_cast<int>(into_.items.compute.size());
     into_.actions.push_back(items);
@@ -105,7 +104,8 @@ class Composer {
       into_.waiting.emplace_back(message, static_cast<int>(into_.items.compute.size()));
     if (!apart_ && item.after == After::messages) after = std::max(after, last_message_);
     if (item.after == After::collective && item.back <= static_cast<int>(collectives_.size()))
-      after = std::max(after, collectives_[collectives_.size() - static_cast<std::size_t>(item.back)]);
+      after =
+          std::max(after, collectives_[collectives_.size() - static_cast<std::size_t>(item.back)]);
     into_.items.compute.push_back({item.seconds.value, after});
     into_.compute.push_back(item.seconds);
   }
@@ -165,8 +165,7 @@ class Composer {
 
 class Joiner {
  public:
-  Joiner(ComposedStep& step, std::vector<Meetings>& meetings)
-      : step_(step), meetings_(meetings) {}
+  Joiner(ComposedStep& step, std::vector<Meetings>& meetings) : step_(step), meetings_(meetings) {}
 
   void join(MessageTimes& messages) {
     for (std::size_t from = 0; from < meetings_.size(); ++from) {

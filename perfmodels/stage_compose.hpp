@@ -2,7 +2,8 @@
 // All stages of a pipeline step as items to be replayed: each put together from the passes of its
 // role in the order of its schedule, and joined where they wait for each other.
 //
-//   message      the k-th from a to b is the k-th that b receives from a; on devices that compute and
+//   message      the k-th from a to b is the k-th that b receives from a; on devices that compute
+//   and
 //                communicate apart ("cuda") messages have a queue of their own, and receiving takes
 //                none: a pass waits for its message alone
 //   collective   of ranks of several stages: the k-th of its name on each of them
@@ -27,7 +28,7 @@ struct ComposedStage {
   std::vector<Figure> compute{}, communication{}, messages{};  // seconds of the items
   std::vector<const Operation*> operations{};                  // of the communication items
   std::vector<ActionItems> actions{};
-  StageItems items{};                        // with the middle of the seconds
+  StageItems items{};                          // with the middle of the seconds
   std::vector<std::pair<int, int>> waiting{};  // actions that receive apart, kernels that need them
   KernelTotals kernels{};
 };

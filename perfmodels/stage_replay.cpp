@@ -18,10 +18,10 @@ struct Queue {
   const std::vector<ReplayItem>* items = nullptr;
   std::vector<Span>* spans = nullptr;
   std::size_t next = 0;
-  double left = 0;       // of the item at work, as if alone
+  double left = 0;  // of the item at work, as if alone
   bool at_work = false;
-  bool came = false;     // to the joint operation at its head
-  bool done = false;     // with its share of that
+  bool came = false;  // to the joint operation at its head
+  bool done = false;  // with its share of that
 
   bool empty() const { return next == items->size(); }
   const ReplayItem& front() const { return (*items)[next]; }
@@ -36,9 +36,7 @@ struct Rank {
   double due = kNever;  // when something ends next, if nobody else changes it
   unsigned version = 0;
 
-  bool both() const {
-    return queues[0].at_work && (queues[1].at_work || queues[2].at_work);
-  }
+  bool both() const { return queues[0].at_work && (queues[1].at_work || queues[2].at_work); }
 };
 
 // Of a joint operation under way.
@@ -166,8 +164,8 @@ class Replay {
     Rank& to = at(joint.stages[1]);
     const Queue& sending = from.queues[1];
     double left = 0;
-    if (sending.at_work && &joints_[static_cast<std::size_t>(
-                               std::max(sending.front().joint, 0))] == &joint) {
+    if (sending.at_work &&
+        &joints_[static_cast<std::size_t>(std::max(sending.front().joint, 0))] == &joint) {
       const double passed = (now - from.now) / (from.both() ? slower_[1] : 1);
       left = std::max(0.0, sending.left - passed);
     }

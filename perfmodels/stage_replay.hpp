@@ -5,7 +5,8 @@
 //
 //   joint        an operation of several stages begins when the last of them has come to it, and
 //                ends when all have done their share of it
-//   eager        a message whose sender begins when it comes to it; the receiver ends with it, or at
+//   eager        a message whose sender begins when it comes to it; the receiver ends with it, or
+//   at
 //                once if it comes later
 //   apart        the same in a stream for messages only, and the receiver has no item for it: what
 //                needs it begins when it has arrived
@@ -60,7 +61,8 @@ struct StageSpans {
   std::vector<Span> compute{}, communication{}, messages{};
 };
 
-// Joint operations belong to the streams of communication and of messages. LogicError if the streams wait for each other.
+// Joint operations belong to the streams of communication and of messages. LogicError if the
+// streams wait for each other.
 std::vector<StageSpans> replay(const std::vector<StageItems>& stages,
                                const std::vector<Joint>& joints, const Slowdowns& slowdowns);
 

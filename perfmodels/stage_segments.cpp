@@ -149,18 +149,16 @@ class StageSegments::Cutter {
     }
     return true;
   }
-  const Figure& launch_of(const Operation& o) const {
-    return times_.kernels().profile(o).launch;
-  }
+  const Figure& launch_of(const Operation& o) const { return times_.kernels().profile(o).launch; }
 
   void count(KernelTotals& k, const Operation& o, bool updates, bool again) const {
     const double alone = times_.of(o).seconds.value, launch = launch_of(o).value;
     const bool product = o.kind == OperationKind::gemm || o.kind == OperationKind::attention;
-    (updates                                      ? k.optimizer
-     : o.name == std::string_view("upload")       ? k.data
-     : is_of_attention(o)                         ? k.attention
-     : o.kind == OperationKind::gemm              ? k.gemm
-                                                  : k.streaming) += alone;
+    (updates                                ? k.optimizer
+     : o.name == std::string_view("upload") ? k.data
+     : is_of_attention(o)                   ? k.attention
+     : o.kind == OperationKind::gemm        ? k.gemm
+                                            : k.streaming) += alone;
     k.launch += launch;
     if (again) k.recompute += alone + launch;
     if (product) (again ? k.flops_again : k.flops) += o.flops;

@@ -16,8 +16,8 @@ namespace lockstep {
 // What kernels take, each alone, by what they are for; the launch is not in the others.
 struct KernelTotals {
   double gemm = 0, attention = 0, streaming = 0, optimizer = 0, data = 0, launch = 0;  // seconds
-  double recompute = 0;                // contained in the others
-  double flops = 0, flops_again = 0;   // of the model; of what is computed again
+  double recompute = 0;               // contained in the others
+  double flops = 0, flops_again = 0;  // of the model; of what is computed again
 
   double seconds() const { return gemm + attention + streaming + optimizer + data + launch; }
   KernelTotals& operator+=(const KernelTotals& other);
@@ -27,17 +27,17 @@ struct StretchItem {
   // What an item waits for, beside the one before it in its stream.
   enum class After : std::uint8_t {
     nothing,
-    kernels,      // all before it
-    message,      // that its pass receives
-    messages,     // the last one before it
-    collective,   // the `back`-th before it that is no message, 1: the last
+    kernels,     // all before it
+    message,     // that its pass receives
+    messages,    // the last one before it
+    collective,  // the `back`-th before it that is no message, 1: the last
   };
   StreamKind stream = StreamKind::compute;
   After after = After::nothing;
   int back = 0;
   Figure seconds{};
   const Operation* operation = nullptr;  // of communication, in the recording
-  bool joint = false;                     // other stages take part
+  bool joint = false;                    // other stages take part
 };
 
 struct Stretch {
@@ -52,7 +52,8 @@ class StageSegments {
 
   const Stretch& before() const { return before_; }  // the first action
   const Stretch& behind() const { return behind_; }  // the last: reduce, update
-  // Of a pass, see weights_at_once. Of a micro-batch that was not recorded so, what another one took.
+  // Of a pass, see weights_at_once. Of a micro-batch that was not recorded so, what another one
+  // took.
   const Stretch& pass(const Action& action, bool at_once) const;
   // A recorded message of the kind and chunk.
   const Operation& message(ActionKind kind, int chunk) const;

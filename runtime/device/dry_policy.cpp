@@ -63,8 +63,7 @@ std::vector<Operation> unfused(const Operation& o) {
   const auto [B, T, H, D] = o.shape;
   const std::int64_t S = B * H * T * T, C = B * T * H * D;
   if (std::string_view(o.name) == "attention_forward") {
-    return {product("attention_scores", o, T, T, D),
-            pass("attention_softmax", o, S, kHalf, kHalf),
+    return {product("attention_scores", o, T, T, D), pass("attention_softmax", o, S, kHalf, kHalf),
             pass("attention_dropout", o, S, kHalf, kHalf + 1),
             product("attention_values", o, T, D, T), pass("attention_copy", o, C, kHalf, kHalf)};
   }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a dry device stands for, where that is not this program as it is: training in 16 bits, which
-// it does not do yet, and other software, whose published measurements predictions are held against.
+// it does not do yet, and other software, whose published measurements predictions are held
+// against.
 //
-//   mixed     values, activations and messages of 16 bits; gradients and their sums of 32; optimizer
+//   mixed     values, activations and messages of 16 bits; gradients and their sums of 32;
+//   optimizer
 //             states of 32 beside master weights of 32: with AdamW 2 + 4 + 12 bytes per parameter,
 //             as Megatron-LM with gradients accumulated in float32
-//   separate  Megatron-LM of 2021 and 2022 (D. Narayanan et al., SC 2021; V. Korthikanti et al., 2022):
+//   separate  Megatron-LM of 2021 and 2022 (D. Narayanan et al., SC 2021; V. Korthikanti et al.,
+//   2022):
 //             attention as products and passes over the T x T scores, as before FlashAttention; the
 //             cross entropy in passes over float32 logits; weight gradients added to those of the
 //             step, and those of biases summed, by passes of their own; nothing computed while the

@@ -26,7 +26,8 @@ StepPrediction predict_on(const std::string& machine, const JobConfig& job, int 
 }
 
 double sum_of(const Breakdown& b) {
-  return b.gemm + b.attention + b.streaming + b.optimizer + b.data + b.launch + b.exposed + b.bubble;
+  return b.gemm + b.attention + b.streaming + b.optimizer + b.data + b.launch + b.exposed +
+         b.bubble;
 }
 
 struct Layout {
@@ -69,7 +70,8 @@ TEST_CASE("stages put together from another one's passes cost what their own rec
   CHECK(p.mfu > 0);
 }
 
-TEST_CASE("more micro-batches make the bubble a smaller share, zero-bubble schedules a smaller one") {
+TEST_CASE(
+    "more micro-batches make the bubble a smaller share, zero-bubble schedules a smaller one") {
   const auto share = [](const char* schedule, int micro_batches) {
     JobConfig job = job_of(4, micro_batches);
     job.parallel.schedule = schedule;

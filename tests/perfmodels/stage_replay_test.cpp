@@ -8,8 +8,8 @@ using namespace lockstep;
 
 namespace {
 
-// Three passes of one second on the first stage, each sent in half a second to the second one, whose
-// passes take two.
+// Three passes of one second on the first stage, each sent in half a second to the second one,
+// whose passes take two.
 struct TwoStages {
   std::vector<StageItems> stages{2};
   std::vector<Joint> joints;
