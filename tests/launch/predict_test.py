@@ -105,8 +105,8 @@ class Predict(unittest.TestCase):
         events = [e for e in json.loads((self.dir / "t.json").read_text())["traceEvents"] if e["ph"] == "X"]
         self.assertLessEqual({"forward", "backward", "reduce", "update", "linear_forward", "all_reduce"},
                              {e["name"] for e in events})
-        reduce = next(e for e in events if e["name"] == "all_reduce")
-        self.assertEqual((reduce["args"]["group"], reduce["args"]["ranks"]), ("data", 2))
+        groups = {(e["args"]["group"], e["args"]["ranks"]) for e in events if e["name"] == "all_reduce"}
+        self.assertIn(("data", 2), groups)
 
     def test_mistakes_are_one_line(self):
         self.expect_mistake(self.lockstep("predict", "job.toml", "--machine", "nobody"),
