@@ -23,6 +23,8 @@ namespace lockstep {
 struct Piece {
   Tensor value, grad;  // flat views
   const Parameter* parameter = nullptr;
+  std::int64_t begin =
+      0;  // of its elements on this rank of the tensor group, the first that is here
 };
 
 // The parameters of one layer, in the order in which forward uses them. A parameter that two layers
@@ -53,12 +55,11 @@ class DataParallel {
   // A use of the parameter has been added to its gradient, in one micro-batch. After `uses` x
   // micro_batches of them the gradient is complete.
   virtual void ready(Parameter& parameter) = 0;
-  // The sums of the step are in the pieces. Returns the seconds that the caller spent in
-  // communication, here and in ready(): what computation did not hide.
-  virtual double finish() = 0;
+  // The sums of the step are in the pieces.
+  virtual void finish() = 0;
   virtual const std::vector<Piece>& pieces() const = 0;
-  // The updated values are where forward needs them. Seconds, likewise.
-  virtual double publish() = 0;
+  // The updated values are where forward needs them.
+  virtual void publish() = 0;
   // Whether the ranks of the axis have different pieces, so that norms are sums over them.
   virtual bool shards() const = 0;
   virtual nn::LayerWatcher* watcher() { return nullptr; }

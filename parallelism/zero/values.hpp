@@ -12,7 +12,6 @@
 
 #include <memory>
 
-#include "parallelism/zero/exposed.hpp"
 #include "parallelism/zero/units.hpp"
 
 namespace lockstep {
@@ -29,9 +28,7 @@ class Values {
 };
 
 // Collective. The parameters' values move, and lose their old memory.
-std::unique_ptr<Values> make_whole_values(const UnitPlan& plan, const Communicator& data,
-                                          Exposed& exposed);
-std::unique_ptr<Values> make_gathered_values(const UnitPlan& plan, const Communicator& data,
-                                             Exposed& exposed);
+std::unique_ptr<Values> make_whole_values(const UnitPlan& plan, const Communicator& data);
+std::unique_ptr<Values> make_gathered_values(const UnitPlan& plan, const Communicator& data);
 
 }  // namespace lockstep
