@@ -5,9 +5,9 @@
 //   updated:
 //                         (d-1)/d N elements sent per rank and step
 //   gathered  zero 3      a layer's values are gathered before each pass through it, those of the
-//                         next layer behind them while this one computes: (d-1)/d N per pass,
-//                         except for layers whose buffer still holds them (where the pass turns
-//                         round)
+//                         next layer behind them while this one computes. At most (d-1)/d N per
+//                         pass: a buffer that holds the layer still (where forward turns into
+//                         backward) is not filled again
 #pragma once
 
 #include <memory>

@@ -87,15 +87,18 @@ std::vector<LayerParameters> layers_of(const nn::Sequential& model) {
 
 class Trainer {
  public:
+  // Which gradients are summed over another group first.
+  using Earlier = std::function<std::vector<EarlierSum>(const std::vector<LayerParameters>&)>;
+
   // `batches`: what a rank learns from, different on every rank.
   Trainer(const Communicator& data, Device& device, const DataParallelOptions& options,
-          std::uint64_t batches, std::int64_t width = kWide)
+          std::uint64_t batches, std::int64_t width = kWide, const Earlier& earlier = {})
       : device_(device),
         batches_(100 * batches),
         micro_batches_(options.micro_batches),
         model_(make_layers(device, width)),
         layers_(layers_of(*model_)),
-        parallel_(make_data_parallel(layers_, data, options)) {
+        parallel_(make_data_parallel(layers_, data, with(options, earlier))) {
     std::vector<UpdatePiece> pieces;
     for (const Piece& p : parallel_->pieces())
       pieces.push_back({p.value, p.grad, p.parameter->decays});
@@ -106,18 +109,37 @@ class Trainer {
   void step() {
     for (std::int64_t m = 0; m < micro_batches_; ++m)
       micro_batch();
-    parallel_->finish();
+    finish();
     Tensor factor = Tensor::empty(device_, {1});
     kernels::fill(factor, 1.0f, device_.compute());
     optimizer_->step(1e-2, factor);
     parallel_->publish();
   }
 
+  void micro_batch() {
+    Stash stash{MicroBatch{}};
+    stash.on_ready([this](Parameter& p) { parallel_->ready(p); });
+    Tensor y = model_->forward(input(device_, batches_++), stash);
+    model_->backward_input(std::move(y), stash);  // of half the sum of squares
+  }
+
+  void finish() { parallel_->finish(); }
+
   // Forward only, as evaluations do.
   std::vector<float> infer() {
     Stash stash({}, Stash::Mode::inference);
     const Tensor y = model_->forward(input(device_, 5), stash);
     return {y.values().begin(), y.values().end()};
+  }
+
+  // What travels of the model: each parameter in whole 64-byte lines.
+  std::int64_t elements_in_lines() const {
+    std::int64_t count = 0;
+    for (const LayerParameters& layer : layers_) {
+      for (const Parameter* p : layer.parameters)
+        count += (p->value.count() + 15) / 16 * 16;
+    }
+    return count;
   }
 
   // Layer by layer, brought to this rank where they are not.
@@ -134,11 +156,9 @@ class Trainer {
   }
 
  private:
-  void micro_batch() {
-    Stash stash{MicroBatch{}};
-    stash.on_ready([this](Parameter& p) { parallel_->ready(p); });
-    Tensor y = model_->forward(input(device_, batches_++), stash);
-    model_->backward_input(std::move(y), stash);  // of half the sum of squares
+  DataParallelOptions with(DataParallelOptions options, const Earlier& earlier) const {
+    if (earlier) options.earlier_sums = earlier(layers_);
+    return options;
   }
 
   Device& device_;
@@ -194,4 +214,146 @@ TEST_CASE("every zero trains the model of zero 0", "[unit]") {
       }
     }
   }
+}
+
+TEST_CASE("sums over another group come to the same with every zero", "[unit]") {
+  const auto trained = [](const int zero) {
+    std::vector<std::vector<float>> of_rank(4);
+    on_ranks(4, [&](Transport& net) {
+      const auto device = make_cpu_device();
+      const auto world = Communicator::over(net.split(0, net.rank()), *device);
+      const auto data = world.split("data", [](int r) { return r % 2; });
+      const auto pair = world.split("pair", [](int r) { return r / 2; });
+      const auto earlier = [&](const std::vector<LayerParameters>& layers) {
+        std::vector<EarlierSum> sums;
+        for (const std::size_t norm : {1, 5})
+          for (Parameter* p : layers[norm].parameters)
+            sums.push_back({p, pair});
+        return sums;
+      };
+      Trainer trainer(data, *device, {.zero = zero, .bucket_bytes = 600, .micro_batches = 2},
+                      static_cast<std::uint64_t>(net.rank()), kWide, earlier);
+      for (int s = 0; s < 3; ++s)
+        trainer.step();
+      of_rank[static_cast<std::size_t>(net.rank())] = trainer.weights();
+    });
+    return of_rank;
+  };
+  const auto whole = trained(0);
+  for (const int zero : {1, 2, 3}) {
+    INFO("zero " << zero);
+    const auto cut = trained(zero);
+    for (std::size_t r = 0; r < cut.size(); ++r)
+      CHECK(largest_difference(cut[r], whole[r]) <= 1e-6);
+  }
+  CHECK(largest_difference(whole[0], whole[1]) > 1e-3);  // a pair differs in all other weights
+}
+
+TEST_CASE("model states take what the theory says", "[unit]") {
+  constexpr std::int64_t kWidth = 190;
+  // Float32 values, gradients and the two moments of AdamW, in bytes per parameter.
+  double (*const kTheory[])(double ranks) = {
+      [](double) { return 16.0; }, [](double d) { return 8 + 8 / d; },
+      [](double d) { return 4 + 12 / d; }, [](double d) { return 16 / d; }};
+  for (const int ranks : {1, 2, 4}) {
+    for (int zero = 0; zero <= 3; ++zero) {
+      std::vector<BytesByUse> used(static_cast<std::size_t>(ranks));
+      std::size_t elements = 0;
+      on_ranks(ranks, [&](Transport& net) {
+        const auto device = make_cpu_device();
+        const auto data = Communicator::over(net.split(0, net.rank()), *device);
+        Trainer trainer(data, *device, {.zero = zero, .bucket_bytes = 100000}, 0, kWidth);
+        trainer.step();
+        device->reset_peak();
+        used[static_cast<std::size_t>(net.rank())] = device->memory().at_peak;
+        const std::size_t counted = trainer.weights().size();
+        if (net.rank() == 0) elements = counted;
+      });
+      for (const BytesByUse& bytes : used) {
+        INFO(ranks << " ranks, zero " << zero);
+        std::size_t states = 0;
+        for (const MemoryUse use :
+             {MemoryUse::parameters, MemoryUse::gradients, MemoryUse::optimizer})
+          states += bytes[static_cast<std::size_t>(use)];
+        const double theory = kTheory[zero](ranks) * static_cast<double>(elements);
+        CHECK(std::abs(static_cast<double>(states) / theory - 1) < 0.05);
+      }
+    }
+  }
+}
+
+TEST_CASE("a step sends what the headers state", "[unit]") {
+  // Elements of whole units: each rank sends (d-1)/d of them.
+  for (int zero = 1; zero <= 3; ++zero) {
+    const auto device = make_dry_device();
+    const auto data = Communicator::dry(*device, 4, 1);
+    const std::int64_t micro_batches = 2;
+    Trainer trainer(data, *device, {.zero = zero, .bucket_bytes = 1000, .micro_batches = 2}, 0);
+    trainer.step();
+    Recording recording;
+    device->record_into(&recording);
+    trainer.step();
+    std::int64_t scattered = 0, gathered = 0;
+    for (const Record& record : recording.records()) {
+      if (record.operation.kind != OperationKind::collective) continue;
+      const bool scatter = std::string(record.operation.name) == "reduce_scatter";
+      (scatter ? scattered : gathered) += record.operation.shape[0];
+    }
+    INFO("zero " << zero);
+    const std::int64_t all = trainer.elements_in_lines();
+    CHECK(scattered == (zero == 1 ? all : micro_batches * all));
+    if (zero < 3) CHECK(gathered == all);
+    if (zero == 3) {
+      CHECK(gathered > all);
+      CHECK(gathered <= 2 * micro_batches * all);
+    }
+  }
+}
+
+TEST_CASE("gradients that come too late, or not at all, are noticed", "[unit]") {
+  const auto device = make_dry_device();
+  const auto data = Communicator::dry(*device, 2, 0);
+  for (const int zero : {2, 3}) {
+    CHECK_THROWS_AS(Trainer(data, *device, {.zero = zero, .deferred = true}, 0), ConfigError);
+    Trainer trainer(data, *device, {.zero = zero, .micro_batches = 2}, 0);
+    trainer.micro_batch();
+    CHECK_THROWS_AS(trainer.finish(), LogicError);
+  }
+  Trainer trainer(data, *device, {.zero = 1, .micro_batches = 2}, 0);
+  trainer.micro_batch();
+  CHECK_THROWS_AS(trainer.finish(), LogicError);
+}
+
+TEST_CASE("neighbours share no buffer, and few are enough", "[unit]") {
+  UnitPlan plan{.units = {}, .layers = std::vector<const Module*>(6)};
+  for (const std::int64_t count : {5000, 10, 10, 10, 10, 4000})  // embedding, blocks, head
+    plan.units.push_back({.count = count, .layers = {plan.units.size()}});
+  const SharedBuffers buffers = share_buffers(plan, Whose::used);
+  CHECK(buffers.counts == std::vector<std::int64_t>{5000, 10, 10});
+  for (std::size_t u = 0; u + 1 < plan.units.size(); ++u)
+    CHECK(buffers.of_unit[u] != buffers.of_unit[u + 1]);
+
+  plan.units.front().layers = {0, 5};  // used by the last layer, too
+  CHECK(share_buffers(plan, Whose::used).counts == std::vector<std::int64_t>{5000, 4000, 10});
+  CHECK(share_buffers(plan, Whose::owned).counts == std::vector<std::int64_t>{5000, 10, 10});
+}
+
+TEST_CASE("blocks are whole lines, and pieces are what of a parameter lies in them", "[unit]") {
+  const auto device = make_dry_device();
+  Parameter a{.name = "a", .value = Tensor::empty(*device, {20})};
+  Parameter b{.name = "b", .value = Tensor::empty(*device, {9, 4})};
+  const UnitPlan plan =
+      plan_units({{nullptr, {&a, &b}}}, {.zero = 2, .bucket_bytes = 1}, 2);  // b: 3 lines, a: 2
+  REQUIRE(plan.units.size() == 1);
+  const Unit& unit = plan.units.front();
+  CHECK(unit.count == 80);
+  CHECK(unit.blocks[0] == Block{0, 32});
+  CHECK(unit.blocks[1] == Block{32, 48});
+
+  std::vector<Piece> pieces;
+  const Tensor block = Tensor::empty(*device, {48});
+  append_pieces(pieces, unit, 1, block, block);
+  REQUIRE(pieces.size() == 2);
+  CHECK((pieces[0].parameter == &a && pieces[0].begin == 0 && pieces[0].value.count() == 20));
+  CHECK((pieces[1].parameter == &b && pieces[1].begin == 32 && pieces[1].value.count() == 4));
 }
