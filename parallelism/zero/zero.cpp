@@ -29,10 +29,9 @@ class Zero : public DataParallel, public nn::LayerWatcher {
   void ready(Parameter& parameter) override { gradients_->ready(parameter); }
 
   void finish() override {
-    if (!plan_.units.empty()) {
-      gradients_->finish();
-      values_->settle();
-    }
+    if (plan_.units.empty()) return;
+    gradients_->finish();
+    values_->settle();
   }
 
   const std::vector<Piece>& pieces() const override { return pieces_; }
