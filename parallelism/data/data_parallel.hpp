@@ -23,7 +23,8 @@ namespace lockstep {
 struct Piece {
   Tensor value, grad;  // flat views
   const Parameter* parameter = nullptr;
-  std::int64_t begin = 0;  // of its elements on this rank of the tensor group, the first that is here
+  std::int64_t begin =
+      0;  // of its elements on this rank of the tensor group, the first that is here
 };
 
 // The parameters of one layer, in the order in which forward uses them. A parameter that two layers

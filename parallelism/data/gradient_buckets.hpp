@@ -51,8 +51,8 @@ class GradientBuckets : public DataParallel {
   struct Bucket {
     Tensor flat;
     std::unique_ptr<Compression> sum{};
-    std::int64_t uses = 0;     // of all its parameters, in one step
-    std::int64_t missing = 0;  // of those, still to come in this step
+    std::int64_t uses = 0;                // of all its parameters, in one step
+    std::int64_t missing = 0;             // of those, still to come in this step
     std::vector<Communicator> earlier{};  // summed over this group first, in finish()
   };
   void add_buckets(const std::vector<Parameter*>& parameters, const DataParallelOptions& options);

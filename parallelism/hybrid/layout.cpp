@@ -7,7 +7,8 @@
 namespace lockstep {
 
 TensorGroup tensor_group_of(const Communicator& ranks, const JobConfig& job) {
-  return {ranks, job.parallel.sequence_parallel ? TensorGroup::Rows::shared : TensorGroup::Rows::all};
+  return {ranks,
+          job.parallel.sequence_parallel ? TensorGroup::Rows::shared : TensorGroup::Rows::all};
 }
 
 Recompute recompute_of(const JobConfig& job) {

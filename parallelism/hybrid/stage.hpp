@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of a model that one rank holds: its chunks of layers, cut from the plan by cost, built for
-// its place on the mesh; and what the gradients of its parameters have in common with other ranks.
+// The part of a model that one rank holds: its chunks of layers, cut from the plan by cost, built
+// for its place on the mesh; and what the gradients of its parameters have in common with other
+// ranks.
 #pragma once
 
 #include <memory>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each layer of a model costs and is made of, before any is built: from the dry device, where a
-// layer is a recording. The same on every rank.
+// What each layer of a model costs and is made of, before any is built: from the dry device, where
+// a layer is a recording. The same on every rank.
 #pragma once
 
 #include <string>
@@ -14,7 +14,8 @@ namespace lockstep {
 struct LayerSurvey {
   double cost = 0;           // of forward and backward, in FLOPs and bytes alike (see survey.cpp)
   std::int64_t columns = 0;  // of its output
-  std::vector<std::string> parameters{};  // names, in the order of forward; a shared one at its first
+  std::vector<std::string>
+      parameters{};  // names, in the order of forward; a shared one at its first
 };
 
 // One micro-batch of `samples` sequences on rank 0 of `tensor` ranks.

@@ -56,9 +56,9 @@ TrainingStep::TrainingStep(const ModelPlan& plan, const Mesh& mesh, Device& devi
       schedule_(schedule_of(job, mesh.pipeline().size(), split_.count)),
       stage_(plan, mesh, device, job, split_.micro),
       pipeline_(stage_.chunks(), mesh.pipeline(), device),
-      data_(make_data_parallel(stage_.layer_parameters(), mesh.data(),
-                               data_options(job, split_, stage_.earlier_sums(),
-                                            schedule_.stages[stage_index(mesh)]))),
+      data_(make_data_parallel(
+          stage_.layer_parameters(), mesh.data(),
+          data_options(job, split_, stage_.earlier_sums(), schedule_.stages[stage_index(mesh)]))),
       optimizer_(make_optimizer(job.optimizer, update_pieces(*data_))) {
   for (const auto& chunk : stage_.layers())
     chunk->watch(data_->watcher());
@@ -192,8 +192,8 @@ std::vector<float> TrainingStep::next_logits(const std::vector<std::int32_t>& to
   sum_over_mesh(stop);
   if (read_scalar(stop) > 0) return {};
   const auto T = static_cast<std::int64_t>(tokens.size());
-  const Tensor logits = pipeline_.infer(upload(device_, tokens, {1, T}),
-                                        micro_batch_of(0, 1, T, stage_.tensor()));
+  const Tensor logits =
+      pipeline_.infer(upload(device_, tokens, {1, T}), micro_batch_of(0, 1, T, stage_.tensor()));
   const Communicator &tensor = mesh_.tensor(), &stages = mesh_.pipeline();
   const std::int64_t share = (vocabulary_ + tensor.size() - 1) / tensor.size();
   Tensor all = Tensor::empty(device_, {tensor.size() * share});

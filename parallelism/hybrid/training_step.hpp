@@ -27,8 +27,8 @@ struct StepResult {
 
 class TrainingStep {
  public:
-  // Builds this rank's part of the model, and what trains it. `mesh` must outlive it. ConfigError for
-  // a layout that does not fit, before anything is allocated. Collective.
+  // Builds this rank's part of the model, and what trains it. `mesh` must outlive it. ConfigError
+  // for a layout that does not fit, before anything is allocated. Collective.
   TrainingStep(const ModelPlan& plan, const Mesh& mesh, Device& device, const JobConfig& job);
 
   // `next` yields this data rank's micro-batches in order. Collective over the mesh.

@@ -63,7 +63,9 @@ class PipelineExecutor {
   };
 
   bool first(int chunk) const { return chunk == 0 && stages_.rank() == 0; }
-  bool last(int chunk) const { return chunk + 1 == chunks() && stages_.rank() + 1 == stages_.size(); }
+  bool last(int chunk) const {
+    return chunk + 1 == chunks() && stages_.rank() + 1 == stages_.size();
+  }
   int chunks() const { return static_cast<int>(chunks_.size()); }
   int before() const { return (stages_.rank() + stages_.size() - 1) % stages_.size(); }
   int behind() const { return (stages_.rank() + 1) % stages_.size(); }

@@ -26,7 +26,8 @@ std::vector<int> partition(const std::vector<double>& costs, int parts) {
     for (int i = n - static_cast<int>(k); i >= 0; --i) {
       double best = std::numeric_limits<double>::infinity();
       for (int j = i + 1; j + static_cast<int>(k) - 1 <= n; ++j) {
-        const double first = before[static_cast<std::size_t>(j)] - before[static_cast<std::size_t>(i)];
+        const double first =
+            before[static_cast<std::size_t>(j)] - before[static_cast<std::size_t>(i)];
         const double largest = std::max(first, least[k - 1][static_cast<std::size_t>(j)]);
         if (largest < best * (1 - 1e-9)) {
           best = largest;

@@ -78,10 +78,21 @@ std::vector<Layout> layouts_of(int ranks) {
   }
   add({.data = 2, .pipeline = 2, .schedule = "zb-h1", .zero = 1, .micro_batches = 4});
   add({.tensor = 2, .pipeline = 2, .micro_batches = 4});
-  add({.tensor = 2, .pipeline = 2, .schedule = "zb-h1", .micro_batches = 4, .sequence_parallel = true});
+  add({.tensor = 2,
+       .pipeline = 2,
+       .schedule = "zb-h1",
+       .micro_batches = 4,
+       .sequence_parallel = true});
   add({.data = 2, .tensor = 2, .pipeline = 2, .micro_batches = 4});
-  add({.data = 2, .tensor = 2, .pipeline = 2, .chunks = 2, .schedule = "interleaved", .zero = 1,
-       .micro_batches = 4, .sequence_parallel = true, .recompute = "full"});
+  add({.data = 2,
+       .tensor = 2,
+       .pipeline = 2,
+       .chunks = 2,
+       .schedule = "interleaved",
+       .zero = 1,
+       .micro_batches = 4,
+       .sequence_parallel = true,
+       .recompute = "full"});
   return all;
 }
 

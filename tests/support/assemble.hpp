@@ -14,7 +14,8 @@ namespace lockstep::test {
 
 using Weights = std::map<std::string, std::vector<float>>;
 
-// Where element `i` of what a rank holds lies in the full parameter of so many columns; -1: padding.
+// Where element `i` of what a rank holds lies in the full parameter of so many columns; -1:
+// padding.
 inline std::int64_t full_index(std::int64_t i, const Part& part, std::int64_t held_columns) {
   if (part.whole()) return i;
   const bool rows = part.dim == 0;
