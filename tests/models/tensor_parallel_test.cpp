@@ -64,6 +64,21 @@ Tensor tokens_of(Device& device, const Shape& shape, int vocabulary, std::uint64
                            : Tensor::empty(device, shape, DType::int32);
 }
 
+// Biases and norms start alike: other numbers, by their place in the whole vector, show a wrong
+// one.
+void make_unlike(Parameter& p) {
+  if (p.decays || p.value.values().empty()) return;
+  std::vector<Range> kept = p.part.kept;
+  if (p.part.whole()) kept = {{0, p.value.count()}};
+  std::int64_t at = 0;
+  for (const Range& range : kept) {
+    for (std::int64_t i = range.begin; i < range.end; ++i) {
+      const PhiloxBlock random = philox(name_hash(p.name), static_cast<std::uint64_t>(i));
+      p.value.data()[at++] += 0.5f * uniform01(random.word[0]);
+    }
+  }
+}
+
 // One micro-batch through the model on this rank.
 Pass pass_of(const ModelSection& config, const Communicator& ranks, Device& device,
              const Options& options) {
@@ -72,6 +87,8 @@ Pass pass_of(const ModelSection& config, const Communicator& ranks, Device& devi
   const auto model = build(plan_model(config), with);
   const auto parameters = parameters_of(*model);
   allocate_gradients(parameters);
+  for (Parameter* p : parameters)
+    make_unlike(*p);
 
   const int V = static_cast<int>(config.vocabulary);
   const Tensor tokens = tokens_of(device, {kSamples, kTokens}, V, 1);

@@ -215,6 +215,23 @@ TEST_CASE("attention passes the gradient check at odd sizes, every policy alike"
   }
 }
 
+TEST_CASE("selective recomputation keeps the input and qkv of attention, and nothing else") {
+  const auto device = make_dry_device();
+  const TensorGroup group(Communicator::dry(*device, 2, 0), Rows::all);
+  const auto kept = [&](Recompute recompute) {
+    const AttentionOptions options{
+        .channels = 12, .heads = 4, .kv_heads = 4, .recompute = recompute};
+    TensorAttention layer(*device, group, "attention", options, kInit);
+    const std::size_t before = device->memory().allocated;
+    Stash stash(batch_of(group));
+    layer.forward(Tensor::empty(*device, {kRows, 12}), stash);
+    return device->memory().allocated - before;
+  };
+  const std::size_t number = kRows * sizeof(float), log_sums = 2 * number;
+  CHECK(kept(Recompute::selective) == (12 + 18) * number);
+  CHECK(kept(Recompute::none) == (12 + 18 + 6) * number + log_sums);
+}
+
 TEST_CASE("embeddings pass the gradient check, with positions and without") {
   const auto device = make_cpu_device();
   const Tensor tokens = test::random_tokens(*device, {3, 5}, 7, 6);  // tokens repeat
