@@ -76,26 +76,6 @@ Launch dropout_add(Device& d, std::int64_t n) {
     kernels::dropout_add(y, r, x, {}, s);
   };
 }
-Launch cross_entropy(Device& d, std::int64_t n) {
-  const std::int64_t rows = rows_of(n, kVocabulary);
-  return [losses = filled(d, {rows}), logits = filled(d, {rows, kVocabulary}),
-          targets = tokens_of(d, rows, kVocabulary), &s = d.compute()]() mutable {
-    kernels::cross_entropy(losses, logits, targets, 1e-3f, s);
-  };
-}
-// Of a range of the vocabulary, all of it valid.
-struct Logits {
-  Tensor losses, logits, targets, stats, sums, global_max;  // [M], [M,V], [M], [3,M], [2,M], [M]
-  kernels::VocabularyRange range{0, kVocabulary};
-
-  Logits(Device& d, std::int64_t M, std::int64_t columns)
-      : losses(filled(d, {M})),
-        logits(filled(d, {M, columns})),
-        targets(tokens_of(d, M, kVocabulary)),
-        stats(filled(d, {3, M})),
-        sums(filled(d, {2, M}, kVocabulary)),
-        global_max(filled(d, {M})) {}
-};
 Launch cross_entropy_statistics(Device& d, std::int64_t n) {
   return [t = Logits(d, rows_of(n, kVocabulary), kVocabulary), &s = d.compute()]() mutable {
     kernels::cross_entropy_statistics(t.stats, t.logits, t.targets, t.range, s);
@@ -271,7 +251,6 @@ constexpr StreamingKernel kStreaming[] = {
     {"add_scaled_sum", add_scaled_sum},
     {"clip_factor", clip_factor},
     {"copy", copy},
-    {"cross_entropy", cross_entropy},
     {"cross_entropy_gradient", cross_entropy_gradient},
     {"cross_entropy_rescale", cross_entropy_rescale},
     {"cross_entropy_statistics", cross_entropy_statistics},
