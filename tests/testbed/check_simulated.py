@@ -55,8 +55,9 @@ class Bed:
                                 env={**os.environ, "SIMULATED_NODES": str(max(hosts) // 8 + 1)})
         return lines_of(result.stdout)
 
-    def replay(self, ranks, per_node, ports, inside, across, cases):
-        command = [self.build / "tests/testbed/replay_collectives", ranks, per_node, ports, 0, *inside, *across]
+    def replay(self, ranks, per_node, ports, inside, across, cases, rank_ports="queue", eager=0):
+        command = [self.build / "tests/testbed/replay_collectives", ranks, per_node, ports, eager, rank_ports,
+                   *inside, *across]
         text = "".join(f"{c} {a} {b}\n" for c, a, b in cases)
         result = subprocess.run([str(c) for c in command], input=text, check=True, capture_output=True, text=True)
         return lines_of(result.stdout)
