@@ -29,7 +29,13 @@ enum class Handshakes : std::uint8_t { free, priced };
 // What a rank's port does with several messages at once.
 enum class RankPorts : std::uint8_t {
   queue,  // one after the other
-  share   // all, each at its share of the rate: to compare with simulators that do
+  share   // all, each at its share of the rate, behind its latency: as fluid simulators have it
+};
+
+// When the sender of a message that waited for its receiver may go on.
+enum class SenderDone : std::uint8_t {
+  when_sent,    // its last byte has left: written to a socket, or put into the receiver's memory
+  when_arrived  // the receiver has it: where this one fetches it, and says so
 };
 
 struct LinkRules {
@@ -46,6 +52,7 @@ struct Network {
   LocalCopies copies = LocalCopies::priced;
   Handshakes handshakes = Handshakes::priced;
   RankPorts rank_ports = RankPorts::queue;
+  SenderDone sender_done = SenderDone::when_sent;
 };
 
 struct Replayed {

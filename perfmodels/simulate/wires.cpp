@@ -52,10 +52,6 @@ const MessageCost& Wires::cost_of(const Message& m) {
   return known.emplace_back(m.bytes, cost).second;
 }
 
-bool Wires::shares_ports(const Message& m) const {
-  return shares_rank_ports() || (node_ports_ && across(m));
-}
-
 Shares::PortList Wires::shared_ports(const Message& m) const {
   Shares::PortList ports;
   ports.fill(Shares::kNoPort);
@@ -99,6 +95,8 @@ void Wires::handle(const Happening& now) {
       return queue(now.message, now.time);
     case Happening::What::port_is_free:
       return start_next(port(messages_[now.message].from), now.time);
+    case Happening::What::joins:
+      return join(now.message, now.time);
     case Happening::What::left:
       return left(now.message, now.time);
     case Happening::What::arrives:
@@ -137,10 +135,10 @@ void Wires::start(std::uint32_t number, double now) {
   Message& m = messages_[number];
   Port &from = port(m.from), &to = port(m.to);
   const MessageCost& cost = cost_of(m);
-  if (shares_ports(m)) {
-    shares_->join(number, cost.hold, shared_ports(m), now);
+  if (shares_) {
     from.send_free = kUntilItHasLeft;
-    return;
+    return shares_rank_ports() ? note(now + ahead(cost), number, Happening::What::joins)
+                               : join(number, now);
   }
   double begin = now;
   if (waits(m)) begin = std::max(begin, to.receive_free - ahead(cost));
@@ -148,12 +146,16 @@ void Wires::start(std::uint32_t number, double now) {
   m.end = from.send_free = begin + cost.hold;
   m.asked = begin + ahead(cost);
   if (waits(m)) {
-    m.gone = m.end;
-    ended_.push_back({m.from, number});
     arrive(number);
+    release_sender(number, m.end);
   } else {
     note(m.asked, number, Happening::What::arrives);
   }
+}
+
+void Wires::join(std::uint32_t number, double now) {
+  const Message& m = messages_[number];
+  shares_->join(number, cost_of(m).hold, shared_ports(m), now);
 }
 
 // The last byte of one that shared its ports, its receiver's among them; unless it was slowed down.
@@ -162,17 +164,21 @@ void Wires::left(std::uint32_t number, double now) {
   if (m.end != now || m.there != Message::kNotYet) return;
   const MessageCost& cost = cost_of(m);
   shares_->leave(number);
-  waiting_ += now - cost.hold - m.asked;
-  m.there = now + ahead(cost);
+  waiting_ += now - m.asked - (shares_rank_ports() ? cost.flight : cost.hold);
+  m.there = now + (shares_rank_ports() ? 0 : ahead(cost));
   ended_.push_back({m.to, number});
-  if (waits(m)) {
-    m.gone = now;
-    ended_.push_back({m.from, number});
-  }
+  if (waits(m)) release_sender(number, now);
   if (shares_rank_ports()) return;
   Port& from = port(m.from);
   from.send_free = now;
   if (from.first_waiting != Message::kNone) start_next(from, now);
+}
+
+// Of one that waits; when it is there is known.
+void Wires::release_sender(std::uint32_t number, double sent) {
+  Message& m = messages_[number];
+  m.gone = net_.sender_done == SenderDone::when_sent ? sent : m.there;
+  ended_.push_back({m.from, number});
 }
 
 void Wires::arrive(std::uint32_t number) {

@@ -53,9 +53,10 @@ class Wires {
   double waiting() const { return waiting_; }
 
  private:
-  // A message asks for the port it leaves by, or has it, its last byte leaves, its first arrives.
+  // A message asks for the port it leaves by, or has it, begins to move, its last byte has left, its
+  // first arrives.
   struct Happening {
-    enum class What : std::uint8_t { leaves, port_is_free, left, arrives };
+    enum class What : std::uint8_t { leaves, port_is_free, joins, left, arrives };
     double time;
     std::uint64_t order;  // of two at the same time the one that was known first
     std::uint32_t message;
@@ -75,7 +76,6 @@ class Wires {
   int node(int rank) const { return nodes_[static_cast<std::size_t>(rank)]; }
   Port& port(int rank) { return ports_[static_cast<std::size_t>(rank)]; }
   bool shares_rank_ports() const { return net_.rank_ports == RankPorts::share; }
-  bool shares_ports(const Message& m) const;
   Shares::PortList shared_ports(const Message& m) const;
 
   void note(double time, std::uint32_t message, Happening::What what);
@@ -83,7 +83,9 @@ class Wires {
   void queue(std::uint32_t number, double now);
   void start_next(Port& from, double now);
   void start(std::uint32_t number, double now);
+  void join(std::uint32_t number, double now);
   void left(std::uint32_t number, double now);
+  void release_sender(std::uint32_t number, double sent);
   void arrive(std::uint32_t number);
 
   const Network& net_;
@@ -91,7 +93,7 @@ class Wires {
   std::vector<Message> messages_;
   std::vector<Port> ports_;
   bool node_ports_ = false;  // fewer than ranks
-  std::optional<Shares> shares_;
+  std::optional<Shares> shares_;  // where any port is shared; all messages then share those they use
   std::priority_queue<Happening, std::vector<Happening>, std::greater<>> agenda_;
   std::vector<std::pair<double, MessageCost>> known_costs_[2];
   std::vector<Ended> ended_;

@@ -63,12 +63,14 @@ class Bed:
         return lines_of(result.stdout)
 
     def message(self, platform, peer):
-        """alpha and beta of messages between rank 0 and another, from two sizes that no check uses."""
+        """L, g, G (LogGP) of messages between two ranks, from sizes that no check uses."""
         small, large = 2048, 512 << 10
-        times = self.simulate(platform, [0, peer], 1, "broadcast/binomial", [small, large])
-        t = [times["broadcast", "binomial", n] for n in (small, large)]
-        beta = (t[1] - t[0]) / (large - small)
-        return t[0] - beta * small, beta
+        t = self.simulate(platform, [0, peer], 1, "path,broadcast/binomial", [small, large])
+        one = [t["broadcast", "binomial", n] for n in (small, large)]
+        G = (one[1] - one[0]) / (large - small)
+        # The second of two messages arrives g + (n-1) G behind the first alone.
+        g = t["path", "second", small] - one[0] - G * (small - 1)
+        return one[0] - G * (small - 1), g, G
 
 
 def lines_of(text):

@@ -3,12 +3,12 @@
 // lines as the program of simulated/, so that the two can be laid side by side.
 //
 //   replay_collectives RANKS PER_NODE PORTS EAGER_BYTES queue|share
-//                      INSIDE_ALPHA INSIDE_BETA ACROSS_ALPHA ACROSS_BETA
+//                      INSIDE_L INSIDE_g INSIDE_G ACROSS_L ACROSS_g ACROSS_G
 //                      < lines "COLLECTIVE ALGORITHM BYTES" or "pipeline STEP BYTES"
 //
-// Seconds per message and per byte; PORTS of a node that its ranks share (0: one for each). Sums
-// and copies are free, as in simulated time, and a message that waits for its receiver pays no
-// handshake. share: as if a rank's port, too, were a rate for all messages on it (replay.hpp).
+// LogGP of each level in seconds; PORTS of a node that its ranks share (0: one for each). As in
+// simulated time sums and copies are free, a message that waits for its receiver pays no handshake,
+// and its sender goes on when it has arrived. share: as if a rank's port, too, were a rate for all messages on it (replay.hpp).
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -25,8 +25,10 @@ namespace {
 
 using namespace lockstep;
 
-LinkRules rules(double alpha, double beta, double eager_bytes, int ports) {
-  return {.model = std::make_shared<AlphaBetaModel>(alpha, beta, Latency::passes),
+LinkRules rules(char** L_g_G, double eager_bytes, int ports) {
+  const auto seconds = [&](int i) { return Figure{std::atof(L_g_G[i])}; };
+  const LogGP p{.L = seconds(0), .o_send = {}, .o_recv = {}, .g = seconds(1), .G = seconds(2)};
+  return {.model = std::make_shared<LogGPModel>(p),
           .rendezvous_bytes = eager_bytes,
           .ports = ports};
 }
@@ -81,17 +83,18 @@ void price(const std::string& group, const std::string& name, std::size_t bytes,
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 10) {
+  if (argc != 12) {
     std::fputs("see the head of tests/testbed/replay_collectives.cpp\n", stderr);
     return 2;
   }
   try {
     const int ranks = std::atoi(argv[1]), per_node = std::atoi(argv[2]), ports = std::atoi(argv[3]);
     const double eager = std::atof(argv[4]);
-    Network network{.inside = rules(std::atof(argv[6]), std::atof(argv[7]), eager, 0),
-                    .across = rules(std::atof(argv[8]), std::atof(argv[9]), eager, ports)};
+    Network network{.inside = rules(argv + 6, eager, 0),
+                    .across = rules(argv + 9, eager, ports)};
     network.copies = LocalCopies::free;
     network.handshakes = Handshakes::free;
+    network.sender_done = SenderDone::when_arrived;
     if (std::string(argv[5]) == "share") network.rank_ports = RankPorts::share;
     std::string group, name;
     for (std::size_t bytes = 0; std::cin >> group >> name >> bytes;)

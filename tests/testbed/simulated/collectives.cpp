@@ -7,6 +7,8 @@
 //
 // "all" stands for every algorithm that serves the group without shared memory. A line per
 // algorithm and size: "all_reduce ring RANKS PER_NODE BYTES SECONDS". Wrong sums end the program.
+// "path" sends two messages at once from rank 0 to the last one: lines "path first ...", when the
+// first of them has arrived, and "path second ...".
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -27,12 +29,17 @@ namespace {
 
 using namespace lockstep;
 
-// An algorithm or a pipeline step, on messages of `bytes`.
+// An algorithm, or else a pipeline step, or else two messages, of `bytes`.
 struct Task {
   std::string group, name;
   std::size_t bytes = 0;
   const Algorithm* algorithm = nullptr;
   PipelineStep step{};
+};
+
+struct Line {
+  std::string name;
+  double seconds;  // from the common start; of this rank, then the latest of all
 };
 
 std::vector<std::string> words(const std::string& list) {
@@ -64,6 +71,7 @@ std::vector<Task> tasks(const std::string& names, const std::string& sizes,
       if (!algorithm->refusal(group) && !again) add_algorithm(found, *algorithm, names, bytes);
     }
     for (const std::string& word : words(names)) {
+      if (word == "path") found.push_back({"path", "", bytes});
       if (word.rfind("pipeline/", 0) != 0) continue;
       const std::string name = word.substr(word.find('/') + 1);
       found.push_back({"pipeline", name, bytes, nullptr, pipeline_step_named(name)});
@@ -124,13 +132,42 @@ double run_step(Transport& net, const Task& task) {
   return seconds;
 }
 
+std::vector<Line> run_path(Transport& net, const Task& task) {
+  std::vector<std::byte> memory(2 * task.bytes);
+  const Elements both{memory.data(), memory.size(), DType::uint8};
+  const Elements first = both.first(task.bytes), second = both.subspan(task.bytes, task.bytes);
+  const int last = net.size() - 1;
+  std::vector<Line> lines{{"first", 0}, {"second", 0}};
+  net.begin(broadcast_call(both, 0, net.size()), Deadline{});
+  const double start = start_together();
+  if (net.rank() == 0) {
+    net.post_send(first, last);
+    net.post_send(second, last);
+    net.complete();
+  } else if (net.rank() == last) {
+    const Ticket tickets[] = {net.post_receive(first, 0), net.post_receive(second, 0)};
+    for (int i : {0, 1}) {
+      net.complete(tickets[i]);
+      lines[static_cast<std::size_t>(i)].seconds = MPI_Wtime() - start;
+    }
+  }
+  return lines;
+}
+
+std::vector<Line> lines_of(Transport& net, const Task& task) {
+  if (task.algorithm) return {{task.name, run_algorithm(net, task)}};
+  if (task.step.reduce) return {{task.name, run_step(net, task)}};
+  return run_path(net, task);
+}
+
 void run(Transport& net, const Task& task, int per_node) {
-  double seconds = task.algorithm ? run_algorithm(net, task) : run_step(net, task);
-  check_mpi(MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD));
-  if (net.rank() != 0) return;
-  std::printf("%s %s %d %d %zu %.9g\n", task.group.c_str(), task.name.c_str(), net.size(), per_node,
-              task.bytes, seconds);
-  std::fflush(stdout);
+  for (auto& [name, seconds] : lines_of(net, task)) {
+    check_mpi(MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD));
+    if (net.rank() != 0) continue;
+    std::printf("%s %s %d %d %zu %.9g\n", task.group.c_str(), name.c_str(), net.size(), per_node,
+                task.bytes, seconds);
+    std::fflush(stdout);
+  }
 }
 
 }  // namespace
