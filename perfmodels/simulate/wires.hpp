@@ -53,8 +53,8 @@ class Wires {
   double waiting() const { return waiting_; }
 
  private:
-  // A message asks for the port it leaves by, or has it, begins to move, its last byte has left, its
-  // first arrives.
+  // A message asks for the port it leaves by, or has it, begins to move, its last byte has left,
+  // its first arrives.
   struct Happening {
     enum class What : std::uint8_t { leaves, port_is_free, joins, left, arrives };
     double time;
@@ -93,7 +93,8 @@ class Wires {
   std::vector<Message> messages_;
   std::vector<Port> ports_;
   bool node_ports_ = false;  // fewer than ranks
-  std::optional<Shares> shares_;  // where any port is shared; all messages then share those they use
+  std::optional<Shares>
+      shares_;  // where any port is shared; all messages then share those they use
   std::priority_queue<Happening, std::vector<Happening>, std::greater<>> agenda_;
   std::vector<std::pair<double, MessageCost>> known_costs_[2];
   std::vector<Ended> ended_;

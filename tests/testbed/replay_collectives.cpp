@@ -8,7 +8,8 @@
 //
 // LogGP of each level in seconds; PORTS of a node that its ranks share (0: one for each). As in
 // simulated time sums and copies are free, a message that waits for its receiver pays no handshake,
-// and its sender goes on when it has arrived. share: as if a rank's port, too, were a rate for all messages on it (replay.hpp).
+// and its sender goes on when it has arrived. share: as if a rank's port, too, were a rate for all
+// messages on it (replay.hpp).
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -28,9 +29,8 @@ using namespace lockstep;
 LinkRules rules(char** L_g_G, double eager_bytes, int ports) {
   const auto seconds = [&](int i) { return Figure{std::atof(L_g_G[i])}; };
   const LogGP p{.L = seconds(0), .o_send = {}, .o_recv = {}, .g = seconds(1), .G = seconds(2)};
-  return {.model = std::make_shared<LogGPModel>(p),
-          .rendezvous_bytes = eager_bytes,
-          .ports = ports};
+  return {
+      .model = std::make_shared<LogGPModel>(p), .rendezvous_bytes = eager_bytes, .ports = ports};
 }
 
 // As the simulated program calls it: float32, input and output apart.
@@ -90,8 +90,7 @@ int main(int argc, char** argv) {
   try {
     const int ranks = std::atoi(argv[1]), per_node = std::atoi(argv[2]), ports = std::atoi(argv[3]);
     const double eager = std::atof(argv[4]);
-    Network network{.inside = rules(argv + 6, eager, 0),
-                    .across = rules(argv + 9, eager, ports)};
+    Network network{.inside = rules(argv + 6, eager, 0), .across = rules(argv + 9, eager, ports)};
     network.copies = LocalCopies::free;
     network.handshakes = Handshakes::free;
     network.sender_done = SenderDone::when_arrived;
