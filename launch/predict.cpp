@@ -11,7 +11,9 @@
 #include "launch/command.hpp"
 #include "launch/job.hpp"
 #include "launch/prediction.hpp"
+#include "parallelism/pipeline/gantt.hpp"
 #include "perfmodels/machine/find_machine.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/base/file.hpp"
 #include "runtime/trace/trace.hpp"
 
@@ -20,11 +22,21 @@ namespace lockstep {
 namespace {
 
 struct PredictOptions {
-  std::string file, machine, trace;
+  std::string file, machine, trace, gantt;
   std::vector<std::string> overrides;
   int ranks = 0;  // 0: not given
-  bool json = false;
+  bool json = false, shows_gantt = false;
 };
+
+constexpr int kGanttColumns = 150;
+
+// To the file, or as text behind the table.
+std::string gantt_of(const JobPrediction& p, const PredictOptions& options) {
+  if (p.step.passes.empty()) throw ConfigError("--gantt needs a pipeline: parallel.pipeline >= 2");
+  if (options.gantt.empty()) return "\n" + gantt_text(p.step.passes, kGanttColumns);
+  write_file(options.gantt, gantt_svg(p.step.passes, p.model + " on " + p.machine));
+  return "";
+}
 
 int predict(const PredictOptions& options) {
   if (rank_from_launcher() != 0) return 0;
@@ -34,7 +46,8 @@ int predict(const PredictOptions& options) {
   if (!options.trace.empty()) {
     write_file(options.trace, chrome_trace({trace_events(*p.step.timeline, 0, 0)}));
   }
-  std::fputs((options.json ? prediction_json(p) : prediction_table(p)).c_str(), stdout);
+  const std::string gantt = options.shows_gantt ? gantt_of(p, options) : "";
+  std::fputs((options.json ? prediction_json(p) : prediction_table(p) + gantt).c_str(), stdout);
   return 0;
 }
 
@@ -51,7 +64,13 @@ CommandAction prepare_predict(CLI::App& app) {
       ->take_all();
   app.add_option("--trace", options->trace, "Write the predicted timeline to this file");
   app.add_flag("--json", options->json, "Write JSON");
-  return [options] { return predict(*options); };
+  const auto* gantt =
+      app.add_option("--gantt", options->gantt, "Draw the pipeline: to this SVG file, or as text")
+          ->expected(0, 1);
+  return [options, gantt] {
+    options->shows_gantt = gantt->count() > 0;
+    return predict(*options);
+  };
 }
 
 }  // namespace lockstep

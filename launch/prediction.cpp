@@ -28,7 +28,22 @@ std::vector<Part> parts_of(const Breakdown& b) {
           {"optimizer", b.optimizer},
           {"data", b.data},
           {"launch", b.launch},
-          {"exposed_communication", b.exposed}};
+          {"exposed_communication", b.exposed},
+          {"pipeline_bubble", b.bubble}};
+}
+
+const StageShare& worst_of(const std::vector<StageShare>& stages) {
+  return *std::max_element(
+      stages.begin(), stages.end(),
+      [](const StageShare& a, const StageShare& b) { return a.bubble < b.bubble; });
+}
+
+std::string stages_text(const StepPrediction& step) {
+  if (step.stages.empty()) return "";
+  const StageShare& worst = worst_of(step.stages);
+  return format(
+      "  of %zu stages these are the means; the one that waits most waits %.2f ms, %.1f %%\n",
+      step.stages.size(), 1e3 * worst.bubble, 100 * worst.bubble / step.seconds);
 }
 
 std::string interval_text(const StepPrediction& step) {
@@ -60,8 +75,9 @@ std::string guesses_text(const StepPrediction& step) {
 
 std::string memory_text(const JobPrediction& p) {
   const MemoryStats& m = p.step.memory;
-  std::string text = format("memory            %.1f MiB of tensors at most, per rank\n",
+  std::string text = format("memory            %.1f MiB of tensors at most, per rank",
                             static_cast<double>(m.peak) / (1 << 20));
+  text += p.step.stages.empty() ? "\n" : format(" of stage %d\n", p.step.memory_stage);
   for (int use = 0; use < kNumMemoryUses; ++use) {
     text += format("  %-24s %10.1f MiB\n", name_of(static_cast<MemoryUse>(use)),
                    static_cast<double>(m.at_peak[static_cast<std::size_t>(use)]) / (1 << 20));
@@ -89,8 +105,8 @@ JobPrediction predict_job(JobConfig job, const Machine& machine, int ranks) {
   ranks = ranks_of(job, ranks, machine.devices_per_node);
   job.model.vocabulary = vocabulary_of(job);
   const auto record = record_step(job, ranks, machine);
-  JobPrediction p{job.model.kind,     machine.name,         ranks,
-                  record->parameters, machine.memory_bytes, predict_step(*record, machine)};
+  JobPrediction p{job.model.kind,         machine.name,         ranks,
+                  record->job_parameters, machine.memory_bytes, predict_step(*record, machine)};
   // Other ranks of a node compute in the same memory, other threads at other rates.
   const bool threads_as_measured =
       job.job.threads == 0 || job.job.threads == machine.threads_per_device;
@@ -123,7 +139,10 @@ std::string prediction_table(const JobPrediction& p) {
     text +=
         format("  computing beside communication costs %.2f ms of these\n", 1e3 * b.overlap_loss);
   }
-  return text + memory_text(p) + guesses_text(s);
+  if (b.recompute > 0)
+    text +=
+        format("  forward passes that backward repeats take %.2f ms of these\n", 1e3 * b.recompute);
+  return text + stages_text(s) + memory_text(p) + guesses_text(s);
 }
 
 std::string prediction_json(const JobPrediction& p) {
@@ -133,6 +152,8 @@ std::string prediction_json(const JobPrediction& p) {
     breakdown[part.name] = part.seconds;
   breakdown["hidden_communication"] = s.breakdown.hidden;
   breakdown["overlap_loss"] = s.breakdown.overlap_loss;
+  breakdown["recompute"] = s.breakdown.recompute;
+  if (!s.stages.empty()) breakdown["worst_pipeline_bubble"] = worst_of(s.stages).bubble;
   for (const auto& [axis, seconds] : s.breakdown.axes)
     axes[axis] = {{"exposed", seconds.exposed}, {"hidden", seconds.hidden}};
   breakdown["communication"] = axes;
@@ -154,6 +175,9 @@ std::string prediction_json(const JobPrediction& p) {
                     {"mfu", s.mfu},
                     {"hfu", s.hfu},
                     {"memory_bytes", s.memory.peak},
+                    {"memory_stage", s.memory_stage},
+                    {"stages", std::max<std::size_t>(s.stages.size(), 1)},
+                    {"parameters", p.parameters},
                     {"breakdown", breakdown},
                     {"memory_breakdown", memory},
                     {"guessed", guessed}};

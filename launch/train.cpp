@@ -45,6 +45,18 @@ int record_dry(JobConfig job, const TrainOptions& options) {
   return 0;
 }
 
+// What predictions know and this version does not run.
+void expect_trainable(const JobConfig& job) {
+  if (job.job.precision != "float32") {
+    throw ConfigError("job.precision = \"" + job.job.precision +
+                      "\": predictions know it, but this version trains in float32");
+  }
+  if (job.model.attention != "blocked") {
+    throw ConfigError("model.attention = \"" + job.model.attention +
+                      "\": predictions know it, but this version runs blocked attention");
+  }
+}
+
 int train(const TrainOptions& options) {
   if (options.help_keys) {
     if (rank_from_launcher() == 0) std::fputs(key_reference().c_str(), stdout);
@@ -56,6 +68,7 @@ int train(const TrainOptions& options) {
     if (options.file.empty()) throw ConfigError("train needs a job file: lockstep train JOB.toml");
     job = load_job(options.file, options.overrides);
     if (!options.machine.empty()) job.job.machine = options.machine;
+    if (job.job.device != "dry") expect_trainable(job);
   } catch (const ConfigError&) {
     mistake = std::current_exception();
   }

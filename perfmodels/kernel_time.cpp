@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "perfmodels/gemm_rounds.hpp"
 #include "runtime/base/error.hpp"
 
 namespace lockstep {
@@ -119,6 +120,7 @@ KernelTime KernelTimes::by_rate(const Operation& operation, const ComputeProfile
     return {at_rate(bytes_of(operation), bandwidth, share), 0, "bandwidth", false};
   }
   const bool gemm = operation.kind == OperationKind::gemm;
+  if (gemm && knows_tiles(p)) return {{gemm_seconds(p, operation)}, 0, "tiles", false};
   const Figure peak = need(p.peak_flops, "peak_flops");
   const Figure share = gemm ? need(p.gemm_efficiency, "gemm_efficiency")
                             : need(p.attention_efficiency, "attention_efficiency");

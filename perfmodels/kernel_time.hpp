@@ -2,7 +2,9 @@
 // What one launch of a kernel takes on a machine, from the best that its profile has:
 //   matrix products, attention   measured points, interpolated (lattice.hpp)
 //   streaming kernels            the curve of that kernel over bytes, else that of any ("*")
-//   otherwise                    the peak, or the memory bandwidth, times an efficiency
+//   otherwise                    products by their tiles, where those are known (gemm_rounds.hpp);
+//   the
+//                                peak, or the memory bandwidth, times an efficiency
 #pragma once
 
 #include <map>
@@ -18,7 +20,7 @@ namespace lockstep {
 struct KernelTime {
   Figure seconds{};
   double error = 0;     // of interpolation, half of a 90 % interval as a share of the seconds
-  const char* by = "";  // "points", "curve", "curve of any", "peak", "bandwidth"
+  const char* by = "";  // "points", "curve", "curve of any", "tiles", "peak", "bandwidth"
   bool in_range = false;
 };
 

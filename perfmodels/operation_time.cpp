@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "perfmodels/operation_time.hpp"
 
+#include <string_view>
+
 #include "collectives/call.hpp"
 #include "perfmodels/collective_price.hpp"
 #include "perfmodels/cost_table.hpp"
@@ -56,6 +58,10 @@ Price price_on(const Machine& machine, const Operation& operation) {
 
 GroupShape shape_of(const Machine& machine, const Operation& operation) {
   return completed(on_machine(machine, lying(operation)), machine, operation);
+}
+
+bool is_of_attention(const Operation& operation) {
+  return std::string_view(operation.name).substr(0, 9) == "attention";
 }
 
 OperationTimes::Key OperationTimes::key_of(const Operation& o) {

@@ -23,6 +23,9 @@ struct OperationTime {
 // Where the ranks of a recorded collective lie on a machine.
 GroupShape shape_of(const Machine& machine, const Operation& operation);
 
+// One kernel, or what other software has in its place (dry_policy.hpp).
+bool is_of_attention(const Operation& operation);
+
 class OperationTimes {
  public:
   explicit OperationTimes(const Machine& machine) : machine_(machine), kernels_(machine) {}

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "perfmodels/record_step.hpp"
 
+#include <cmath>
+#include <map>
+
 #include <omp.h>
 
 #include "models/registry.hpp"
 #include "parallelism/hybrid/training_step.hpp"
+#include "parallelism/pipeline/check.hpp"
+#include "parallelism/pipeline/partition.hpp"
 #include "perfmodels/cost_table.hpp"
+#include "perfmodels/stage_segments.hpp"
 
 namespace lockstep {
 
@@ -22,6 +28,139 @@ class ThreadsOf {
   int before_;
 };
 
+// What makes two stages different: their layers, and which of their weight gradients wait.
+using RoleKey = std::vector<std::int64_t>;
+
+void append_layers(RoleKey& key, const std::vector<LayerSurvey>& layers, int first, int end) {
+  for (int i = first; i < end; ++i) {
+    const LayerSurvey& layer = layers[static_cast<std::size_t>(i)];
+    key.push_back(std::llround(layer.cost));
+    key.push_back(layer.columns);
+    key.push_back(static_cast<std::int64_t>(layer.parameters.size()));
+  }
+  key.push_back(-1);
+}
+
+void append_delays(RoleKey& key, const std::vector<Action>& actions) {
+  std::int64_t at_once = 0, delayed = 0;
+  for (std::size_t i = 0; i < actions.size(); ++i) {
+    if (actions[i].kind == ActionKind::backward_weight)
+      ++(weights_at_once(actions, i) ? at_once : delayed);
+  }
+  key.push_back(at_once > 0);
+  key.push_back(delayed > 0);
+}
+
+// Of the whole tensor group, each once; tied ones on the first stage.
+std::int64_t model_elements(const TrainingStep& step) {
+  std::int64_t count = 0;
+  for (const Parameter* p : step.parameters()) {
+    if (!step.stage().speaks_for(*p)) continue;
+    count += p->part.whole() ? p->value.count() : p->part.full.count();
+  }
+  return count;
+}
+
+DryPolicy policy_of(const JobConfig& job) {
+  return {.mixed = job.job.precision == "bfloat16",
+          .unfused_attention = job.model.attention == "unfused",
+          .optimizer_states = job.optimizer.kind == "adamw" ? 2 : 1};
+}
+
+class Recorder {
+ public:
+  Recorder(const JobConfig& job, int ranks, int ranks_per_node, const CommunicatorOptions& options)
+      : job_(job),
+        ranks_(ranks),
+        ranks_per_node_(ranks_per_node),
+        options_(options),
+        plan_(plan_model(job.model)) {}
+
+  std::unique_ptr<StepRecord> run() {
+    auto record = std::make_unique<StepRecord>();
+    record->ranks = ranks_;
+    const JobConfig& j = job_;
+    record->degrees = resolve({j.parallel.data, j.parallel.tensor, j.parallel.pipeline}, ranks_);
+    record_stage(0, *record, record.get());
+    for (const int stage : find_roles(*record))
+      record_stage(stage, record->others.emplace_back(), nullptr);
+    for (const int role : record->role_of)
+      record->job_parameters += record->role(role).model_parameters;
+    return record;
+  }
+
+ private:
+  // Gives every stage its role, and returns the stages to be recorded beside the first.
+  std::vector<int> find_roles(StepRecord& record) const {
+    const PipelineShape& shape = record.schedule.shape;
+    record.role_of.assign(static_cast<std::size_t>(shape.stages), 0);
+    if (shape.stages == 1) return {};
+    const std::vector<RoleKey> keys = role_keys(record);
+    const std::vector<int> stored = check(record.schedule).peak_stored;
+    std::vector<int> recorded;
+    std::map<RoleKey, int> numbers{{keys.front(), 0}};
+    for (int s = 1; s < shape.stages; ++s) {
+      const auto at = static_cast<std::size_t>(s);
+      const auto [role, fresh] = numbers.emplace(keys[at], static_cast<int>(numbers.size()));
+      record.role_of[at] = role->second;
+      if (fresh) recorded.push_back(s);
+      if (role->second == 0) continue;
+      int& kept = recorded[static_cast<std::size_t>(role->second) - 1];
+      if (stored[at] > stored[static_cast<std::size_t>(kept)]) kept = s;
+    }
+    return recorded;
+  }
+
+  std::vector<RoleKey> role_keys(const StepRecord& record) const {
+    const PipelineShape& shape = record.schedule.shape;
+    const BatchSplit split = split_batch(job_.batch.global, job_.batch.micro, record.degrees.data);
+    const auto layers = survey(plan_, job_, record.degrees.tensor, split.micro);
+    const std::vector<int> cuts = cut_layers(layers, shape.parts());
+    std::vector<RoleKey> keys(static_cast<std::size_t>(shape.stages));
+    for (int part = 0; part < shape.parts(); ++part) {
+      const auto at = static_cast<std::size_t>(part);
+      append_layers(keys[at % keys.size()], layers, cuts[at], cuts[at + 1]);
+    }
+    for (std::size_t s = 0; s < keys.size(); ++s)
+      append_delays(keys[s], record.schedule.stages[s]);
+    return keys;
+  }
+
+  // `whole`: what is the same for all stages, if it is wanted.
+  void record_stage(int stage, RoleRecord& role, StepRecord* whole) const {
+    const auto device = make_dry_device(policy_of(job_));
+    const MeshDegrees wanted{job_.parallel.data, job_.parallel.tensor, job_.parallel.pipeline};
+    const int rank = rank_at({.pipeline = stage}, resolve(wanted, ranks_));
+    const auto world = Communicator::dry(*device, ranks_, rank, options_, ranks_per_node_);
+    const Mesh mesh(world, wanted);
+    TrainingStep step(plan_, mesh, *device, job_);
+    const BatchSplit& split = step.split();
+    device->record_into(&role.recording);
+    step.run(
+        [&] {
+          HostBatch shape;  // the dry device looks at no token
+          shape.batch = split.micro;
+          shape.sequence = job_.model.sequence;
+          return shape;
+        },
+        0.0, false);
+    device->record_into(nullptr);
+    role.stage = stage;
+    role.memory = device->memory();
+    role.parameters = count_elements(step.parameters());
+    role.model_parameters = model_elements(step);
+    if (!whole) return;
+    whole->tokens = split.micro * split.count * job_.model.sequence;
+    whole->job_tokens = job_.batch.global * job_.model.sequence;
+    whole->schedule = step.schedule();
+  }
+
+  const JobConfig& job_;
+  int ranks_, ranks_per_node_;
+  const CommunicatorOptions& options_;
+  ModelPlan plan_;
+};
+
 }  // namespace
 
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ranks_per_node) {
@@ -30,30 +169,7 @@ std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ran
 
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ranks_per_node,
                                         const CommunicatorOptions& options) {
-  auto record = std::make_unique<StepRecord>();
-  const auto device = make_dry_device();
-  const auto world = Communicator::dry(*device, ranks, 0, options, ranks_per_node);
-  const Mesh mesh(world, {job.parallel.data, job.parallel.tensor, job.parallel.pipeline});
-  TrainingStep step(plan_model(job.model), mesh, *device, job);
-
-  device->record_into(&record->recording);
-  const BatchSplit& split = step.split();
-  step.run(
-      [&] {
-        HostBatch shape;  // the dry device looks at no token
-        shape.batch = split.micro;
-        shape.sequence = job.model.sequence;
-        return shape;
-      },
-      0.0, false);
-  device->record_into(nullptr);
-
-  record->memory = device->memory();
-  record->parameters = count_elements(step.parameters());
-  record->tokens = split.micro * split.count * job.model.sequence;
-  record->job_tokens = job.batch.global * job.model.sequence;
-  record->ranks = ranks;
-  return record;
+  return Recorder(job, ranks, ranks_per_node, options).run();
 }
 
 CommunicatorOptions options_on(const Machine& machine, const JobConfig& job, int ranks) {

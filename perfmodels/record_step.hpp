@@ -1,23 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 // The step of a job, recorded on the dry device: no memory, no computation, no other ranks.
+//
+// Ranks of a tensor or data group do the same. Of a pipeline, stages with the same layers do: each
+// such role is recorded once, on the stage of it that keeps most micro-batches, and the others are
+// put together from its passes (stage_segments.hpp).
 #pragma once
 
+#include <deque>
 #include <memory>
+#include <vector>
 
 #include "collectives/options.hpp"
+#include "parallelism/mesh/degrees.hpp"
+#include "parallelism/pipeline/schedule.hpp"
 #include "perfmodels/machine/machine.hpp"
 #include "runtime/config/job_config.hpp"
 #include "runtime/device/device.hpp"
 
 namespace lockstep {
 
-struct StepRecord {
-  Recording recording;  // one step of one rank
-  MemoryStats memory;   // its peak is that of the rank's tensors
-  std::int64_t parameters = 0;
-  std::int64_t tokens = 0;      // per rank and step
-  std::int64_t job_tokens = 0;  // per step of all ranks
+// What one rank does.
+struct RoleRecord {
+  int stage = 0;                      // that it was recorded on
+  Recording recording{};              // one step of one rank
+  MemoryStats memory{};               // its peak is that of the rank's tensors
+  std::int64_t parameters = 0;        // of this rank
+  std::int64_t model_parameters = 0;  // of its tensor group, each once
+};
+
+// The first stage, and the other roles of the pipeline.
+struct StepRecord : RoleRecord {
+  std::int64_t tokens = 0;          // per data rank and step
+  std::int64_t job_tokens = 0;      // per step of all ranks
+  std::int64_t job_parameters = 0;  // of the whole model
   int ranks = 1;
+  MeshDegrees degrees{1, 1, 1};
+  PipelineSchedule schedule{};
+  std::deque<RoleRecord> others{};
+  std::vector<int> role_of{};  // of each stage: 0 is this, 1 the first of the others
+
+  int num_roles() const { return 1 + static_cast<int>(others.size()); }
+  const RoleRecord& role(int number) const {
+    return number == 0 ? *this : others[static_cast<std::size_t>(number) - 1];
+  }
 };
 
 // `job.model.vocabulary` must be set. `ranks` is the size of the job, of which `ranks_per_node`

@@ -3,12 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+
+#include "perfmodels/pipeline_time.hpp"
 
 namespace lockstep {
 
 namespace {
-
-constexpr double kCovered = 0.95;  // of the time of a step that is in range
 
 using Value = double (*)(const Figure&);
 double middle(const Figure& f) {
@@ -71,57 +72,38 @@ class Step {
     return end_of(replay(records_, seconds_at(of), slowdowns_of(machine_)));
   }
 
-  // Half of what interpolation may miss of the whole step.
-  double interpolation_error() const {
-    std::map<const OperationTime*, double> of_shape;
-    for (const OperationTime* t : priced_)
-      of_shape[t] += t->seconds.value * t->error;
-    double squares = 0;
-    for (const auto& [shape, error] : of_shape)
-      squares += error * error;
-    return std::sqrt(squares);
-  }
-
-  void set_interval(StepPrediction& p) const {
-    const double least = end_at(low), most = end_at(high), error = interpolation_error();
+  void set_interval(StepPrediction& p) {
+    const double least = end_at(low), most = end_at(high);
+    const double error = interpolation_error(record_.recording, times_);
     if (most <= least) return;
     p.low = std::max(p.seconds - std::hypot(p.seconds - least, error), 0.0);
     p.high = p.seconds + std::hypot(most - p.seconds, error);
   }
 
-  void set_guesses(StepPrediction& p) const {
-    std::map<const OperationTime*, std::size_t> seen;
-    double all = 0, outside = 0;
-    for (std::size_t i = 0; i < records_.size(); ++i) {
-      const OperationTime& t = *priced_[i];
-      all += t.seconds.value;
-      if (t.in_range) continue;
-      outside += t.seconds.value;
-      const auto [place, fresh] = seen.emplace(&t, p.guessed.size());
-      if (fresh) p.guessed.push_back({text_of(records_[i].operation), t.by, 0, 0});
-      Guess& guess = p.guessed[place->second];
-      ++guess.launches;
-      guess.seconds += t.seconds.value;
-    }
-    std::stable_sort(p.guessed.begin(), p.guessed.end(),
-                     [](const Guess& a, const Guess& b) { return a.seconds > b.seconds; });
-    p.in_range = machine_.calibrated && outside <= (1 - kCovered) * all;
+  void set_guesses(StepPrediction& p) {
+    GuessList guesses;
+    guesses.add(record_.recording, times_);
+    p.in_range = machine_.calibrated && guesses.mostly_in_range();
+    p.guessed = std::move(guesses).sorted();
   }
 
   void set_rates(StepPrediction& p) const {
     if (p.seconds <= 0) return;
     p.tokens_per_second = static_cast<double>(record_.job_tokens) / p.seconds;
+    const std::vector<bool> recomputed = in_phase("recompute");
     const Operation* product = nullptr;
-    double again = 0;
-    for (const Record& r : records_) {
-      if (r.operation.kind == OperationKind::gemm && !product) product = &r.operation;
+    double flops = 0, again = 0;
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      const Operation& o = records_[i].operation;
+      if (o.kind != OperationKind::gemm && o.kind != OperationKind::attention) continue;
+      if (o.kind == OperationKind::gemm && !product) product = &o;
+      (recomputed[i] ? again : flops) += o.flops;
       // Backward computes the scores again: a fifth product beside the four that are counted.
-      if (r.operation.name == std::string("attention_backward")) again += r.operation.flops / 4;
+      if (o.name == std::string("attention_backward")) again += o.flops / 4;
     }
     if (!product) return;
     const double peak = times_.kernels().profile(*product).peak_flops.value;
     if (peak <= 0) return;
-    const double flops = model_flops(record_.recording);
     p.mfu = flops / p.seconds / peak;
     p.hfu = (flops + again) / p.seconds / peak;
   }
@@ -142,14 +124,14 @@ class Step {
   static double& part_of(Breakdown& b, const Operation& operation, bool updates) {
     if (updates) return b.optimizer;
     if (operation.name == std::string("upload")) return b.data;
+    if (is_of_attention(operation)) return b.attention;
     if (operation.kind == OperationKind::gemm) return b.gemm;
-    if (operation.kind == OperationKind::attention) return b.attention;
     return b.streaming;
   }
 
   Breakdown breakdown_of(const std::vector<Span>& spans, const std::vector<double>& alone) const {
     Breakdown b;
-    const std::vector<bool> updates = in_phase("update");
+    const std::vector<bool> updates = in_phase("update"), again = in_phase("recompute");
     double computed = 0;
     for (std::size_t i = 0; i < records_.size(); ++i) {
       if (!computes(i)) continue;
@@ -158,6 +140,7 @@ class Step {
       part_of(b, records_[i].operation, updates[i]) += took - launch;
       b.launch += launch;
       b.overlap_loss += took - alone[i];
+      if (again[i]) b.recompute += took;
       computed += took;
     }
     b.exposed = end_of(spans) - computed;
@@ -204,20 +187,9 @@ class Step {
 
 }  // namespace
 
-std::string text_of(const Operation& operation) {
-  std::string text = operation.name;
-  const int sizes = operation.kind == OperationKind::gemm        ? 3
-                    : operation.kind == OperationKind::attention ? 4
-                                                                 : 1;
-  for (int i = 0; i < sizes; ++i)
-    text += (i ? "x" : " ") + std::to_string(operation.shape[static_cast<std::size_t>(i)]);
-  if (operation.kind == OperationKind::collective)
-    text += std::string(" (") + operation.detail + ")";
-  return text;
-}
-
 StepPrediction predict_step(const StepRecord& record, const Machine& machine) {
-  return Step(record, machine).predict();
+  return record.schedule.shape.stages > 1 ? predict_pipeline(record, machine)
+                                          : Step(record, machine).predict();
 }
 
 }  // namespace lockstep

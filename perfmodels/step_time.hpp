@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a step of a job takes on a machine, before it runs: the recording of one rank, each record
-// priced (operation_time.hpp) and replayed with its streams and edges (replay.hpp).
+// priced (operation_time.hpp) and replayed with its streams and edges (replay.hpp). Of a pipeline,
+// all stages are replayed together (pipeline_time.cpp).
 //
 //   interval   90 %: the figures of the profile move together, as the machine's state does;
 //              errors of interpolation are independent for each shape
@@ -12,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "parallelism/pipeline/gantt.hpp"
+#include "perfmodels/guesses.hpp"
 #include "perfmodels/machine/machine.hpp"
 #include "perfmodels/operation_time.hpp"
 #include "perfmodels/record_step.hpp"
@@ -23,24 +26,24 @@ struct CommunicationSeconds {
   double exposed = 0, hidden = 0;  // while computation waits, while it does not
 };
 
-// Parts of the step; all but `hidden` and `overlap_loss` add up to it.
+// Parts of the step, of a pipeline the mean over its stages; all but `hidden`, `overlap_loss` and
+// `recompute` add up to it.
 struct Breakdown {
   double gemm = 0, attention = 0, streaming = 0;  // of forward and backward
   double optimizer = 0;                           // the phase "update"
   double data = 0;                                // batches to the device
   double launch = 0;
   double exposed = 0;  // communication, of all axes
+  double bubble = 0;   // a stage waits for another
   double hidden = 0;
+  double recompute = 0;     // forward passes that backward repeats, contained in the first parts
   double overlap_loss = 0;  // of computing beside communication, contained in the first parts
   std::map<std::string, CommunicationSeconds> axes{};
 };
 
-// An operation that no measurement of the profile covers.
-struct Guess {
-  std::string operation{};  // "linear_forward 64x64x64"
-  std::string by{};
-  int launches = 0;
-  double seconds = 0;  // of all of them
+// Of the step, what one stage of a pipeline does.
+struct StageShare {
+  double computing = 0, exposed = 0, bubble = 0;  // seconds
 };
 
 struct StepPrediction {
@@ -50,15 +53,17 @@ struct StepPrediction {
   double mfu = 0;  // FLOPs of the model against the peak
   double hfu = 0;  // those that are computed again in backward, too
   Breakdown breakdown{};
-  MemoryStats memory{};
+  MemoryStats memory{};  // of the stage that needs most
+  int memory_stage = 0;
+  std::vector<StageShare> stages{};  // of a pipeline
+  std::vector<GanttSpan> passes{};   // of all stages, with their messages
   std::vector<Guess> guessed{};
-  std::unique_ptr<Recording> timeline{};  // the recording with its predicted times
+  // The recording with its predicted times; of a pipeline that of the first stage, its passes and
+  // communications only.
+  std::unique_ptr<Recording> timeline{};
 
   bool has_interval() const { return high > low; }
 };
-
-// One of the operations of the record by name and sizes: "all_reduce 1024 (native/ring)".
-std::string text_of(const Operation& operation);
 
 StepPrediction predict_step(const StepRecord& record, const Machine& machine);
 

@@ -5,18 +5,10 @@
 #include <set>
 
 #include "parallelism/hybrid/layout.hpp"
-#include "parallelism/pipeline/partition.hpp"
 
 namespace lockstep {
 
 namespace {
-
-std::vector<int> cuts_of(const std::vector<LayerSurvey>& layers, int parts) {
-  std::vector<double> costs;
-  for (const LayerSurvey& layer : layers)
-    costs.push_back(layer.cost);
-  return partition(costs, parts);
-}
 
 // The ranks of the first and of the last stage make a group, every other rank one by itself.
 Communicator ends_of(const Communicator& stages) {
@@ -40,7 +32,7 @@ Stage::Stage(const ModelPlan& plan, const Mesh& mesh, Device& device, const JobC
              .seed = static_cast<std::uint64_t>(job.job.seed),
              .tensor = tensor_,
              .recompute = recompute_of(job)};
-  build(plan, cuts_of(survey_, mesh.pipeline().size() * job.parallel.chunks), mesh, with);
+  build(plan, cut_layers(survey_, mesh.pipeline().size() * job.parallel.chunks), mesh, with);
 }
 
 void Stage::build(const ModelPlan& plan, const std::vector<int>& cuts, const Mesh& mesh,

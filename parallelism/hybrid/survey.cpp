@@ -2,6 +2,7 @@
 #include "parallelism/hybrid/survey.hpp"
 
 #include "parallelism/hybrid/layout.hpp"
+#include "parallelism/pipeline/partition.hpp"
 
 namespace lockstep {
 
@@ -55,6 +56,13 @@ std::vector<LayerSurvey> survey(const ModelPlan& plan, const JobConfig& job, int
     x = y;
   }
   return all;
+}
+
+std::vector<int> cut_layers(const std::vector<LayerSurvey>& layers, int parts) {
+  std::vector<double> costs;
+  for (const LayerSurvey& layer : layers)
+    costs.push_back(layer.cost);
+  return partition(costs, parts);
 }
 
 }  // namespace lockstep

@@ -22,4 +22,7 @@ struct LayerSurvey {
 std::vector<LayerSurvey> survey(const ModelPlan& plan, const JobConfig& job, int tensor,
                                 std::int64_t samples);
 
+// The parts of a pipeline as partition() returns them.
+std::vector<int> cut_layers(const std::vector<LayerSurvey>& layers, int parts);
+
 }  // namespace lockstep

@@ -48,6 +48,7 @@ Tensor TensorAttention::backward_input(Tensor dy, Stash& stash) {
   }
   const Tensor qkv = stash.take(this);
   if (options_.recompute == Recompute::selective) {
+    const PhaseSpan span(qkv.device().compute(), "recompute");
     core = heads_of(qkv, stash);
     out_.give_back(core.o, stash);
   }

@@ -59,6 +59,11 @@ struct KernelCurve {
   Curve seconds{};
 };
 
+// A part of C that one processor of a device computes at a time.
+struct GemmTile {
+  double m = 0, n = 0;
+};
+
 // What a device computes in one type, with the share of a node that a rank has.
 struct ComputeProfile {
   std::string dtype = "float32";
@@ -66,8 +71,14 @@ struct ComputeProfile {
   Figure peak_flops{};        // that no kernel exceeds
   Figure memory_bandwidth{};  // bytes/s, read and written
   Figure launch{};            // seconds per kernel that are not in the curves
-  Figure gemm_efficiency{};   // of the peak, where there are no points
+  Figure gemm_efficiency{};   // of the peak, where there are no points; with tiles: within one
   Figure attention_efficiency{}, streaming_efficiency{};  // of peak and bandwidth, likewise
+  // Where tiles are known, products are priced by the rounds in which the processors compute them
+  // (gemm_rounds.hpp).
+  double processors = 0;
+  Figure cache_bandwidth{};  // bytes/s of all processors together: operands of tiles
+  Figure tile_latency{};     // seconds until a tile computes at its rate, and has been written
+  std::vector<GemmTile> tiles{};
   std::vector<GemmPoint> gemm{};
   std::vector<AttentionPoint> attention{};
   std::vector<KernelCurve> streaming{};

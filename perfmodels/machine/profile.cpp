@@ -79,6 +79,11 @@ void describe(V& v, KernelCurve& t) {
   v.key("seconds", t.seconds);
 }
 template <class V>
+void describe(V& v, GemmTile& t) {
+  v.key("m", t.m, kPositive);
+  v.key("n", t.n, kPositive);
+}
+template <class V>
 void describe(V& v, ComputeProfile& t) {
   v.key("dtype", t.dtype);
   v.key("source", t.source);
@@ -88,6 +93,10 @@ void describe(V& v, ComputeProfile& t) {
   v.key("gemm_efficiency", t.gemm_efficiency, kShare);
   v.key("attention_efficiency", t.attention_efficiency, kShare);
   v.key("streaming_efficiency", t.streaming_efficiency, kShare);
+  v.key("processors", t.processors);
+  v.key("cache_bandwidth", t.cache_bandwidth, kPositive);
+  v.key("tile_latency", t.tile_latency);
+  v.tables("tile", t.tiles);
   v.tables("gemm", t.gemm);
   v.tables("attention", t.attention);
   v.tables("streaming", t.streaming);

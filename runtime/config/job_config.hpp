@@ -40,6 +40,7 @@ struct ModelSection {
   std::int64_t sequence = 256;
   std::int64_t vocabulary = 0;  // 0: the data's
   double dropout = 0.0;
+  std::string attention = "blocked";
   bool tied = true;
   std::int64_t context = 8;
 };

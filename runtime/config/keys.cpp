@@ -8,7 +8,8 @@ namespace lockstep {
 namespace {
 
 constexpr const char* kDeviceNames[] = {"auto", "cpu", "dry"};
-constexpr const char* kPrecisionNames[] = {"float32"};
+constexpr const char* kAttentionNames[] = {"blocked", "unfused"};
+constexpr const char* kPrecisionNames[] = {"float32", "bfloat16"};
 constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
 constexpr const char* kRecomputeNames[] = {"none", "selective", "full"};
@@ -41,7 +42,11 @@ Section job_keys(JobSection& job) {
           {"steps", &job.steps, "optimizer steps", at_least(1)},
           {"seed", &job.seed, "of weights, data order, dropout and sampling", at_least(0)},
           {"threads", &job.threads, "per rank; 0: its share of the node's cores", at_least(0)},
-          {"precision", &job.precision, "of weights and arithmetic", {}, kPrecisionNames},
+          {"precision",
+           &job.precision,
+           "of weights and arithmetic; bfloat16: predictions only",
+           {},
+           kPrecisionNames},
           {"determinism",
            &job.determinism,
            "run: the same bits for the same layout; fast: collectives are chosen by measurement",
@@ -79,6 +84,11 @@ Section model_keys(ModelSection& model) {
           {"sequence", &model.sequence, "tokens per sample", at_least(1)},
           {"vocabulary", &model.vocabulary, "tokens known; 0: the data's", at_least(0)},
           {"dropout", &model.dropout, "share of activations dropped", from_to_below(0, 1)},
+          {"attention",
+           &model.attention,
+           "blocked, as it runs; unfused: predictions of software with T x T scores",
+           {},
+           kAttentionNames},
           {"tied", &model.tied, "gpt, llama: the head shares the weights of the embedding"},
           {"context", &model.context, "mlp: tokens it sees", at_least(1)},
       },

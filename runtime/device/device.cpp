@@ -48,6 +48,7 @@ std::shared_ptr<void> Device::allocate(std::size_t bytes) {
 }
 
 std::shared_ptr<void> Device::adopt(std::shared_ptr<void> block, std::size_t bytes) {
+  bytes = held_for(bytes, ledger_->use);
   const MemoryUse use = ledger_->add(bytes);
   void* address = block.get();
   return {address, [block = std::move(block), ledger = ledger_, bytes, use](void*) mutable {
@@ -105,13 +106,22 @@ class CpuDevice : public Device {
 
 class DryDevice : public Device {
  public:
-  DryDevice()
-      : Device(make_dry_stream(StreamKind::compute), make_dry_stream(StreamKind::communication)) {}
+  explicit DryDevice(const DryPolicy& policy)
+      : Device(make_dry_stream(StreamKind::compute, policy),
+               make_dry_stream(StreamKind::communication, policy)),
+        held_(held_per_byte(policy)) {}
 
   DeviceKind kind() const override { return DeviceKind::dry; }
 
  protected:
   std::shared_ptr<void> take(std::size_t) override { return nullptr; }
+  std::size_t held_for(std::size_t bytes, MemoryUse use) const override {
+    return static_cast<std::size_t>(static_cast<double>(bytes) *
+                                    held_[static_cast<std::size_t>(use)]);
+  }
+
+ private:
+  std::array<double, kNumMemoryUses> held_;
 };
 
 }  // namespace
@@ -119,8 +129,8 @@ class DryDevice : public Device {
 std::unique_ptr<Device> make_cpu_device(CommunicationDriver driver) {
   return std::make_unique<CpuDevice>(driver);
 }
-std::unique_ptr<Device> make_dry_device() {
-  return std::make_unique<DryDevice>();
+std::unique_ptr<Device> make_dry_device(const DryPolicy& policy) {
+  return std::make_unique<DryDevice>(policy);
 }
 
 }  // namespace lockstep

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "runtime/device/dry_policy.hpp"
 #include "runtime/device/stream.hpp"
 
 namespace lockstep {
@@ -56,6 +57,7 @@ class Device {
   Device(std::unique_ptr<Stream> compute, std::unique_ptr<Stream> communication);
   virtual std::shared_ptr<void> take(std::size_t bytes) = 0;
   virtual std::size_t reserved() const { return 0; }
+  virtual std::size_t held_for(std::size_t bytes, MemoryUse) const { return bytes; }
 
  private:
   std::shared_ptr<Ledger> ledger_;
@@ -80,6 +82,6 @@ enum class CommunicationDriver : std::uint8_t { worker_thread, caller };
 
 std::unique_ptr<Device> make_cpu_device(
     CommunicationDriver driver = CommunicationDriver::worker_thread);
-std::unique_ptr<Device> make_dry_device();
+std::unique_ptr<Device> make_dry_device(const DryPolicy& policy = {});
 
 }  // namespace lockstep

@@ -86,10 +86,13 @@ class InlineStream : public Stream {
 
 class DryStream : public Stream {
  public:
-  using Stream::Stream;
+  DryStream(StreamKind kind, const DryPolicy& policy) : Stream(kind), policy_(policy) {}
 
   void run(const Operation& operation, Body) override {
-    if (recording()) recording()->add(operation, kind());
+    if (!recording()) return;
+    if (policy_.changes_nothing()) return recording()->add(operation, kind());
+    for (const Operation& instead : recorded_as(operation, policy_))
+      recording()->add(instead, kind());
   }
   Event record() override {
     Event event;
@@ -102,6 +105,9 @@ class DryStream : public Stream {
     if (recording() && event.recording_ == recording()) recording()->wait(kind(), event.record_);
   }
   bool executes() const override { return false; }
+
+ private:
+  DryPolicy policy_;
 };
 
 // One queue, program order. Whoever has time carries it out: the worker thread, or a caller that
@@ -254,8 +260,8 @@ std::unique_ptr<Stream> make_inline_stream(StreamKind kind, Stream* beside) {
 std::unique_ptr<Stream> make_worker_stream(StreamKind kind) {
   return std::make_unique<WorkerStream>(kind);
 }
-std::unique_ptr<Stream> make_dry_stream(StreamKind kind) {
-  return std::make_unique<DryStream>(kind);
+std::unique_ptr<Stream> make_dry_stream(StreamKind kind, const DryPolicy& policy) {
+  return std::make_unique<DryStream>(kind, policy);
 }
 
 PhaseSpan::PhaseSpan(Stream& stream, const char* name, std::array<std::int64_t, 2> of)

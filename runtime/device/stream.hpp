@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 
+#include "runtime/device/dry_policy.hpp"
 #include "runtime/device/recording.hpp"
 
 namespace lockstep {
@@ -77,7 +78,7 @@ bool in_background();
 // Runs in the caller. `beside` is woken before each body.
 std::unique_ptr<Stream> make_inline_stream(StreamKind kind, Stream* beside = nullptr);
 std::unique_ptr<Stream> make_worker_stream(StreamKind kind);
-std::unique_ptr<Stream> make_dry_stream(StreamKind kind);
+std::unique_ptr<Stream> make_dry_stream(StreamKind kind, const DryPolicy& policy = {});
 
 // A named stretch of the compute stream in the trace: "forward", "backward", "reduce", "update". On
 // the dry device without times, and what it covers are the records that were added while it lived.

@@ -20,7 +20,11 @@ class Recomputed : public Module {
     return inner_->forward(x, stash);
   }
   Tensor backward_input(Tensor dy, Stash& stash) override {
-    inner_->forward(stash.take(this), stash);
+    {
+      const Tensor x = stash.take(this);
+      const PhaseSpan span(x.device().compute(), "recompute");
+      inner_->forward(x, stash);
+    }
     return inner_->backward_input(std::move(dy), stash);
   }
   void parameters(std::vector<Parameter*>& into) override { inner_->parameters(into); }

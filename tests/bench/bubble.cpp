@@ -4,7 +4,8 @@
 //   mpirun -np P bubble [MICRO_BATCHES] [MILLISECONDS]
 //
 // Each rank is a stage of one layer per chunk that sleeps: F, then B and W for backward, so more
-// ranks than cores do not disturb each other. Printed beside it: what the papers say for equal times.
+// ranks than cores do not disturb each other. Printed beside it: what the papers say for equal
+// times.
 //   gpipe, 1f1b   (P-1)/(m+P-1)        interleaved   (P-1)/(v m+P-1)        zb-h1   less
 #include <chrono>
 #include <cstdio>
@@ -84,7 +85,10 @@ Measured measure(const Context& context, const Communicator& stages, Device& dev
   PipelineExecutor executor(std::move(chunks), stages, device);
   const PipelineEnds ends{
       .batch = [](int) { return MicroBatch{.samples = 1, .tokens = 1, .first_row = 0, .rows = 1}; },
-      .tokens = [&](int) { return Tensor::empty(device, {1, 1}); },
+      .tokens =
+          [&](int) {
+            return Tensor::empty(device, {1, 1});
+          },
       .loss = [](int, Tensor y) { return y; },
       .ready = [](Parameter&) {}};
   context.barrier();
@@ -118,9 +122,11 @@ int main(int argc, char** argv) {
     const Measured m =
         measure(context, stages, *device, with_messages(make_schedule(*kind, shape)), seconds);
     if (!context.first()) continue;
-    std::printf("%-12s %d stages, %d micro-batches, %d chunks: idle %5.1f %%, formula %5.1f %%, stored %d\n",
-                kind->name, shape.stages, shape.micro_batches, shape.chunks, 100 * m.idle,
-                100 * by_formula(shape), m.stored);
+    std::printf(
+        "%-12s %d stages, %d micro-batches, %d chunks: idle %5.1f %%, formula %5.1f %%, stored "
+        "%d\n",
+        kind->name, shape.stages, shape.micro_batches, shape.chunks, 100 * m.idle,
+        100 * by_formula(shape), m.stored);
   }
   return 0;
 }

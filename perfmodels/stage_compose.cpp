@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "perfmodels/stage_compose.hpp"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "runtime/base/error.hpp"
+
+namespace lockstep {
+
+namespace {
+
+using After = StretchItem::After;
+
+bool is_send(ActionKind kind) {
+  return kind == ActionKind::send_activation || kind == ActionKind::send_gradient;
+}
+
+// The message that a pass takes.
+ActionKind received_for(ActionKind pass) {
+  return pass == ActionKind::forward ? ActionKind::receive_activation
+                                     : ActionKind::receive_gradient;
+}
+
+// What a stage has that others wait for, in its order.
+struct Meetings {
+  std::map<std::pair<int, int>, std::vector<int>> sent{}, received{};  // by (from, to): items
+  std::map<std::string, std::vector<int>> collectives{};               // by group
+};
+
+// Messages of one size between two stages cost the same each time.
+class MessageTimes {
+ public:
+  MessageTimes(const Machine& machine, const MeshDegrees& degrees)
+      : machine_(machine), degrees_(degrees) {}
+
+  const MessageTime& of(int from, int to, double bytes) {
+    const std::tuple key{from, to, bytes};
+    const auto known = known_.find(key);
+    if (known != known_.end()) return known->second;
+    const MessagePlace place = message_place(from, to, degrees_, machine_.devices_per_node);
+    return known_.emplace(key, message_time(machine_, bytes, place)).first->second;
+  }
+
+ private:
+  const Machine& machine_;
+  MeshDegrees degrees_;
+  std::map<std::tuple<int, int, double>, MessageTime> known_;
+};
+
+class Composer {
+ public:
+  Composer(ComposedStage& into, Meetings& meetings, const StageSegments& role, int stage,
+           const PipelineShape& shape, MessageTimes& messages)
+      : into_(into),
+        meetings_(meetings),
+        role_(role),
+        stage_(stage),
+        shape_(shape),
+        messages_(messages) {}
+
+  void compose(const std::vector<Action>& actions) {
+    append(role_.before(), -1);
+    for (std::size_t i = 0; i < actions.size(); ++i) {
+      const Action& a = actions[i];
+      is_compute(a.kind) ? append_pass(a, weights_at_once(actions, i)) : append_message(a);
+    }
+    append(role_.behind(), -1);
+  }
+
+ private:
+  void append_pass(const Action& a, bool at_once) {
+    ActionItems items{.action = a, .first = static_cast<int>(into_.items.compute.size())};
+    const auto message = received_.find({received_for(a.kind), a.micro_batch, a.chunk});
+    append(role_.pass(a, at_once), message == received_.end() ? -1 : message->second);
+    items.end = static_cast<int>(into_.items.compute.size());
+    into_.actions.push_back(items);
+  }
+
+  void append(const Stretch& stretch, int message) {
+    into_.kernels += stretch.kernels;
+    for (const StretchItem& item : stretch.items) {
+      if (item.stream == StreamKind::compute) {
+        append_kernels(item, std::exchange(message, -1));
+      } else {
+        append_communication(item);
+      }
+    }
+  }
+
+  // The first kernels of a pass wait for its message.
+  void append_kernels(const StretchItem& item, int message) {
+    int after = message;
+    if (item.after == After::messages) after = std::max(after, last_message_);
+    if (item.after == After::collective && item.back <= static_cast<int>(collectives_.size()))
+      after =
+          std::max(after, collectives_[collectives_.size() - static_cast<std::size_t>(item.back)]);
+    into_.items.compute.push_back({item.seconds.value, after});
+    into_.compute.push_back(item.seconds);
+  }
+
+  void append_communication(const StretchItem& item) {
+    const int place = add(item.seconds, item.operation);
+    if (item.after == After::nothing) into_.items.communication.back().after = -1;
+    collectives_.push_back(place);
+    if (item.joint) meetings_.collectives[item.operation->group->name].push_back(place);
+  }
+
+  void append_message(const Action& a) {
+    const Operation& recorded = role_.message(a.kind, a.chunk);
+    const int other = other_end({stage_, a}, shape_).stage;
+    const bool sends = is_send(a.kind);
+    const std::pair ends = sends ? std::pair{stage_, other} : std::pair{other, stage_};
+    const double bytes =
+        static_cast<double>(recorded.shape[0]) * static_cast<double>(size_of(recorded.dtype));
+    const int place = add(messages_.of(ends.first, ends.second, bytes).seconds, &recorded);
+    (sends ? meetings_.sent : meetings_.received)[ends].push_back(place);
+    if (!sends) received_[{a.kind, a.micro_batch, a.chunk}] = place;
+    last_message_ = place;
+    into_.actions.push_back({.action = a, .message = place});
+  }
+
+  int add(const Figure& seconds, const Operation* operation) {
+    const int kernels = static_cast<int>(into_.items.compute.size());
+    into_.items.communication.push_back({seconds.value, kernels - 1});
+    into_.communication.push_back(seconds);
+    into_.operations.push_back(operation);
+    return static_cast<int>(into_.items.communication.size()) - 1;
+  }
+
+  ComposedStage& into_;
+  Meetings& meetings_;
+  const StageSegments& role_;
+  int stage_;
+  PipelineShape shape_;
+  MessageTimes& messages_;
+  std::vector<int> collectives_;  // items that are no message
+  std::map<std::tuple<ActionKind, int, int>, int> received_;
+  int last_message_ = -1;
+};
+
+class Joiner {
+ public:
+  Joiner(ComposedStep& step, std::vector<Meetings>& meetings) : step_(step), meetings_(meetings) {}
+
+  void join(MessageTimes& messages) {
+    for (std::size_t from = 0; from < meetings_.size(); ++from) {
+      for (const auto& [ends, items] : meetings_[from].sent)
+        join_messages(ends, items, messages);
+    }
+    join_collectives();
+  }
+
+ private:
+  void join_messages(std::pair<int, int> ends, const std::vector<int>& sent,
+                     MessageTimes& messages) {
+    const std::vector<int>& received =
+        meetings_[static_cast<std::size_t>(ends.second)].received[ends];
+    expect(sent.size() == received.size(), "a message without its other end");
+    const ComposedStage& from = step_.stages[static_cast<std::size_t>(ends.first)];
+    for (std::size_t k = 0; k < sent.size(); ++k) {
+      const Operation& o = *from.operations[static_cast<std::size_t>(sent[k])];
+      const double bytes = static_cast<double>(o.shape[0]) * static_cast<double>(size_of(o.dtype));
+      const bool eager = messages.of(ends.first, ends.second, bytes).eager;
+      item(ends.first, sent[k]).joint = item(ends.second, received[k]).joint =
+          static_cast<int>(step_.joints.size());
+      step_.joints.push_back({{ends.first, ends.second}, eager});
+    }
+  }
+
+  void join_collectives() {
+    std::map<std::pair<std::string, std::size_t>, std::vector<std::pair<int, int>>> calls;
+    for (std::size_t s = 0; s < meetings_.size(); ++s) {
+      for (const auto& [group, items] : meetings_[s].collectives) {
+        for (std::size_t k = 0; k < items.size(); ++k)
+          calls[{group, k}].emplace_back(static_cast<int>(s), items[k]);
+      }
+    }
+    for (const auto& [call, ends] : calls) {
+      Joint joint;
+      for (const auto& [stage, place] : ends) {
+        item(stage, place).joint = static_cast<int>(step_.joints.size());
+        joint.stages.push_back(stage);
+      }
+      step_.joints.push_back(std::move(joint));
+    }
+  }
+
+  ReplayItem& item(int stage, int place) {
+    return step_.stages[static_cast<std::size_t>(stage)]
+        .items.communication[static_cast<std::size_t>(place)];
+  }
+
+  ComposedStep& step_;
+  std::vector<Meetings>& meetings_;
+};
+
+}  // namespace
+
+ComposedStep compose(const StepRecord& record, const std::vector<StageSegments>& roles,
+                     const Machine& machine) {
+  const PipelineSchedule& schedule = record.schedule;
+  const auto P = static_cast<std::size_t>(schedule.shape.stages);
+  ComposedStep step;
+  step.stages.resize(P);
+  std::vector<Meetings> meetings(P);
+  MessageTimes messages(machine, record.degrees);
+  for (std::size_t s = 0; s < P; ++s) {
+    const StageSegments& role = roles[static_cast<std::size_t>(record.role_of[s])];
+    Composer(step.stages[s], meetings[s], role, static_cast<int>(s), schedule.shape, messages)
+        .compose(schedule.stages[s]);
+  }
+  Joiner(step, meetings).join(messages);
+  return step;
+}
+
+}  // namespace lockstep

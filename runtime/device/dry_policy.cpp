@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/device/dry_policy.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+namespace lockstep {
+
+namespace {
+
+constexpr double kHalf = 2;  // bytes of an element of 16 bits
+
+// Kernels that work on gradients and optimizer states.
+constexpr std::string_view kOfUpdate[] = {"adamw_update", "momentum_update", "squared_sums",
+                                          "norm_of", "clip_factor"};
+
+// Sums of gradients and of a few numbers stay as they are.
+bool stays_wide(const Operation& o) {
+  const std::string_view name = o.name;
+  if (o.kind != OperationKind::collective)
+    return std::find(std::begin(kOfUpdate), std::end(kOfUpdate), name) != std::end(kOfUpdate);
+  const std::string_view group = o.group ? std::string_view(o.group->name) : "";
+  if (group == "world" || group == "tied") return true;
+  return group == "data" && (name == "all_reduce" || name == "reduce_scatter");
+}
+
+Operation narrowed(Operation o) {
+  if (o.dtype != DType::float32 || stays_wide(o)) return o;
+  o.dtype = DType::bfloat16;
+  o.bytes_read /= 2;
+  o.bytes_written /= 2;
+  return o;
+}
+
+// B H products of m x n x k.
+Operation product(const char* name, const Operation& of, std::int64_t m, std::int64_t n,
+                  std::int64_t k) {
+  const std::int64_t batch = of.shape[0] * of.shape[2];
+  const auto times = static_cast<double>(batch);
+  const auto dm = static_cast<double>(m), dn = static_cast<double>(n), dk = static_cast<double>(k);
+  return {.name = name,
+          .kind = OperationKind::gemm,
+          .shape = {m, n, k, batch},
+          .flops = 2 * times * dm * dn * dk,
+          .bytes_read = kHalf * times * (dm * dk + dk * dn),
+          .bytes_written = kHalf * times * dm * dn,
+          .dtype = of.dtype};
+}
+
+Operation pass(const char* name, const Operation& of, std::int64_t count, double bytes_read,
+               double bytes_written) {
+  const auto n = static_cast<double>(count);
+  return {.name = name,
+          .kind = OperationKind::streaming,
+          .shape = {count},
+          .bytes_read = bytes_read * n,
+          .bytes_written = bytes_written * n,
+          .dtype = of.dtype};
+}
+
+// Dropout keeps a mask of one byte.   S = B H T T scores, C = B T H D channels of the context
+std::vector<Operation> unfused(const Operation& o) {
+  const auto [B, T, H, D] = o.shape;
+  const std::int64_t S = B * H * T * T, C = B * T * H * D;
+  if (std::string_view(o.name) == "attention_forward") {
+    return {product("attention_scores", o, T, T, D), pass("attention_softmax", o, S, kHalf, kHalf),
+            pass("attention_dropout", o, S, kHalf, kHalf + 1),
+            product("attention_values", o, T, D, T), pass("attention_copy", o, C, kHalf, kHalf)};
+  }
+  return {pass("attention_copy", o, C, kHalf, kHalf),
+          product("attention_values_gradient", o, T, D, T),
+          product("attention_weights_gradient", o, T, T, D),
+          pass("attention_dropout_gradient", o, S, kHalf + 1, kHalf),
+          pass("attention_softmax_gradient", o, S, 2 * kHalf, kHalf),
+          product("attention_queries_gradient", o, T, D, T),
+          product("attention_keys_gradient", o, T, D, T)};
+}
+
+}  // namespace
+
+std::vector<Operation> recorded_as(const Operation& operation, const DryPolicy& policy) {
+  const Operation o = policy.mixed ? narrowed(operation) : operation;
+  const bool splits = policy.unfused_attention && o.kind == OperationKind::attention;
+  return splits ? unfused(o) : std::vector{o};
+}
+
+std::array<double, 5> held_per_byte(const DryPolicy& policy) {
+  if (!policy.mixed) return {1, 1, 1, 1, 1};
+  const double states = std::max(policy.optimizer_states, 1);
+  return {0.5, 1, (states + 1) / states, 0.5, 0.5};
+}
+
+}  // namespace lockstep

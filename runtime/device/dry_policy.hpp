@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a dry device stands for, where that is not this program as it is: training in 16 bits, which
+// it does not do yet, and other software, whose published measurements predictions are held
+// against.
+//
+//   mixed     values, activations and messages of 16 bits; gradients and their sums of 32;
+//   optimizer
+//             states of 32 beside master weights of 32: with AdamW 2 + 4 + 12 bytes per parameter,
+//             as Megatron-LM with gradients accumulated in float32
+//   unfused   attention as products and passes over the T x T scores, as before FlashAttention:
+//             scores, softmax with scale and mask in one kernel, dropout, values
+//             (D. Narayanan et al., SC 2021; V. Korthikanti et al., 2022)
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "runtime/device/recording.hpp"
+
+namespace lockstep {
+
+struct DryPolicy {
+  bool mixed = false;
+  bool unfused_attention = false;
+  int optimizer_states = 2;  // of 4 bytes per parameter
+
+  bool changes_nothing() const { return !mixed && !unfused_attention; }
+};
+
+// What the device records in place of an operation.
+std::vector<Operation> recorded_as(const Operation& operation, const DryPolicy& policy);
+
+// Bytes held for each byte that is taken in float32, by use: parameters, gradients, optimizer
+// states, activations, buffers.
+std::array<double, 5> held_per_byte(const DryPolicy& policy);
+
+}  // namespace lockstep
