@@ -76,6 +76,19 @@ Launch dropout_add(Device& d, std::int64_t n) {
     kernels::dropout_add(y, r, x, {}, s);
   };
 }
+// Of a range of the vocabulary, all of it valid.
+struct Logits {
+  Tensor losses, logits, targets, stats, sums, global_max;  // [M], [M,V], [M], [3,M], [2,M], [M]
+  kernels::VocabularyRange range{0, kVocabulary};
+
+  Logits(Device& d, std::int64_t M, std::int64_t columns)
+      : losses(filled(d, {M})),
+        logits(filled(d, {M, columns})),
+        targets(tokens_of(d, M, kVocabulary)),
+        stats(filled(d, {3, M})),
+        sums(filled(d, {2, M}, kVocabulary)),
+        global_max(filled(d, {M})) {}
+};
 Launch cross_entropy_statistics(Device& d, std::int64_t n) {
   return [t = Logits(d, rows_of(n, kVocabulary), kVocabulary), &s = d.compute()]() mutable {
     kernels::cross_entropy_statistics(t.stats, t.logits, t.targets, t.range, s);
