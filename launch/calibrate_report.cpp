@@ -149,8 +149,7 @@ std::string calibration_text(const Calibration& c) {
     text += line("communication", m.overlap.communication_slowdown.value, "times",
                  m.overlap.communication_slowdown);
   }
-  if (!c.left_out.empty())
-    text += "\nleft out, too long for the time: calibrate with more --seconds\n";
+  if (!c.left_out.empty()) text += "\nleft out; sizes took too long for --seconds\n";
   for (const std::string& item : c.left_out)
     text += "  " + item + "\n";
   return text + format("\n%zu measurements, %zu samples, %d of them far out (kept), %.1f s\n",

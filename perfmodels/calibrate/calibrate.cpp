@@ -89,11 +89,15 @@ class Groups {
     for (std::string& item : collectives_.left_out())
       result.left_out.push_back(std::move(item));
     if (overlap_) machine.overlap = overlap_->profile();
+    if (!overlap_) result.left_out.emplace_back("computing and communicating at once");
   }
 
  private:
+  // Not between nodes: ranks that communicated in the background over Open MPI's TCP came to hang
+  // in the library calls after it.
+  bool can_overlap() const { return context_.threads_allowed() && context_.nodes() == 1; }
   void add_overlap(const Machine& known) {
-    if (!context_.threads_allowed()) return;
+    if (!can_overlap()) return;
     std::int64_t elements = kMostElements;
     const auto seconds = [&] {
       const auto bytes = static_cast<double>(elements) * sizeof(float);
@@ -102,7 +106,7 @@ class Groups {
     while (elements > kLeastElements && seconds() > kOverlapped)
       elements /= 2;
     worker_ = make_cpu_device();
-    world_ = Communicator::world(context_, *worker_);
+    world_ = Communicator::over(context_.world(), *worker_);
     overlap_.emplace(sampler_, *world_, *worker_, elements);
     sampler_.run(0, 1, sampler_.size() - 1);
   }

@@ -100,7 +100,7 @@ void CollectiveCalibration::add(Collective what, MemoryKind memory, std::size_t 
                         },
                     .num_series = candidates.size(),
                     .over = Over::slowest,
-                    .expected = expected(point)});
+                    .expected = points_.empty() ? std::nullopt : expected(point)});
   points_.push_back(std::move(point));
 }
 
@@ -120,7 +120,7 @@ double CollectiveCalibration::priced(const Sample& sample,
   return n > 0 ? sum / n * static_cast<double>(candidates.size()) : 0;
 }
 
-// By what the largest size below it took.
+// By what the largest size below it took. The very first point is made in any case.
 std::optional<double> CollectiveCalibration::expected(const CollectivePoint& point) const {
   if (!links_) return {};
   const CollectivePoint* before = nullptr;
