@@ -119,8 +119,8 @@ int open_device(const std::string& net, int node, int nodes) {
     std::snprintf(hex.data(), hex.size(), "%02x", static_cast<unsigned>(n + 1) & 0xff);
     return kAddressPrefix + std::string(hex.data());
   };
-  // A large first window: what the network can do is measured, not how TCP finds out. And nothing is
-  // lost here, but queues are long: acknowledgements that come late are no reason to send again.
+  // A large first window: what the network can do is measured, not how TCP finds out. And nothing
+  // is lost here, but queues are long: acknowledgements that come late are no reason to send again.
   std::string commands = "ip link set sw0 address " + ethernet(node) +
                          " mtu 1500 txqueuelen 10000 gso_max_size " +
                          std::to_string(kLargestOffload) + " up && ip addr add " + address(node) +
