@@ -119,13 +119,12 @@ int open_device(const std::string& net, int node, int nodes) {
     std::snprintf(hex.data(), hex.size(), "%02x", static_cast<unsigned>(n + 1) & 0xff);
     return kAddressPrefix + std::string(hex.data());
   };
-  // A large first window: what the network can do is measured, not how TCP finds out. And nothing
-  // is lost here, but queues are long: acknowledgements that come late are no reason to send again.
+  // A large first window: what the network can do is measured, not how TCP finds out.
   std::string commands = "ip link set sw0 address " + ethernet(node) +
                          " mtu 1500 txqueuelen 10000 gso_max_size " +
                          std::to_string(kLargestOffload) + " up && ip addr add " + address(node) +
                          "/24 dev sw0 && ip route change 10.78.0.0/24 dev sw0 src " +
-                         address(node) + " initcwnd 400 initrwnd 400 rto_min 60s";
+                         address(node) + " initcwnd 400 initrwnd 400";
   for (int other = 0; other < nodes; ++other) {
     if (other == node) continue;
     commands += " && ip neigh add " + address(other) + " lladdr " + ethernet(other) + " dev sw0";
