@@ -210,6 +210,22 @@ TEST_CASE("LogGP: overheads are the processors', gaps the ports'") {
   CHECK(LogPModel(p).of(9).alone() == 2 + 8 + 10 + 3);  // three of them
 }
 
+TEST_CASE("PLogP of a profile: the handshake is not in the flight, tables go on straight") {
+  LinkProfile link{.level = "across",
+                   .segments = {{0, {10}, {1}}, {100, {30}, {1}}},
+                   .messages = Curve({{1, {11}}, {100, {110}}, {101, {131}}, {200, {230}}}),
+                   .gaps = Curve({{1, {1}}, {100, {100}}}),
+                   .rendezvous_bytes = 100};
+  const PLogPModel model(link);
+  CHECK(model.of(100).handshake == 0);
+  CHECK(model.of(100).alone() == Approx(110));
+  CHECK(model.of(200).handshake == Approx(20));
+  CHECK(model.of(200).alone() == Approx(210));
+  CHECK(model.of(200).hold == Approx(200));
+  CHECK(model.of(1000).hold == Approx(1000));
+  CHECK(model.of(1000).alone() + model.of(1000).handshake == Approx(1030));
+}
+
 TEST_CASE("PLogP: a table of gaps") {
   const PLogPModel model(10, Curve({{1, {2}}, {100, {200}}}), 1, 1);
   CHECK(model.of(100).alone() == Approx(210));
