@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "parallelism/pipeline/executor.hpp"
-#include "parallelism/pipeline/messages.hpp"
 #include "parallelism/pipeline/table.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/context/context.hpp"
@@ -120,7 +119,7 @@ int main(int argc, char** argv) {
       continue;
     }
     const Measured m =
-        measure(context, stages, *device, with_messages(make_schedule(*kind, shape)), seconds);
+        measure(context, stages, *device, with_executed_messages(make_schedule(*kind, shape)), seconds);
     if (!context.first()) continue;
     std::printf(
         "%-12s %d stages, %d micro-batches, %d chunks: idle %5.1f %%, formula %5.1f %%, stored "
