@@ -101,8 +101,8 @@ JobConfig job_of(const std::string& kind, bool tied) {
   JobConfig job = test::small_job();
   job.model.kind = kind;
   job.model.layers = 4;
-  job.model.hidden = 24;
-  job.model.heads = 4;
+  job.model.hidden = 32;
+  job.model.heads = 8;
   job.model.kv_heads = kind == "llama" ? 4 : 0;
   job.model.sequence = 12;
   job.model.tied = tied;
@@ -162,8 +162,8 @@ void check(const Layout& layout, const JobConfig& wanted, const test::Trained& a
     CHECK(together.grad_norms == alone.grad_norms);
     CHECK(together.after == alone.after);
   }
-  if (std::string(layout.schedule) != "gpipe")
-    CHECK(together.peak_stored <= layout.pipeline * layout.chunks + layout.pipeline);
+  const std::string schedule = layout.schedule;
+  if (schedule == "1f1b" || schedule == "zb-h1") CHECK(together.peak_stored <= layout.pipeline);
 }
 
 }  // namespace
