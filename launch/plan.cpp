@@ -33,6 +33,11 @@ Json json_of(const PricedLayout& p) {
            {{"data", l.degrees.data},
             {"tensor", l.degrees.tensor},
             {"pipeline", l.degrees.pipeline},
+            {"chunks", l.chunks},
+            {"schedule", l.schedule},
+            {"zero", l.zero},
+            {"recompute", l.recompute},
+            {"sequence_parallel", l.sequence_parallel},
             {"micro", l.micro},
             {"bucket_mb", l.bucket_mb},
             {"algorithm", l.algorithm},
@@ -45,6 +50,7 @@ Json json_of(const PricedLayout& p) {
            {{"compute", p.compute},
             {"exposed_communication", p.exposed},
             {"hidden_communication", p.hidden},
+            {"pipeline_bubble", p.bubble},
             {"overlap_loss", p.overlap_loss}}}};
 }
 
@@ -55,8 +61,12 @@ std::string row(int place, const PricedLayout& p) {
 
 // Layouts that differ in nothing but the name of what `auto` chooses anyway are one.
 bool same_but_name(const PricedLayout& a, const PricedLayout& b) {
-  return a.seconds == b.seconds && a.layout.micro == b.layout.micro &&
-         a.layout.bucket_mb == b.layout.bucket_mb && a.layout.compression == b.layout.compression;
+  return a.seconds == b.seconds && a.layout.degrees == b.layout.degrees &&
+         a.layout.zero == b.layout.zero && a.layout.recompute == b.layout.recompute &&
+         a.layout.chunks == b.layout.chunks && a.layout.schedule == b.layout.schedule &&
+         a.layout.sequence_parallel == b.layout.sequence_parallel &&
+         a.layout.micro == b.layout.micro && a.layout.bucket_mb == b.layout.bucket_mb &&
+         a.layout.compression == b.layout.compression;
 }
 
 std::string table_of(const Plan& plan, const PlanOptions& options, const Machine& machine) {
@@ -75,10 +85,15 @@ std::string table_of(const Plan& plan, const PlanOptions& options, const Machine
     if (place > 1) text += format("%4s %10s  %s\n", "", "", p.reason.c_str());
     before = &p;
   }
+  int shown = 0;
   for (const PricedLayout& p : plan.layouts) {
     if (p.fits || p.layout.algorithm != "auto") continue;
+    if (++shown > options.top) continue;
     text += "rejected: " + text_of(p.layout) + ": " + p.reason + "\n";
   }
+  if (shown > options.top) text += format("rejected: %d more like these\n", shown - options.top);
+  for (const auto& [why, count] : plan.left_out)
+    text += format("left out: %d: %s\n", count, why.c_str());
   return text + format("\n%d recordings; %.3f ms per layout\n", plan.recordings,
                        1e3 * plan.seconds_per_layout);
 }

@@ -51,9 +51,9 @@ void expect_trainable(const JobConfig& job) {
     throw ConfigError("job.precision = \"" + job.job.precision +
                       "\": predictions know it, but this version trains in float32");
   }
-  if (job.model.attention != "blocked") {
-    throw ConfigError("model.attention = \"" + job.model.attention +
-                      "\": predictions know it, but this version runs blocked attention");
+  if (job.job.software != "lockstep") {
+    throw ConfigError("job.software = \"" + job.job.software +
+                      "\" is for predictions; what trains is lockstep");
   }
 }
 

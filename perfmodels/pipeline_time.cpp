@@ -24,7 +24,7 @@ double high(const Figure& f) {
 double end_of(const std::vector<StageSpans>& spans) {
   double end = 0;
   for (const StageSpans& s : spans) {
-    for (const auto* stream : {&s.compute, &s.communication}) {
+    for (const auto* stream : {&s.compute, &s.communication, &s.messages}) {
       if (!stream->empty()) end = std::max(end, stream->back().end);
     }
   }
@@ -67,7 +67,7 @@ class PipelineStep {
     set_shares(p, spans);
     set_memory(p);
     p.passes = passes_of(spans);
-    p.timeline = timeline_of(spans.front());
+    p.timeline = timeline_of(spans);
     return p;
   }
 
@@ -87,6 +87,8 @@ class PipelineStep {
         stage.compute[i].seconds = of(s.compute[i]);
       for (std::size_t i = 0; i < stage.communication.size(); ++i)
         stage.communication[i].seconds = of(s.communication[i]);
+      for (std::size_t i = 0; i < stage.messages.size(); ++i)
+        stage.messages[i].seconds = of(s.messages[i]);
     }
     return end_of(replay(items, step_.joints, slowdowns_of(machine_)));
   }
@@ -143,6 +145,7 @@ class PipelineStep {
       const ComposedStage& stage = step_.stages[s];
       StageShare own{.computing = busy(spans[s].compute)};
       own.exposed = add_communication(b, stage, spans[s], share);
+      if (step_.apart) own.exposed += add_received(b, stage, spans, s, share);
       own.bubble = p.seconds - own.computing - own.exposed;
       add_kernels(b, stage.kernels, own.computing, share);
       b.exposed += share * own.exposed;
@@ -182,6 +185,30 @@ class PipelineStep {
     return exposed;
   }
 
+  // Messages apart, as who waits for them sees them.
+  double add_received(Breakdown& b, const ComposedStage& stage,
+                      const std::vector<StageSpans>& spans, std::size_t s, double share) const {
+    std::vector<Span> received;
+    for (const ActionItems& a : stage.actions) {
+      if (a.message >= 0 && !sends(a.action.kind)) received.push_back(span_of(a, spans, s));
+    }
+    std::sort(received.begin(), received.end(),
+              [](const Span& x, const Span& y) { return x.begin < y.begin; });
+    double exposed = 0, until = 0;
+    std::size_t next = 0;
+    for (Span span : received) {
+      span.begin = std::max(span.begin, until);  // two at once are waited for once
+      if (span.end <= span.begin) continue;
+      until = span.end;
+      const double hidden = covered(span, spans[s].compute, next);
+      b.axes["pipeline"].hidden += share * hidden;
+      b.axes["pipeline"].exposed += share * (span.seconds() - hidden);
+      b.hidden += share * hidden;
+      exposed += span.seconds() - hidden;
+    }
+    return exposed;
+  }
+
   void set_memory(StepPrediction& p) const {
     for (int role = 0; role < record_.num_roles(); ++role) {
       const RoleRecord& r = record_.role(role);
@@ -195,7 +222,7 @@ class PipelineStep {
     std::vector<GanttSpan> passes;
     for (std::size_t s = 0; s < spans.size(); ++s) {
       for (const ActionItems& a : step_.stages[s].actions) {
-        const Span span = span_of(a, spans[s]);
+        const Span span = span_of(a, spans, s);
         const Action& action = a.action;
         if (span.end <= span.begin && action.kind == ActionKind::backward_weight) continue;
         passes.push_back({static_cast<int>(s), action.kind, action.micro_batch, action.chunk,
@@ -205,19 +232,30 @@ class PipelineStep {
     return passes;
   }
 
-  static Span span_of(const ActionItems& a, const StageSpans& spans) {
-    if (a.message >= 0) return spans.communication[static_cast<std::size_t>(a.message)];
-    if (a.first == a.end) return {};
-    return {spans.compute[static_cast<std::size_t>(a.first)].begin,
-            spans.compute[static_cast<std::size_t>(a.end) - 1].end};
+  static bool sends(ActionKind kind) {
+    return kind == ActionKind::send_activation || kind == ActionKind::send_gradient;
   }
 
-  std::unique_ptr<Recording> timeline_of(const StageSpans& spans) const {
+  Span span_of(const ActionItems& a, const std::vector<StageSpans>& spans, std::size_t s) const {
+    if (a.message < 0) {
+      if (a.first == a.end) return {};
+      return {spans[s].compute[static_cast<std::size_t>(a.first)].begin,
+              spans[s].compute[static_cast<std::size_t>(a.end) - 1].end};
+    }
+    const auto message = static_cast<std::size_t>(a.message);
+    if (!step_.apart) return spans[s].communication[message];
+    if (sends(a.action.kind)) return spans[s].messages[message];
+    const auto from = static_cast<std::size_t>(step_.joints[message].stages.front());
+    return spans[from].messages[static_cast<std::size_t>(step_.places[message])];
+  }
+
+  std::unique_ptr<Recording> timeline_of(const std::vector<StageSpans>& all) const {
+    const StageSpans& spans = all.front();
     auto timeline = std::make_unique<Recording>();
     const ComposedStage& stage = step_.stages.front();
     for (const ActionItems& a : stage.actions) {
       if (a.message >= 0 || a.first == a.end) continue;
-      const Span span = span_of(a, spans);
+      const Span span = span_of(a, all, 0);
       const bool forward = a.action.kind == ActionKind::forward;
       const bool input = a.action.kind == ActionKind::backward_input;
       const Operation phase{.name = forward ? "forward"

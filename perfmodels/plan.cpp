@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <string_view>
 
+#include "parallelism/pipeline/table.hpp"
+#include "perfmodels/plan_price.hpp"
 #include "perfmodels/plan_step.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/error.hpp"
@@ -14,11 +17,7 @@ namespace lockstep {
 namespace {
 
 constexpr double kGiB = 1 << 30;
-
-// What this version can run: it cuts the batch, not yet the model (parallelism/hybrid).
-bool can_run(const MeshDegrees& d) {
-  return d.tensor == 1 && d.pipeline == 1;
-}
+constexpr int kMostChunks = 8;
 
 std::vector<std::int64_t> divisors_of(std::int64_t n) {
   std::vector<std::int64_t> all;
@@ -45,22 +44,29 @@ class Planner {
         machine_(machine),
         choices_(choices),
         options_(options_on(machine, job, ranks)),
-        times_(machine) {}
+        times_(machine),
+        prices_(job, machine, options_) {}
 
   Plan run() {
     const double begin = now();
     for (const MeshDegrees& degrees : degrees_for(ranks_)) {
-      if (job_.batch.global % degrees.data != 0) continue;
-      for (const std::int64_t micro : divisors_of(job_.batch.global / degrees.data))
-        add_micro_batch(degrees, micro);
+      const std::string why = refusal(degrees);
+      if (!why.empty()) {
+        ++plan_.left_out[why];
+        continue;
+      }
+      for (const std::int64_t micro : divisors_of(job_.batch.global / degrees.data)) {
+        if (degrees.tensor * degrees.pipeline == 1) add_micro_batch(degrees, micro);
+        add_cut_models(degrees, micro);
+      }
     }
     if (plan_.layouts.empty()) {
       throw ConfigError(
-          format("no layout of %d ranks is valid: batch.global = %lld is not a multiple "
-                 "of parallel.data = %d",
-                 ranks_, static_cast<long long>(job_.batch.global), ranks_));
+          format("no layout of %d ranks is valid: %s", ranks_,
+                 plan_.left_out.empty() ? "" : plan_.left_out.begin()->first.c_str()));
     }
     rank();
+    plan_.recordings += prices_.recordings();
     plan_.seconds_per_layout = (now() - begin) / static_cast<double>(plan_.layouts.size());
     return std::move(plan_);
   }
@@ -75,6 +81,8 @@ class Planner {
                   .micro = micro,
                   .num_micro = job_.batch.global / degrees.data / micro,
                   .bucket_mb = job_.parallel.bucket_mb};
+    layout.zero = job_.parallel.zero;
+    layout.recompute = job_.parallel.recompute;
     for (const std::string& compression : compressions) {
       layout.compression = compression;
       if (alone) {
@@ -85,6 +93,69 @@ class Planner {
         layout.bucket_mb = size;
         add_recording(layout);
         if (size >= gradients_mb_) break;  // one bucket holds all: larger ones are the same
+      }
+    }
+  }
+
+  // Why no layout of these degrees is valid; "" if some may be.
+  std::string refusal(const MeshDegrees& d) const {
+    const ModelSection& m = job_.model;
+    if (job_.batch.global % d.data != 0) return "batch.global is not a multiple of parallel.data";
+    if (d.tensor > 1 && m.kind == "mlp") return "an mlp cannot be cut over parallel.tensor";
+    const std::int64_t kv_heads = m.kv_heads > 0 ? m.kv_heads : m.heads;
+    if (m.heads % d.tensor != 0 || kv_heads % d.tensor != 0 || m.ffn % d.tensor != 0)
+      return "heads or ffn are not a multiple of parallel.tensor";
+    if (d.tensor > machine_.devices_per_node) return "parallel.tensor does not fit into a node";
+    if (d.pipeline > m.layers) return "more stages than layers";
+    return "";
+  }
+
+  // With the model's states or layers cut, or activations computed again.
+  void add_cut_models(const MeshDegrees& degrees, std::int64_t micro) {
+    const ParallelSection& own = job_.parallel;
+    Layout l{.degrees = degrees,
+             .micro = micro,
+             .num_micro = job_.batch.global / degrees.data / micro,
+             .bucket_mb = own.bucket_mb,
+             .algorithm = job_.collectives.algorithm,
+             .compression = job_.collectives.compression};
+    for (const bool sequence : {false, true}) {
+      if (sequence && (degrees.tensor == 1 || job_.model.sequence % degrees.tensor != 0)) continue;
+      l.sequence_parallel = sequence;
+      for (const char* recompute : {"none", "selective", "full"}) {
+        if (job_.model.kind == "mlp" && std::string_view(recompute) != "none") continue;
+        l.recompute = recompute;
+        for (const int zero : {0, 1, 2, 3}) {
+          if (zero > 0 && (degrees.data == 1 || job_.collectives.compression != "none")) continue;
+          l.zero = zero;
+          add_schedules(l);
+        }
+      }
+    }
+  }
+
+  void add_schedules(Layout l) {
+    const int P = l.degrees.pipeline;
+    if (P == 1) {
+      const bool priced = l.degrees.tensor == 1 && l.zero == job_.parallel.zero &&
+                          l.recompute == job_.parallel.recompute;
+      if (!priced) plan_.layouts.push_back(prices_.of(l));
+      return;
+    }
+    for (const ScheduleKind* kind : schedule_kinds()) {
+      l.schedule = kind->name;
+      if (l.zero > 1 && l.schedule == "zb-h1") {
+        ++plan_.left_out["zb-h1 computes weight gradients later than parallel.zero > 1 allows"];
+        continue;
+      }
+      for (int chunks = 1; chunks * P <= job_.model.layers && chunks <= kMostChunks; ++chunks) {
+        const PipelineShape shape{P, static_cast<int>(l.num_micro), chunks};
+        if (!kind->refusal(shape).empty()) {
+          ++plan_.left_out[l.schedule + " cannot serve the chunks or micro-batches"];
+          continue;
+        }
+        l.chunks = chunks;
+        plan_.layouts.push_back(prices_.of(l));
       }
     }
   }
@@ -157,6 +228,7 @@ class Planner {
       double seconds;
     } causes[] = {{"computing", p.compute - best.compute},
                   {"communication that nothing hides", p.exposed - best.exposed},
+                  {"the pipeline's bubble", p.bubble - best.bubble},
                   {"computing beside communication", p.overlap_loss - best.overlap_loss}};
     const auto* worst =
         std::max_element(std::begin(causes), std::end(causes),
@@ -171,6 +243,7 @@ class Planner {
   const PlanChoices& choices_;
   CommunicatorOptions options_;
   OperationTimes times_;
+  PlanPrices prices_;
   double gradients_mb_ = 0;  // known after the first recording
   Plan plan_;
 };
@@ -181,6 +254,11 @@ std::string text_of(const Layout& l) {
   std::string text = format("data %d", l.degrees.data);
   if (l.degrees.tensor > 1) text += format(", tensor %d", l.degrees.tensor);
   if (l.degrees.pipeline > 1) text += format(", pipeline %d", l.degrees.pipeline);
+  if (l.degrees.pipeline > 1) text += ", " + l.schedule;
+  if (l.chunks > 1) text += format(" of %d chunks", l.chunks);
+  if (l.zero > 0) text += format(", ZeRO %d", l.zero);
+  if (l.recompute != "none") text += ", " + l.recompute + " recomputation";
+  if (l.sequence_parallel) text += ", sequence parallel";
   text += format(", micro-batch %lld x %lld", static_cast<long long>(l.micro),
                  static_cast<long long>(l.num_micro));
   if (l.degrees.data > 1) {
@@ -195,6 +273,11 @@ JobConfig with_layout(JobConfig job, const Layout& layout) {
   job.parallel.tensor = layout.degrees.tensor;
   job.parallel.pipeline = layout.degrees.pipeline;
   job.parallel.bucket_mb = layout.bucket_mb;
+  job.parallel.chunks = layout.chunks;
+  job.parallel.schedule = layout.schedule;
+  job.parallel.zero = layout.zero;
+  job.parallel.recompute = layout.recompute;
+  job.parallel.sequence_parallel = layout.sequence_parallel;
   job.batch.micro = layout.micro;
   job.collectives.compression = layout.compression;
   job.collectives.algorithm = layout.algorithm;
@@ -208,7 +291,7 @@ std::vector<MeshDegrees> degrees_for(int ranks) {
       const MeshDegrees d{.data = static_cast<int>(ranks / tensor / pipeline),
                           .tensor = static_cast<int>(tensor),
                           .pipeline = static_cast<int>(pipeline)};
-      if (can_run(d)) all.push_back(d);
+      all.push_back(d);
     }
   }
   return all;

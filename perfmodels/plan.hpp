@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every valid layout of a job on so many ranks, priced: mesh degrees x micro-batch x bucket size x
-// algorithm x compression. What does not fit into the memory of a device is rejected.
+// Every valid layout of a job on so many ranks, priced: mesh degrees x micro-batch x ZeRO x
+// recomputation, with tensor > 1 x sequence parallelism, with pipeline > 1 x schedule x chunks.
+// What is not valid is counted by its reason, what does not fit into the memory of a device is
+// rejected.
 //
-// Cost: a step of at most two micro-batches is recorded once per (degrees, micro-batch, bucket,
-// compression); its kernels are priced once and joined to runs between the edges of the recording,
-// so that a layout costs a replay of a few dozen records: microseconds. A step of more
-// micro-batches is longer by what each takes, in which nothing is communicated.
+// Layouts that only cut the batch are priced exactly, x bucket size x algorithm x compression; the
+// others from recordings of one and two blocks (plan_price.hpp). Cost of the first: a step of at
+// most two micro-batches is recorded once per (degrees, micro-batch, bucket, compression); its
+// kernels are priced once and joined to runs between the edges of the recording, so that a layout
+// costs a replay of a few dozen records: microseconds. A step of more micro-batches is longer by
+// what each takes, in which nothing is communicated.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,6 +27,9 @@ struct Layout {
   std::int64_t micro = 1, num_micro = 1;  // sequences per micro-batch; micro-batches per step
   double bucket_mb = 0;
   std::string algorithm = "auto", compression = "none";
+  int chunks = 1, zero = 0;
+  std::string schedule = "1f1b", recompute = "none";
+  bool sequence_parallel = false;
 };
 
 // "data 8, micro-batch 2 x 4, buckets of 16 MB, ring"
@@ -35,6 +43,7 @@ struct PricedLayout {
   double compute = 0;       // kernels of the compute stream, alone
   double exposed = 0;       // communication that nothing hides
   double hidden = 0;        // behind computation
+  double bubble = 0;        // of the pipeline
   double overlap_loss = 0;  // computation is slower beside communication
   double memory_bytes = 0;
   bool fits = true;
@@ -42,7 +51,8 @@ struct PricedLayout {
 };
 
 struct Plan {
-  std::vector<PricedLayout> layouts{};  // those that fit first, the fastest first
+  std::vector<PricedLayout> layouts{};    // those that fit first, the fastest first
+  std::map<std::string, int> left_out{};  // layouts that are not valid, by the reason
   int recordings = 0;
   double seconds_per_layout = 0;  // that planning took
   std::size_t num_fitting = 0;
@@ -54,7 +64,7 @@ struct PlanChoices {
   std::vector<std::string> compressions{};              // empty: the job's own; others change sums
 };
 
-// Degrees whose product is `ranks` and which this version can run.
+// Degrees whose product is `ranks`.
 std::vector<MeshDegrees> degrees_for(int ranks);
 
 // ConfigError where no layout is valid (and why), or the profile lacks what prices need.

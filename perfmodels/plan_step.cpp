@@ -24,12 +24,12 @@ std::vector<bool> waited_for(const std::vector<Record>& records) {
   return waited;
 }
 
-// Which record ends the micro-batch that begins at `from`.
-std::size_t next_backward(const std::vector<Record>& records, std::size_t from) {
-  while (from < records.size() &&
-         !(is_phase(records[from]) && std::string_view(records[from].operation.name) == "backward"))
-    ++from;
-  return from;
+// The first record of this phase.
+std::size_t find_phase(const std::vector<Record>& records, std::string_view name) {
+  const auto found = std::find_if(records.begin(), records.end(), [&](const Record& r) {
+    return is_phase(r) && r.operation.name == name;
+  });
+  return static_cast<std::size_t>(found - records.begin());
 }
 
 const Algorithm* algorithm_for(const Machine& machine, const Operation& op, std::string_view name) {
@@ -48,7 +48,11 @@ const Algorithm* algorithm_for(const Machine& machine, const Operation& op, std:
 ShortStep::ShortStep(const StepRecord& record, OperationTimes& times) : times_(times) {
   const std::vector<Record>& all = record.recording.records();
   const std::vector<bool> waited = waited_for(all);
-  const std::size_t first = next_backward(all, 0), second = next_backward(all, first + 1);
+  // The first micro-batch: nothing is communicated behind it, as it is behind the last.
+  const std::size_t forward = find_phase(all, "forward"), end = find_phase(all, "backward");
+  const std::size_t begin =
+      forward < all.size() ? forward - static_cast<std::size_t>(all[forward].operation.shape[0])
+                           : 0;
   std::vector<int> place(all.size(), kNone);
   bool open = false;  // the last record here is a run that may grow
   for (std::size_t i = 0; i < all.size(); ++i) {
@@ -57,7 +61,7 @@ ShortStep::ShortStep(const StepRecord& record, OperationTimes& times) : times_(t
     const bool computes = r.stream == StreamKind::compute;
     double seconds = times.of(r.operation).seconds.value;
     if (computes) seconds += times.kernels().profile(r.operation).launch.value;
-    if (computes && first < i && i < second && second < all.size()) micro_seconds_ += seconds;
+    if (computes && begin <= i && i < end) micro_seconds_ += seconds;
     if (r.after >= 0) r.after = place[static_cast<std::size_t>(r.after)];
     append(r, seconds, open && computes && r.after < 0);
     place[i] = static_cast<int>(records_.size()) - 1;

@@ -63,7 +63,7 @@ std::int64_t model_elements(const TrainingStep& step) {
 
 DryPolicy policy_of(const JobConfig& job) {
   return {.mixed = job.job.precision == "bfloat16",
-          .unfused_attention = job.model.attention == "unfused",
+          .separate = job.job.software == "megatron-2021",
           .optimizer_states = job.optimizer.kind == "adamw" ? 2 : 1};
 }
 

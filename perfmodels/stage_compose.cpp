@@ -27,9 +27,14 @@ ActionKind received_for(ActionKind pass) {
 
 // What a stage has that others wait for, in its order.
 struct Meetings {
-  std::map<std::pair<int, int>, std::vector<int>> sent{}, received{};  // by (from, to): items
-  std::map<std::string, std::vector<int>> collectives{};               // by group
+  // By (from, to, kind of the send): items, or of messages apart actions.
+  std::map<std::tuple<int, int, int>, std::vector<int>> sent{}, received{};
+  std::map<std::string, std::vector<int>> collectives{};  // by group
 };
+
+double bytes_of(const Operation& o) {
+  return static_cast<double>(o.shape[0]) * static_cast<double>(size_of(o.dtype));
+}
 
 // Messages of one size between two stages cost the same each time.
 class MessageTimes {
@@ -54,13 +59,14 @@ class MessageTimes {
 class Composer {
  public:
   Composer(ComposedStage& into, Meetings& meetings, const StageSegments& role, int stage,
-           const PipelineShape& shape, MessageTimes& messages)
+           const PipelineShape& shape, MessageTimes& messages, bool apart)
       : into_(into),
         meetings_(meetings),
         role_(role),
         stage_(stage),
         shape_(shape),
-        messages_(messages) {}
+        messages_(messages),
+        apart_(apart) {}
 
   void compose(const std::vector<Action>& actions) {
     append(role_.before(), -1);
@@ -93,8 +99,10 @@ class Composer {
 
   // The first kernels of a pass wait for its message.
   void append_kernels(const StretchItem& item, int message) {
-    int after = message;
-    if (item.after == After::messages) after = std::max(after, last_message_);
+    int after = apart_ ? -1 : message;
+    if (apart_ && message >= 0)
+      into_.waiting.emplace_back(message, static_cast<int>(into_.items.compute.size()));
+    if (!apart_ && item.after == After::messages) after = std::max(after, last_message_);
     if (item.after == After::collective && item.back <= static_cast<int>(collectives_.size()))
       after =
           std::max(after, collectives_[collectives_.size() - static_cast<std::size_t>(item.back)]);
@@ -114,13 +122,25 @@ class Composer {
     const int other = other_end({stage_, a}, shape_).stage;
     const bool sends = is_send(a.kind);
     const std::pair ends = sends ? std::pair{stage_, other} : std::pair{other, stage_};
-    const double bytes =
-        static_cast<double>(recorded.shape[0]) * static_cast<double>(size_of(recorded.dtype));
-    const int place = add(messages_.of(ends.first, ends.second, bytes).seconds, &recorded);
-    (sends ? meetings_.sent : meetings_.received)[ends].push_back(place);
+    const Figure& seconds = messages_.of(ends.first, ends.second, bytes_of(recorded)).seconds;
+    const int place = apart_ ? add_apart(seconds, sends) : add(seconds, &recorded);
+    // Apart, activations and gradients are matched each for themselves.
+    const bool activation =
+        a.kind == ActionKind::send_activation || a.kind == ActionKind::receive_activation;
+    const std::tuple key{ends.first, ends.second, apart_ && activation ? 1 : 0};
+    (sends ? meetings_.sent : meetings_.received)[key].push_back(place);
     if (!sends) received_[{a.kind, a.micro_batch, a.chunk}] = place;
     last_message_ = place;
     into_.actions.push_back({.action = a, .message = place});
+  }
+
+  // An item of the sender; of the receiver the number of its action.
+  int add_apart(const Figure& seconds, bool sends) {
+    if (!sends) return static_cast<int>(into_.actions.size());
+    const int kernels = static_cast<int>(into_.items.compute.size());
+    into_.items.messages.push_back({seconds.value, kernels - 1});
+    into_.messages.push_back(seconds);
+    return static_cast<int>(into_.items.messages.size()) - 1;
   }
 
   int add(const Figure& seconds, const Operation* operation) {
@@ -137,6 +157,7 @@ class Composer {
   int stage_;
   PipelineShape shape_;
   MessageTimes& messages_;
+  bool apart_;
   std::vector<int> collectives_;  // items that are no message
   std::map<std::tuple<ActionKind, int, int>, int> received_;
   int last_message_ = -1;
@@ -151,25 +172,49 @@ class Joiner {
       for (const auto& [ends, items] : meetings_[from].sent)
         join_messages(ends, items, messages);
     }
+    if (step_.apart) set_needs();
     join_collectives();
   }
 
  private:
-  void join_messages(std::pair<int, int> ends, const std::vector<int>& sent,
+  void join_messages(const std::tuple<int, int, int>& ends, const std::vector<int>& sent,
                      MessageTimes& messages) {
-    const std::vector<int>& received =
-        meetings_[static_cast<std::size_t>(ends.second)].received[ends];
+    const auto [from, to, kind] = ends;
+    const std::vector<int>& received = meetings_[static_cast<std::size_t>(to)].received[ends];
     expect(sent.size() == received.size(), "a message without its other end");
-    const ComposedStage& from = step_.stages[static_cast<std::size_t>(ends.first)];
     for (std::size_t k = 0; k < sent.size(); ++k) {
-      const Operation& o = *from.operations[static_cast<std::size_t>(sent[k])];
-      const double bytes = static_cast<double>(o.shape[0]) * static_cast<double>(size_of(o.dtype));
-      const bool eager = messages.of(ends.first, ends.second, bytes).eager;
-      item(ends.first, sent[k]).joint = item(ends.second, received[k]).joint =
-          static_cast<int>(step_.joints.size());
-      step_.joints.push_back({{ends.first, ends.second}, eager});
+      step_.apart ? join_apart(from, to, sent[k], received[k])
+                  : join_message(from, to, sent[k], received[k], messages);
     }
   }
+
+  void join_message(int from, int to, int sent, int received, MessageTimes& messages) {
+    const Operation& o = *stage(from).operations[static_cast<std::size_t>(sent)];
+    const bool eager = messages.of(from, to, bytes_of(o)).eager;
+    item(from, sent).joint = item(to, received).joint = static_cast<int>(step_.joints.size());
+    step_.joints.push_back({{from, to}, eager});
+  }
+
+  void join_apart(int from, int to, int sent, int received) {
+    const int number = static_cast<int>(step_.joints.size());
+    stage(from).items.messages[static_cast<std::size_t>(sent)].joint = number;
+    stage(to).actions[static_cast<std::size_t>(received)].message = number;
+    step_.joints.push_back({{from, to}, true, true});
+    step_.places.resize(step_.joints.size());
+    step_.places.back() = sent;
+  }
+
+  // Kernels that wait for messages apart, once these have their numbers.
+  void set_needs() {
+    for (ComposedStage& s : step_.stages) {
+      for (const auto& [action, kernels] : s.waiting) {
+        s.items.compute[static_cast<std::size_t>(kernels)].needs =
+            s.actions[static_cast<std::size_t>(action)].message;
+      }
+    }
+  }
+
+  ComposedStage& stage(int number) { return step_.stages[static_cast<std::size_t>(number)]; }
 
   void join_collectives() {
     std::map<std::pair<std::string, std::size_t>, std::vector<std::pair<int, int>>> calls;
@@ -206,11 +251,13 @@ ComposedStep compose(const StepRecord& record, const std::vector<StageSegments>&
   const auto P = static_cast<std::size_t>(schedule.shape.stages);
   ComposedStep step;
   step.stages.resize(P);
+  step.apart = machine.device == "cuda";
   std::vector<Meetings> meetings(P);
   MessageTimes messages(machine, record.degrees);
   for (std::size_t s = 0; s < P; ++s) {
     const StageSegments& role = roles[static_cast<std::size_t>(record.role_of[s])];
-    Composer(step.stages[s], meetings[s], role, static_cast<int>(s), schedule.shape, messages)
+    Composer(step.stages[s], meetings[s], role, static_cast<int>(s), schedule.shape, messages,
+             step.apart)
         .compose(schedule.stages[s]);
   }
   Joiner(step, meetings).join(messages);

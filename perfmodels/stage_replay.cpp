@@ -28,13 +28,15 @@ struct Queue {
   Span& span() const { return (*spans)[next]; }
 };
 
+constexpr std::size_t kStreams = 3;  // compute, communication, messages
+
 struct Rank {
-  std::array<Queue, 2> queues{};
+  std::array<Queue, kStreams> queues{};
   double now = 0;
   double due = kNever;  // when something ends next, if nobody else changes it
   unsigned version = 0;
 
-  bool both() const { return queues[0].at_work && queues[1].at_work; }
+  bool both() const { return queues[0].at_work && (queues[1].at_work || queues[2].at_work); }
 };
 
 // Of a joint operation under way.
@@ -47,10 +49,11 @@ class Replay {
   Replay(const std::vector<StageItems>& stages, const std::vector<Joint>& joints,
          const Slowdowns& slowdowns)
       : joints_(joints),
-        slower_{slowdowns.compute, slowdowns.communication},
+        slower_{slowdowns.compute, slowdowns.communication, slowdowns.communication},
         spans_(stages.size()),
         ranks_(stages.size()),
-        progress_(joints.size()) {
+        progress_(joints.size()),
+        arrived_(joints.size()) {
     for (std::size_t s = 0; s < stages.size(); ++s) {
       spans_[s].compute.resize(stages[s].compute.size());
       spans_[s].communication.resize(stages[s].communication.size());
@@ -58,6 +61,9 @@ class Replay {
       ranks_[s].queues[0].spans = &spans_[s].compute;
       ranks_[s].queues[1].items = &stages[s].communication;
       ranks_[s].queues[1].spans = &spans_[s].communication;
+      spans_[s].messages.resize(stages[s].messages.size());
+      ranks_[s].queues[2].items = &stages[s].messages;
+      ranks_[s].queues[2].spans = &spans_[s].messages;
     }
   }
 
@@ -70,8 +76,8 @@ class Replay {
       if (at(next.stage).version == next.version) work_alone(next.stage);
     }
     for (const Rank& r : ranks_) {
-      expect(r.queues[0].empty() && r.queues[1].empty(),
-             "a recording in which the streams wait for each other");
+      for (const Queue& q : r.queues)
+        expect(q.empty(), "a recording in which the streams wait for each other");
     }
     return std::move(spans_);
   }
@@ -112,12 +118,14 @@ class Replay {
 
   void start(int stage) {
     Rank& r = at(stage);
-    for (std::size_t s = 0; s < 2; ++s) {
+    for (std::size_t s = 0; s < kStreams; ++s) {
       Queue& q = r.queues[s];
       if (q.at_work || q.came || q.empty()) continue;
       const ReplayItem& item = q.front();
-      if (item.after >= 0 && r.queues[1 - s].next <= static_cast<std::size_t>(item.after)) continue;
-      if (item.joint >= 0) {
+      const Queue& other = r.queues[s == 0 ? 1 : 0];
+      if (item.after >= 0 && other.next <= static_cast<std::size_t>(item.after)) continue;
+      if (item.needs >= 0 && !arrived_[static_cast<std::size_t>(item.needs)]) continue;
+      if (item.joint >= 0 && s == 1) {
         come(stage, q);
       } else {
         begin(r, q, item.seconds);
@@ -169,7 +177,7 @@ class Replay {
   void advance(Rank& r, double to) const {
     const double step = to - r.now;
     const bool both = r.both();
-    for (std::size_t s = 0; s < 2; ++s) {
+    for (std::size_t s = 0; s < kStreams; ++s) {
       Queue& q = r.queues[s];
       if (q.at_work) q.left = std::max(0.0, q.left - step / (both ? slower_[s] : 1));
     }
@@ -179,7 +187,7 @@ class Replay {
   double next_end(const Rank& r) const {
     const bool both = r.both();
     double due = kNever;
-    for (std::size_t s = 0; s < 2; ++s) {
+    for (std::size_t s = 0; s < kStreams; ++s) {
       const Queue& q = r.queues[s];
       if (q.at_work) due = std::min(due, r.now + q.left * (both ? slower_[s] : 1));
     }
@@ -193,8 +201,11 @@ class Replay {
     const auto needs = [&](std::size_t s) {
       return r.queues[s].at_work ? r.queues[s].left * (both ? slower_[s] : 1) : kNever;
     };
-    Queue& q = r.queues[needs(1) < needs(0) ? 1 : 0];
+    std::size_t next = needs(1) < needs(0) ? 1 : 0;
+    if (needs(2) < needs(next)) next = 2;
+    Queue& q = r.queues[next];
     const int joint = q.front().joint;
+    if (next == 2) return arrive(r, q, joint);
     if (joint < 0 || joints_[static_cast<std::size_t>(joint)].eager) return finish(r, q);
     q.at_work = false;
     q.done = true;
@@ -208,6 +219,13 @@ class Replay {
       if (other != stage) proceed(other);
     }
   }
+  void arrive(const Rank& r, Queue& q, int joint) {
+    finish(r, q);
+    arrived_[static_cast<std::size_t>(joint)] = true;
+    const int to = joints_[static_cast<std::size_t>(joint)].stages[1];
+    advance(at(to), r.now);
+    proceed(to);
+  }
   static void finish(const Rank& r, Queue& q) {
     q.span().end = r.now;
     q.at_work = q.came = q.done = false;
@@ -215,10 +233,11 @@ class Replay {
   }
 
   const std::vector<Joint>& joints_;
-  std::array<double, 2> slower_;
+  std::array<double, kStreams> slower_;
   std::vector<StageSpans> spans_;
   std::vector<Rank> ranks_;
   std::vector<Progress> progress_;
+  std::vector<char> arrived_;  // of messages apart
   std::priority_queue<Due, std::vector<Due>, std::greater<>> events_;
 };
 

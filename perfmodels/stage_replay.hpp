@@ -8,6 +8,8 @@
 //   eager        a message whose sender begins when it comes to it; the receiver ends with it, or
 //   at
 //                once if it comes later
+//   apart        the same in a stream for messages only, and the receiver has no item for it: what
+//                needs it begins when it has arrived
 //
 // Cost: O(log stages) per item, some 50 to 100 ns; a step of 64 stages and 512 micro-batches has a
 // million items.
@@ -42,22 +44,25 @@ struct ReplayItem {
   double seconds = 0;  // alone
   int after = -1;      // item of the other stream of this rank that has ended before
   int joint = -1;      // number of the joint operation that this is the rank's share of
+  int needs = -1;      // number of a message apart that has arrived before
 };
 
+// Items of `messages` wait for those of `compute`, as `communication` does.
 struct StageItems {
-  std::vector<ReplayItem> compute{}, communication{};
+  std::vector<ReplayItem> compute{}, communication{}, messages{};
 };
 
 struct Joint {
   std::vector<int> stages{};  // who takes part; of a message the sender, then the receiver
-  bool eager = false;
+  bool eager = false, apart = false;
 };
 
 struct StageSpans {
-  std::vector<Span> compute{}, communication{};
+  std::vector<Span> compute{}, communication{}, messages{};
 };
 
-// Joint operations belong to communication streams. LogicError if the streams wait for each other.
+// Joint operations belong to the streams of communication and of messages. LogicError if the
+// streams wait for each other.
 std::vector<StageSpans> replay(const std::vector<StageItems>& stages,
                                const std::vector<Joint>& joints, const Slowdowns& slowdowns);
 

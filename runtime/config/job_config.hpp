@@ -18,6 +18,7 @@ struct JobSection {
   std::int64_t seed = 1;
   int threads = 0;  // 0: this rank's share of the cores
   std::string precision = "float32";
+  std::string software = "lockstep";
   std::string determinism = "run";
   std::string run_dir;              // empty: runs/<name>
   double target_loss = 0;           // 0: none
@@ -40,7 +41,6 @@ struct ModelSection {
   std::int64_t sequence = 256;
   std::int64_t vocabulary = 0;  // 0: the data's
   double dropout = 0.0;
-  std::string attention = "blocked";
   bool tied = true;
   std::int64_t context = 8;
 };

@@ -8,7 +8,7 @@ namespace lockstep {
 namespace {
 
 constexpr const char* kDeviceNames[] = {"auto", "cpu", "dry"};
-constexpr const char* kAttentionNames[] = {"blocked", "unfused"};
+constexpr const char* kSoftwareNames[] = {"lockstep", "megatron-2021"};
 constexpr const char* kPrecisionNames[] = {"float32", "bfloat16"};
 constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
@@ -47,6 +47,11 @@ Section job_keys(JobSection& job) {
            "of weights and arithmetic; bfloat16: predictions only",
            {},
            kPrecisionNames},
+          {"software",
+           &job.software,
+           "what predictions stand for; others than lockstep have kernels of their own",
+           {},
+           kSoftwareNames},
           {"determinism",
            &job.determinism,
            "run: the same bits for the same layout; fast: collectives are chosen by measurement",
@@ -84,11 +89,6 @@ Section model_keys(ModelSection& model) {
           {"sequence", &model.sequence, "tokens per sample", at_least(1)},
           {"vocabulary", &model.vocabulary, "tokens known; 0: the data's", at_least(0)},
           {"dropout", &model.dropout, "share of activations dropped", from_to_below(0, 1)},
-          {"attention",
-           &model.attention,
-           "blocked, as it runs; unfused: predictions of software with T x T scores",
-           {},
-           kAttentionNames},
           {"tied", &model.tied, "gpt, llama: the head shares the weights of the embedding"},
           {"context", &model.context, "mlp: tokens it sees", at_least(1)},
       },

@@ -76,12 +76,34 @@ std::vector<Operation> unfused(const Operation& o) {
           product("attention_keys_gradient", o, T, D, T)};
 }
 
+// Logits n: to float32 (6 bytes), maximum, difference, exponential, sum; then quotient, times the
+// gradient of the loss, and to 16 bits.
+Operation entropy_pass(Operation o, double read, double written) {
+  const double elements = std::max(o.bytes_read, o.bytes_written) / kHalf;
+  o.bytes_read = read * elements;
+  o.bytes_written = written * elements;
+  return o;
+}
+
+std::vector<Operation> separated(const Operation& o) {
+  const std::string_view name = o.name;
+  if (o.kind == OperationKind::attention) return unfused(o);
+  if (name == "linear_backward_weight") {
+    const auto [m, n, k, times] = o.shape;
+    return {o, pass("gradient_accumulation", o, m * n, kHalf + 4, 4),
+            pass("bias_gradient", o, m * k, kHalf, 0)};
+  }
+  if (name == "cross_entropy_statistics") return {entropy_pass(o, 2 + 4 + 4 + 4 + 4, 4 + 4 + 4)};
+  if (name == "cross_entropy_gradient") return {entropy_pass(o, 4 + 4 + 4, 4 + 4 + 2)};
+  if (name == "cross_entropy") return {entropy_pass(o, 18 + 12, 12 + 10)};
+  return {o};
+}
+
 }  // namespace
 
 std::vector<Operation> recorded_as(const Operation& operation, const DryPolicy& policy) {
   const Operation o = policy.mixed ? narrowed(operation) : operation;
-  const bool splits = policy.unfused_attention && o.kind == OperationKind::attention;
-  return splits ? unfused(o) : std::vector{o};
+  return policy.separate ? separated(o) : std::vector{o};
 }
 
 std::array<double, 5> held_per_byte(const DryPolicy& policy) {

@@ -7,9 +7,12 @@
 //   optimizer
 //             states of 32 beside master weights of 32: with AdamW 2 + 4 + 12 bytes per parameter,
 //             as Megatron-LM with gradients accumulated in float32
-//   unfused   attention as products and passes over the T x T scores, as before FlashAttention:
-//             scores, softmax with scale and mask in one kernel, dropout, values
-//             (D. Narayanan et al., SC 2021; V. Korthikanti et al., 2022)
+//   separate  Megatron-LM of 2021 and 2022 (D. Narayanan et al., SC 2021; V. Korthikanti et al.,
+//   2022):
+//             attention as products and passes over the T x T scores, as before FlashAttention; the
+//             cross entropy in passes over float32 logits; weight gradients added to those of the
+//             step, and those of biases summed, by passes of their own; nothing computed while the
+//             tensor group communicates
 #pragma once
 
 #include <array>
@@ -21,10 +24,10 @@ namespace lockstep {
 
 struct DryPolicy {
   bool mixed = false;
-  bool unfused_attention = false;
+  bool separate = false;
   int optimizer_states = 2;  // of 4 bytes per parameter
 
-  bool changes_nothing() const { return !mixed && !unfused_attention; }
+  bool changes_nothing() const { return !mixed && !separate; }
 };
 
 // What the device records in place of an operation.

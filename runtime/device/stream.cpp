@@ -93,6 +93,9 @@ class DryStream : public Stream {
     if (policy_.changes_nothing()) return recording()->add(operation, kind());
     for (const Operation& instead : recorded_as(operation, policy_))
       recording()->add(instead, kind());
+    const bool tensor = operation.group && operation.group->name == "tensor";
+    if (policy_.separate && tensor)
+      recording()->wait(StreamKind::compute, recording()->last(kind()));
   }
   Event record() override {
     Event event;

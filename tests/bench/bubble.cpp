@@ -118,8 +118,8 @@ int main(int argc, char** argv) {
       if (context.first()) std::printf("%-12s left out: %s\n", kind->name, why.c_str());
       continue;
     }
-    const Measured m =
-        measure(context, stages, *device, with_executed_messages(make_schedule(*kind, shape)), seconds);
+    const Measured m = measure(context, stages, *device,
+                               with_executed_messages(make_schedule(*kind, shape)), seconds);
     if (!context.first()) continue;
     std::printf(
         "%-12s %d stages, %d micro-batches, %d chunks: idle %5.1f %%, formula %5.1f %%, stored "
