@@ -11,7 +11,11 @@
 
 namespace lockstep {
 
-enum class Crowding : std::uint8_t { own_core, shared_core };
+enum class Crowding : std::uint8_t {
+  own_core,
+  shared_core,
+  far  // shared, and the answer may come over a network, in milliseconds: no sleep before that
+};
 
 class Backoff {
  public:
@@ -25,7 +29,7 @@ class Backoff {
   bool pause_long();
 
   const Deadline& deadline_;
-  double begin_ = 0, looked_ = 0;
+  double begin_ = 0, looked_ = 0, yield_seconds_;
   int polls_ = 0, spins_;
 };
 

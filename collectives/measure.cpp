@@ -202,6 +202,11 @@ void measure_shared(Transport& net, SharedMemory& memory, Found& found) {
   memory.barrier();
 }
 
+void measure_local(Transport& net, Found& found) {
+  measure_arithmetic(net, found);
+  if (SharedMemory* memory = net.shared()) measure_shared(net, *memory, found);
+}
+
 // Means over the ranks that measured.
 Found averaged(Transport& net, const Found& found, const Deadline& deadline) {
   std::vector<double> sums(2 * found.size());
@@ -261,8 +266,16 @@ Links measure_links(Transport& net, double budget_seconds) {
   const double for_messages = 0.7 * budget_seconds / (net.shape().nodes > 1 ? 2 : 1);
   measure_level(net, Level::inside, for_messages, found);
   measure_level(net, Level::across, for_messages, found);
-  measure_arithmetic(net, found);
-  if (SharedMemory* memory = net.shared()) measure_shared(net, *memory, found);
+  measure_local(net, found);
+  return links_of(averaged(net, found, deadline));
+}
+
+Links measure_local_steps(Transport& net) {
+  if (net.size() == 1) return {};
+  const Deadline deadline{now() + kPatienceSeconds};
+  net.begin(barrier_call(), deadline);
+  Found found{};
+  measure_local(net, found);
   return links_of(averaged(net, found, deadline));
 }
 

@@ -16,5 +16,7 @@ namespace lockstep {
 
 // Collective. Takes about `budget_seconds`, more where ranks outnumber cores.
 Links measure_links(Transport& net, double budget_seconds);
+// The same without messages: gamma, and what is done in shared memory. Collective.
+Links measure_local_steps(Transport& net);
 
 }  // namespace lockstep

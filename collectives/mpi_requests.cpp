@@ -26,7 +26,7 @@ int tag_of(std::uint64_t fingerprint) {
 bool wait_all(std::span<MPI_Request> requests, std::vector<MPI_Status>& statuses,
               const Deadline& deadline) {
   statuses.resize(requests.size());
-  Backoff backoff(deadline);
+  Backoff backoff(deadline, Crowding::far);
   for (;;) {
     int done = 0;
     check_each(

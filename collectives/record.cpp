@@ -132,8 +132,8 @@ const char* name_of(Area::Kind kind) {
 }
 
 const char* name_of(Event::What what) {
-  constexpr const char* kNames[] = {"send", "receive", "complete", "combine", "combine_all",
-                                    "copy", "barrier", "stage",    "show",    "fetch"};
+  constexpr const char* kNames[] = {"send", "receive", "complete", "combine", "combine_all", "copy",
+                                    "work", "barrier", "stage",    "show",    "fetch"};
   return kNames[static_cast<int>(what)];
 }
 

@@ -67,6 +67,7 @@ struct Event {
     combine,      // outs[0] = ins[0] (op) ins[1]
     combine_all,  // every one of outs = ins[0] (op) ins[1] (op) ...
     copy,         // outs[0] = ins[0]
+    work,         // computes for `ticket` picoseconds: of programs, no collective does
     // Of shared memory, among the ranks groups[peer]:
     barrier,
     stage,  // outs[0] = ins[0], then a barrier

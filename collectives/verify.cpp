@@ -153,6 +153,8 @@ class Proof {
       case Event::What::copy:
       case Event::What::fetch:
         return copy(outs[0], ins[0]);
+      case Event::What::work:
+        return;
       default:
         return combine(
             outs, ins,

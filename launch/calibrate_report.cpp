@@ -149,6 +149,9 @@ std::string calibration_text(const Calibration& c) {
     text += line("communication", m.overlap.communication_slowdown.value, "times",
                  m.overlap.communication_slowdown);
   }
+  if (!c.left_out.empty()) text += "\nleft out; sizes took too long for --seconds\n";
+  for (const std::string& item : c.left_out)
+    text += "  " + item + "\n";
   return text + format("\n%zu measurements, %zu samples, %d of them far out (kept), %.1f s\n",
                        c.measurements, c.samples, c.outliers, c.seconds);
 }
@@ -175,6 +178,7 @@ std::string calibration_json(const Calibration& c, const std::string& profile,
                     {"collective_curves", m.collectives.size()},
                     {"compute_slowdown", figure_json(m.overlap.compute_slowdown)},
                     {"communication_slowdown", figure_json(m.overlap.communication_slowdown)},
+                    {"left_out", c.left_out},
                     {"measurements", c.measurements},
                     {"samples", c.samples},
                     {"outliers", c.outliers},

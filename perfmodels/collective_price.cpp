@@ -128,6 +128,28 @@ bool serves(const Algorithm& algorithm, Collective what, double bytes, const Gro
          bytes <= static_cast<double>(algorithm.largest);
 }
 
+Price from_model(const Machine& machine, const Algorithm& algorithm, double bytes,
+                 const GroupShape& group) {
+  if (!serves(algorithm, algorithm.what, bytes, group)) return {};
+  const Price price = from_formula(machine, algorithm, bytes, group);
+  if (price.by.empty() || group.ranks > kMostRanks) return price;
+  return from_replay(machine, algorithm, bytes, group, price);
+}
+
+// A curve that ends early, as those of slow networks do, goes on as the model of its algorithm.
+Price beyond(const Machine& machine, const CollectiveCurve& curve, const Algorithm& algorithm,
+             double bytes, const GroupShape& group) {
+  const Point& end = curve.seconds.points().back();
+  const Price at_end = from_model(machine, algorithm, end.x, group);
+  Price price = from_model(machine, algorithm, bytes, group);
+  if (price.by.empty() || at_end.seconds.value <= 0) return price;
+  const double ratio = end.y.value / at_end.seconds.value;
+  Figure& f = price.seconds;
+  f = {f.value * ratio, f.low * ratio, f.high * ratio};
+  price.in_range = false;
+  return price;
+}
+
 Price cheapest(const Machine& machine, Collective what, double bytes, const GroupShape& group) {
   Price best;
   for (const Algorithm* algorithm : algorithms()) {
@@ -157,15 +179,15 @@ Price price_of(const Machine& machine, Collective what, double bytes, const Grou
                const std::string& label) {
   if (is_message(what)) return from_message(machine, bytes, group);
   if (group.ranks == 1) return {{}, "formula", true};
-  if (const CollectiveCurve* curve = find_curve(machine, what, group, label)) {
-    return from_curve(*curve, what, bytes);
-  }
+  const CollectiveCurve* curve = find_curve(machine, what, group, label);
   const Algorithm* algorithm = find_labelled(what, label);
+  if (curve) {
+    const Price price = from_curve(*curve, what, bytes);
+    const bool ended = bytes > curve->seconds.points().back().x && group.nodes > 1;
+    return ended && algorithm ? beyond(machine, *curve, *algorithm, bytes, group) : price;
+  }
   if (!algorithm) return cheapest(machine, what, bytes, group);
-  if (!serves(*algorithm, what, bytes, group)) return {};
-  const Price price = from_formula(machine, *algorithm, bytes, group);
-  if (price.by.empty() || group.ranks > kMostRanks) return price;
-  return from_replay(machine, *algorithm, bytes, group, price);
+  return from_model(machine, *algorithm, bytes, group);
 }
 
 const Price& CollectivePrices::of(Collective what, double bytes, const GroupShape& group,

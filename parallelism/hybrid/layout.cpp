@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallelism/hybrid/layout.hpp"
 
-#include "parallelism/pipeline/messages.hpp"
+#include "parallelism/pipeline/executor.hpp"
 #include "parallelism/pipeline/table.hpp"
 
 namespace lockstep {
@@ -30,7 +30,7 @@ PipelineSchedule schedule_of(const JobConfig& job, int stages, std::int64_t micr
   const PipelineShape shape{.stages = stages,
                             .micro_batches = static_cast<int>(micro_batches),
                             .chunks = job.parallel.chunks};
-  return with_messages(make_schedule(job.parallel.schedule, shape));
+  return with_executed_messages(make_schedule(job.parallel.schedule, shape));
 }
 
 }  // namespace lockstep

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "parallelism/pipeline/messages.hpp"
+
 namespace lockstep {
 
 namespace {
@@ -44,6 +46,13 @@ bool defers_weight_gradients(const std::vector<Action>& actions) {
     if (actions[i].kind == ActionKind::backward_input && !weight_follows(actions, i)) return true;
   }
   return false;
+}
+
+PipelineSchedule with_executed_messages(const PipelineSchedule& schedule) {
+  constexpr StageTimes kTogether{.forward = 1, .backward_input = 2, .backward_weight = 0};
+  const bool apart = std::any_of(schedule.stages.begin(), schedule.stages.end(),
+                                 [](const auto& s) { return defers_weight_gradients(s); });
+  return apart ? with_messages(schedule) : with_messages(schedule, {.parts = {kTogether}});
 }
 
 PipelineExecutor::PipelineExecutor(std::vector<PipelineChunk> chunks, Communicator stages,

@@ -37,6 +37,10 @@ struct PipelineEnds {
 // Whether some weight gradient comes later than right behind its input gradient.
 bool defers_weight_gradients(const std::vector<Action>& actions);
 
+// The schedule with its messages, in the order in which this executor makes them: passes that stand
+// together run as one, and what they make leaves behind both.
+PipelineSchedule with_executed_messages(const PipelineSchedule& schedule);
+
 class PipelineExecutor {
  public:
   PipelineExecutor(std::vector<PipelineChunk> chunks, Communicator stages, Device& device);

@@ -10,12 +10,11 @@ constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
 class GatheredValues : public Values {
  public:
-  GatheredValues(const UnitPlan& plan, const Communicator& data, Exposed& exposed)
+  GatheredValues(const UnitPlan& plan, const Communicator& data)
       : units_(plan.units),
         used_by_(units_of_layers(plan, Whose::used)),
         kept_(kept_blocks(plan.units, data.rank())),
-        data_(data),
-        exposed_(exposed) {
+        data_(data) {
     const SharedBuffers shared = share_buffers(plan, Whose::used);
     buffer_of_ = shared.of_unit;
     Device& device = units_.front().parameters.front()->value.device();
@@ -33,13 +32,11 @@ class GatheredValues : public Values {
   }
 
   void before(std::size_t layer, Pass pass) override {
-    exposed_.during([&] {
-      gather(layer);
-      const bool last = pass == Pass::forward ? layer + 1 == used_by_.size() : layer == 0;
-      if (!last) gather(pass == Pass::forward ? layer + 1 : layer - 1);
-      for (const std::size_t u : used_by_[layer])
-        arrive(buffers_[buffer_of_[u]]);
-    });
+    gather(layer);
+    const bool last = pass == Pass::forward ? layer + 1 == used_by_.size() : layer == 0;
+    if (!last) gather(pass == Pass::forward ? layer + 1 : layer - 1);
+    for (const std::size_t u : used_by_[layer])
+      arrive(buffers_[buffer_of_[u]]);
     for (const std::size_t u : used_by_[layer]) {
       for (std::size_t i = 0; i < units_[u].parameters.size(); ++i)
         units_[u].parameters[i]->value = view_in(whole(u), units_[u], i);
@@ -53,10 +50,8 @@ class GatheredValues : public Values {
 
   // Other ranks may be reading the blocks still, for a pass that this one did not make.
   void settle() override {
-    exposed_.during([&] {
-      for (Buffer& buffer : buffers_)
-        arrive(buffer);
-    });
+    for (Buffer& buffer : buffers_)
+      arrive(buffer);
   }
 
   void publish() override {
@@ -120,7 +115,6 @@ class GatheredValues : public Values {
   std::vector<std::vector<std::size_t>> used_by_;  // units of each layer
   std::vector<Block> kept_;                        // of each unit, in mine_
   Communicator data_;
-  Exposed& exposed_;
   std::vector<std::size_t> buffer_of_;
   std::vector<Buffer> buffers_;
   Tensor mine_;
@@ -128,9 +122,8 @@ class GatheredValues : public Values {
 
 }  // namespace
 
-std::unique_ptr<Values> make_gathered_values(const UnitPlan& plan, const Communicator& data,
-                                             Exposed& exposed) {
-  return std::make_unique<GatheredValues>(plan, data, exposed);
+std::unique_ptr<Values> make_gathered_values(const UnitPlan& plan, const Communicator& data) {
+  return std::make_unique<GatheredValues>(plan, data);
 }
 
 }  // namespace lockstep

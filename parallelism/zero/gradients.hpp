@@ -14,7 +14,6 @@
 #include <memory>
 #include <unordered_map>
 
-#include "parallelism/zero/exposed.hpp"
 #include "parallelism/zero/units.hpp"
 
 namespace lockstep {
@@ -44,8 +43,8 @@ class Uses {
 
 // Collective. The parameters' gradients move.
 std::unique_ptr<Gradients> make_whole_gradients(const UnitPlan& plan, const Communicator& data,
-                                                std::int64_t micro_batches, Exposed& exposed);
+                                                std::int64_t micro_batches);
 std::unique_ptr<Gradients> make_transient_gradients(const UnitPlan& plan, const Communicator& data,
-                                                    std::int64_t micro_batches, Exposed& exposed);
+                                                    std::int64_t micro_batches);
 
 }  // namespace lockstep

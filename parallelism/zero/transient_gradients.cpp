@@ -8,15 +8,13 @@ namespace {
 
 class TransientGradients : public Gradients {
  public:
-  TransientGradients(const UnitPlan& plan, const Communicator& data, std::int64_t micro_batches,
-                     Exposed& exposed)
+  TransientGradients(const UnitPlan& plan, const Communicator& data, std::int64_t micro_batches)
       : units_(plan.units),
         owned_by_(units_of_layers(plan, Whose::owned)),
         kept_(kept_blocks(plan.units, data.rank())),
         uses_(plan.units, 1),
         micro_batches_(micro_batches),
-        data_(data),
-        exposed_(exposed) {
+        data_(data) {
     const SharedBuffers shared = share_buffers(plan, Whose::owned);
     buffer_of_ = shared.of_unit;
     Device& device = units_.front().parameters.front()->value.device();
@@ -58,11 +56,9 @@ class TransientGradients : public Gradients {
     buffer.open = false;
     release(*u);
     ++num_sums_;
-    exposed_.during([&] {
-      const Tensor flat = whole(*u);
-      Tensor sum = block_of(flat, units_[*u], data_.rank());
-      buffer.sum = data_.reduce_scatter(sum, flat, ReduceOp::sum, units_[*u].blocks);
-    });
+    const Tensor flat = whole(*u);
+    Tensor sum = block_of(flat, units_[*u], data_.rank());
+    buffer.sum = data_.reduce_scatter(sum, flat, ReduceOp::sum, units_[*u].blocks);
   }
 
   void finish() override {
@@ -71,7 +67,7 @@ class TransientGradients : public Gradients {
     const auto expected = static_cast<std::int64_t>(units_.size()) * micro_batches_;
     expect(uses_.between() && std::exchange(num_sums_, 0) == expected,
            "backward left a gradient out");
-    exposed_.during([&] { sum_earlier(); });
+    sum_earlier();
   }
 
  private:
@@ -88,7 +84,7 @@ class TransientGradients : public Gradients {
 
   void keep_sum(Buffer& buffer) {
     if (!buffer.sum) return;
-    exposed_.during([&] { buffer.sum->wait(); });
+    buffer.sum->wait();
     buffer.sum.reset();
     Tensor kept = block(buffer.unit);
     kernels::add(kept, block_of(buffer.flat, units_[buffer.unit], data_.rank()),
@@ -124,7 +120,6 @@ class TransientGradients : public Gradients {
   Uses uses_;
   std::int64_t micro_batches_, num_sums_ = 0;
   Communicator data_;
-  Exposed& exposed_;
   std::vector<std::size_t> buffer_of_;
   std::vector<Buffer> buffers_;
   Tensor mine_;
@@ -133,8 +128,8 @@ class TransientGradients : public Gradients {
 }  // namespace
 
 std::unique_ptr<Gradients> make_transient_gradients(const UnitPlan& plan, const Communicator& data,
-                                                    std::int64_t micro_batches, Exposed& exposed) {
-  return std::make_unique<TransientGradients>(plan, data, micro_batches, exposed);
+                                                    std::int64_t micro_batches) {
+  return std::make_unique<TransientGradients>(plan, data, micro_batches);
 }
 
 }  // namespace lockstep

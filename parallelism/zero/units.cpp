@@ -46,7 +46,12 @@ std::string group_of(const Parameter* p, const DataParallelOptions& options) {
 class Planner {
  public:
   Planner(const std::vector<LayerParameters>& layers, const DataParallelOptions& options, int ranks)
-      : layers_(layers), options_(options), ranks_(ranks) {}
+      : layers_(layers), options_(options), ranks_(ranks) {
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      for (const Parameter* p : layers[i].parameters)
+        owner_.emplace(p, i);  // the first
+    }
+  }
 
   UnitPlan plan() {
     for (const auto& [name, group] : groups_of(options_)) {
@@ -61,7 +66,7 @@ class Planner {
   std::vector<Parameter*> of_layer(std::size_t layer, const std::string& group) const {
     std::vector<Parameter*> all;
     for (Parameter* p : layers_[layer].parameters) {
-      if (group_of(p, options_) == group) all.push_back(p);
+      if (owner_.at(p) == layer && group_of(p, options_) == group) all.push_back(p);
     }
     return all;
   }
@@ -134,6 +139,7 @@ class Planner {
   const std::vector<LayerParameters>& layers_;
   const DataParallelOptions& options_;
   const int ranks_;
+  std::map<const Parameter*, std::size_t> owner_;
   std::optional<Communicator> group_;
   UnitPlan plan_;
 };

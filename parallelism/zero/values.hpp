@@ -5,14 +5,13 @@
 //   updated:
 //                         (d-1)/d N elements sent per rank and step
 //   gathered  zero 3      a layer's values are gathered before each pass through it, those of the
-//                         next layer behind them while this one computes: (d-1)/d N per pass,
-//                         except for layers whose buffer still holds them (where the pass turns
-//                         round)
+//                         next layer behind them while this one computes. At most (d-1)/d N per
+//                         pass: a buffer that holds the layer still (where forward turns into
+//                         backward) is not filled again
 #pragma once
 
 #include <memory>
 
-#include "parallelism/zero/exposed.hpp"
 #include "parallelism/zero/units.hpp"
 
 namespace lockstep {
@@ -29,9 +28,7 @@ class Values {
 };
 
 // Collective. The parameters' values move, and lose their old memory.
-std::unique_ptr<Values> make_whole_values(const UnitPlan& plan, const Communicator& data,
-                                          Exposed& exposed);
-std::unique_ptr<Values> make_gathered_values(const UnitPlan& plan, const Communicator& data,
-                                             Exposed& exposed);
+std::unique_ptr<Values> make_whole_values(const UnitPlan& plan, const Communicator& data);
+std::unique_ptr<Values> make_gathered_values(const UnitPlan& plan, const Communicator& data);
 
 }  // namespace lockstep

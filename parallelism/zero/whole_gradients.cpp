@@ -29,9 +29,8 @@ namespace {
 
 class WholeGradients : public Gradients {
  public:
-  WholeGradients(const UnitPlan& plan, const Communicator& data, std::int64_t micro_batches,
-                 Exposed& exposed)
-      : units_(plan.units), uses_(plan.units, micro_batches), data_(data), exposed_(exposed) {
+  WholeGradients(const UnitPlan& plan, const Communicator& data, std::int64_t micro_batches)
+      : units_(plan.units), uses_(plan.units, micro_batches), data_(data) {
     for (const Unit& unit : units_) {
       Device& device = unit.parameters.front()->value.device();
       flat_.push_back(allocate_flat(data_, device, unit.count, MemoryUse::gradients));
@@ -49,22 +48,18 @@ class WholeGradients : public Gradients {
     const auto unit = uses_.count(parameter);
     if (!unit) return;
     expect(!sums_[*unit], "a gradient was produced more often than its parameter says");
-    exposed_.during([&] {
-      Tensor sum = block(*unit);
-      sums_[*unit] = data_.reduce_scatter(sum, flat_[*unit], ReduceOp::sum, units_[*unit].blocks);
-    });
+    Tensor sum = block(*unit);
+    sums_[*unit] = data_.reduce_scatter(sum, flat_[*unit], ReduceOp::sum, units_[*unit].blocks);
   }
 
   void finish() override {
     expect(uses_.between(), "backward left a gradient out");
-    exposed_.during([&] {
-      for (std::size_t u = 0; u < units_.size(); ++u) {
-        expect(sums_[u].has_value(), "backward left a gradient out");
-        sums_[u]->wait();
-        Tensor sum = block(u);
-        if (units_[u].earlier) units_[u].earlier->all_reduce(sum, ReduceOp::sum).wait();
-      }
-    });
+    for (std::size_t u = 0; u < units_.size(); ++u) {
+      expect(sums_[u].has_value(), "backward left a gradient out");
+      sums_[u]->wait();
+      Tensor sum = block(u);
+      if (units_[u].earlier) units_[u].earlier->all_reduce(sum, ReduceOp::sum).wait();
+    }
     for (std::size_t u = 0; u < units_.size(); ++u) {
       sums_[u].reset();
       clear_others(u);
@@ -85,7 +80,6 @@ class WholeGradients : public Gradients {
   const std::vector<Unit>& units_;
   Uses uses_;
   Communicator data_;
-  Exposed& exposed_;
   std::vector<Tensor> flat_;               // one per unit
   std::vector<std::optional<Work>> sums_;  // under way
 };
@@ -93,8 +87,8 @@ class WholeGradients : public Gradients {
 }  // namespace
 
 std::unique_ptr<Gradients> make_whole_gradients(const UnitPlan& plan, const Communicator& data,
-                                                std::int64_t micro_batches, Exposed& exposed) {
-  return std::make_unique<WholeGradients>(plan, data, micro_batches, exposed);
+                                                std::int64_t micro_batches) {
+  return std::make_unique<WholeGradients>(plan, data, micro_batches);
 }
 
 }  // namespace lockstep

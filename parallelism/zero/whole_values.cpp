@@ -8,8 +8,7 @@ namespace {
 
 class WholeValues : public Values {
  public:
-  WholeValues(const UnitPlan& plan, const Communicator& data, Exposed& exposed)
-      : units_(plan.units), data_(data), exposed_(exposed) {
+  WholeValues(const UnitPlan& plan, const Communicator& data) : units_(plan.units), data_(data) {
     for (const Unit& unit : units_) {
       Device& device = unit.parameters.front()->value.device();
       flat_.push_back(allocate_flat(data_, device, unit.count, MemoryUse::parameters));
@@ -26,27 +25,23 @@ class WholeValues : public Values {
   }
 
   void publish() override {
-    exposed_.during([&] {
-      std::vector<Work> all;
-      for (std::size_t u = 0; u < units_.size(); ++u)
-        all.push_back(data_.all_gather(flat_[u], block(u), units_[u].blocks));
-      for (Work& work : all)
-        work.wait();
-    });
+    std::vector<Work> all;
+    for (std::size_t u = 0; u < units_.size(); ++u)
+      all.push_back(data_.all_gather(flat_[u], block(u), units_[u].blocks));
+    for (Work& work : all)
+      work.wait();
   }
 
  private:
   const std::vector<Unit>& units_;
   Communicator data_;
-  Exposed& exposed_;
   std::vector<Tensor> flat_;  // one per unit
 };
 
 }  // namespace
 
-std::unique_ptr<Values> make_whole_values(const UnitPlan& plan, const Communicator& data,
-                                          Exposed& exposed) {
-  return std::make_unique<WholeValues>(plan, data, exposed);
+std::unique_ptr<Values> make_whole_values(const UnitPlan& plan, const Communicator& data) {
+  return std::make_unique<WholeValues>(plan, data);
 }
 
 }  // namespace lockstep

@@ -19,9 +19,9 @@ class Zero : public DataParallel, public nn::LayerWatcher {
     for (std::size_t i = 0; i < plan_.layers.size(); ++i)
       index_[plan_.layers[i]] = i;
     if (plan_.units.empty()) return;  // a stage without parameters
-    values_ = (zero_ < 3 ? make_whole_values : make_gathered_values)(plan_, data, exposed_);
+    values_ = (zero_ < 3 ? make_whole_values : make_gathered_values)(plan_, data);
     gradients_ = (zero_ < 2 ? make_whole_gradients : make_transient_gradients)(
-        plan_, data, options.micro_batches, exposed_);
+        plan_, data, options.micro_batches);
     for (std::size_t u = 0; u < plan_.units.size(); ++u)
       append_pieces(pieces_, plan_.units[u], data.rank(), values_->block(u), gradients_->block(u));
   }
@@ -58,7 +58,6 @@ class Zero : public DataParallel, public nn::LayerWatcher {
  private:
   const int zero_;
   const UnitPlan plan_;  // the others look at it
-  Exposed exposed_;
   std::unordered_map<const Module*, std::size_t> index_;
   std::unique_ptr<Values> values_;
   std::unique_ptr<Gradients> gradients_;

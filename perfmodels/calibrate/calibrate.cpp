@@ -13,6 +13,7 @@
 #include "perfmodels/calibrate/links.hpp"
 #include "perfmodels/calibrate/overlap.hpp"
 #include "perfmodels/calibrate/shared_costs.hpp"
+#include "perfmodels/collective_price.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/context/topology.hpp"
 
@@ -22,45 +23,56 @@ namespace {
 
 constexpr double kMissed = 0.05;  // of a midpoint by its neighbours: it is measured
 constexpr int kMostBisections = 8;
-constexpr double kFirstShare = 0.4;  // of the time, for the first round of everything
+constexpr double kFirstShare = 0.2;    // of the time, for the first round of kernels and links
+constexpr double kBrief = 1.0 / 2000;  // of the time: what a first visit takes at most, if it can
+constexpr double kOverlapped = 20e-3;  // seconds that an all-reduce beside computation may take
+constexpr std::int64_t kLeastElements = 1 << 8, kMostElements = 1 << 20;  // of that all-reduce
 
-// Everything between ranks, for as long as the calibration takes.
+// Everything between ranks, for as long as the calibration takes. Links come first: they say what
+// collectives are going to take.
 class Groups {
  public:
   Groups(const Context& context, Sampler& sampler, Device& device, const Extent& extent)
-      : net_(make_transport(duplicate(context.world()))),
+      : context_(context),
+        sampler_(sampler),
+        net_(make_transport(duplicate(context.world()))),
         backend_(find_backend("auto").make(context.world(), {})),
         collectives_(sampler, *backend_, device) {
     const std::vector<int> nodes = nodes_of(context.world());
+    Transport* inside = net_.get();
     if (context.size() > context.nodes()) {
-      Transport& inside = context.nodes() > 1 ? net_->inside() : *net_;
+      if (context.nodes() > 1) inside = &net_->inside();
       levels_.push_back(std::make_unique<LinkCalibration>(
-          sampler, inside, inside_pairing(nodes, context.rank(), inside), "inside", extent));
+          sampler, *inside, inside_pairing(nodes, context.rank(), *inside), "inside", extent));
     }
     if (context.nodes() > 1) {
       levels_.push_back(std::make_unique<LinkCalibration>(
           sampler, *net_, pair_across(nodes, context.rank()), "across", extent));
     }
-    shared_.emplace(sampler, *net_);
-    collectives_.add_grid(extent);
-    if (!context.threads_allowed()) return;
-    worker_ = make_cpu_device();
-    world_ = Communicator::world(context, *worker_);
-    overlap_.emplace(sampler, *world_, *worker_);
+    shared_.emplace(sampler, *inside);
   }
 
   // What the first round leaves open.
-  void find_jumps(Sampler& sampler, double seconds) {
+  void find_jumps(double seconds) {
     for (const auto& level : levels_) {
       for (int i = 0; i < kMostBisections && level->refine(); ++i)
-        sampler.run(seconds / kMostBisections, 1, sampler.size() - 1);
+        sampler_.run(seconds / kMostBisections, 1, sampler_.size() - 1);
     }
   }
-  void refine(Sampler& sampler, double seconds, int times) {
+
+  void survey_collectives(const Extent& extent, double seconds) {
+    Machine known;
+    for (const auto& level : levels_)
+      known.links.push_back(level->profile());
+    known.shared = shared_->profile();
+    add_overlap(known);
+    collectives_.survey(extent, links_of(known), seconds, kBrief * extent.seconds);
+  }
+  void refine(double seconds, int times) {
     for (int i = 0; i < times; ++i) {
-      const std::size_t first = sampler.size();
+      const std::size_t first = sampler_.size();
       if (collectives_.refine(kMissed) == 0) return;
-      sampler.run(seconds / times, 1, first);
+      sampler_.run(seconds / times, 1, first);
     }
   }
 
@@ -70,13 +82,35 @@ class Groups {
       machine.links.push_back(level->profile());
       result.fits.push_back(
           {machine.links.back().level, level->fit().median_error, level->fit().worst_error});
+      if (!level->left_out().empty()) result.left_out.push_back(level->left_out());
     }
     machine.shared = shared_->profile();
     machine.collectives = collectives_.curves();
+    for (std::string& item : collectives_.left_out())
+      result.left_out.push_back(std::move(item));
     if (overlap_) machine.overlap = overlap_->profile();
+    if (!overlap_) result.left_out.emplace_back("computing and communicating at once");
   }
 
  private:
+  // Not between nodes: ranks that communicated in the background over Open MPI's TCP came to hang
+  // in the library calls after it.
+  bool can_overlap() const { return context_.threads_allowed() && context_.nodes() == 1; }
+  void add_overlap(const Machine& known) {
+    if (!can_overlap()) return;
+    std::int64_t elements = kMostElements;
+    const auto seconds = [&] {
+      const auto bytes = static_cast<double>(elements) * sizeof(float);
+      return price_of(known, Collective::all_reduce, bytes, backend_->shape(), "mpi").seconds.value;
+    };
+    while (elements > kLeastElements && seconds() > kOverlapped)
+      elements /= 2;
+    worker_ = make_cpu_device();
+    world_ = Communicator::over(context_.world(), *worker_);
+    overlap_.emplace(sampler_, *world_, *worker_, elements);
+    sampler_.run(0, 1, sampler_.size() - 1);
+  }
+
   // Ranks of the node's own transport are numbered within it.
   static Pairing inside_pairing(const std::vector<int>& nodes, int rank, const Transport& inside) {
     Pairing pairing = pair_inside(nodes, rank);
@@ -86,6 +120,8 @@ class Groups {
     return pairing;
   }
 
+  const Context& context_;
+  Sampler& sampler_;
   std::unique_ptr<Transport> net_;
   std::unique_ptr<Backend> backend_;
   std::vector<std::unique_ptr<LinkCalibration>> levels_;
@@ -135,13 +171,16 @@ Calibration calibrate(const Context& context, const Extent& extent, int threads)
   std::optional<Groups> groups;
   if (context.size() > 1) groups.emplace(context, sampler, *device, extent);
 
-  sampler.run(kFirstShare * extent.seconds, 1);
+  const double all = extent.seconds;
+  const auto left = [&] { return all - sampler.greatest(now() - begin); };
+  sampler.run(kFirstShare * all, 1, 0, kBrief * all);
   if (groups) {
-    groups->find_jumps(sampler, 0.02 * extent.seconds);
-    groups->refine(sampler, 0.1 * extent.seconds, extent.refinements);
+    groups->find_jumps(0.02 * all);
+    const double owed = (extent.rounds - 1) * sampler.least_seconds();
+    groups->survey_collectives(extent, (left() - owed) / extent.rounds);
+    groups->refine(0.1 * all, extent.refinements);
   }
-  const double left = extent.seconds - sampler.greatest(now() - begin);
-  if (extent.rounds > 1) sampler.run(left, extent.rounds - 1);
+  if (extent.rounds > 1) sampler.run(left(), extent.rounds - 1);
 
   Calibration result;
   result.machine = describe(context, threads);

@@ -22,6 +22,7 @@ struct LinkFit {
 struct Calibration {
   Machine machine;
   std::vector<LinkFit> fits;
+  std::vector<std::string> left_out;  // what did not fit into the time
   double seconds = 0;
   std::size_t measurements = 0, samples = 0;
   int outliers = 0;  // kept: medians do not mind them

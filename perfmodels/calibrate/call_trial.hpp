@@ -30,7 +30,9 @@ class CallTrial : public Trial {
   };
 
   std::shared_ptr<void> memory();
+  void add_buffer();
   double timed(const Choice& choice, int batch);
+  std::vector<double> time_each();
   void choose_batches();
 
   Backend& group_;

@@ -4,16 +4,21 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <tuple>
 
+#include "collectives/algorithms/table.hpp"
+#include "collectives/sizes.hpp"
 #include "perfmodels/calibrate/call_trial.hpp"
+#include "runtime/base/clock.hpp"
 
 namespace lockstep {
 
 namespace {
 
 constexpr std::size_t kGrowth = 8;
-constexpr double kClosest = 1.5;  // neighbours that are no further apart have no midpoint
+constexpr double kCallsOfVisit = 5;  // of each candidate: to prepare, to warm up, to time
+constexpr double kClosest = 1.5;     // neighbours that are no further apart have no midpoint
 
 // Whether all ranks see what allocate() gives. Collective.
 bool shares(Backend& group, Device& device) {
@@ -42,15 +47,36 @@ CollectiveCalibration::CollectiveCalibration(Sampler& sampler, Backend& group, D
     : sampler_(sampler), group_(group), device_(device), shared_(shares(group, device)) {}
 
 void CollectiveCalibration::add_grid(const Extent& extent) {
+  for (std::size_t n = extent.least_vector; n <= extent.most_vector; n *= kGrowth)
+    add_size(extent, n, n == extent.least_vector);
+}
+
+void CollectiveCalibration::survey(const Extent& extent, const Links& links, double seconds,
+                                   double longest) {
+  const double begin = now();
+  links_ = links;
+  for (std::size_t n = extent.least_vector; n <= extent.most_vector; n *= kGrowth) {
+    const std::size_t first = sampler_.size();
+    add_size(extent, n, n == extent.least_vector);
+    if (sampler_.size() == first) return;
+    sampler_.run(seconds - sampler_.greatest(now() - begin), 1, first, longest);
+  }
+}
+
+// A barrier has no size; a line that has ended does not go on.
+void CollectiveCalibration::add_size(const Extent& extent, std::size_t bytes, bool is_first) {
+  std::set<std::pair<Collective, MemoryKind>> ended;
+  for (const CollectivePoint& p : points_) {
+    if (links_ && !sampler_.has(p.item)) ended.insert({p.what, p.memory});
+  }
   for (const Collective what : extent.collectives) {
     if (what == Collective::barrier) {
-      add(what, MemoryKind::plain, 0);
+      if (is_first) add(what, MemoryKind::plain, 0);
       continue;
     }
     for (const MemoryKind memory : {MemoryKind::plain, MemoryKind::shared}) {
-      if (memory == MemoryKind::shared && !shared_) continue;
-      for (std::size_t n = extent.least_vector; n <= extent.most_vector; n *= kGrowth)
-        add(what, memory, n);
+      const bool possible = memory == MemoryKind::plain || shared_;
+      if (possible && !ended.count({what, memory})) add(what, memory, bytes);
     }
   }
 }
@@ -65,21 +91,53 @@ void CollectiveCalibration::add(Collective what, MemoryKind memory, std::size_t 
   std::vector<std::string> labels;
   for (const Choice& choice : candidates)
     labels.emplace_back(choice.label);
-  const std::size_t item =
+  CollectivePoint point{what, memory, bytes, std::move(labels), 0, priced(sample, candidates)};
+  point.item =
       sampler_.add({.name = std::string(name_of(what)) + " of " + std::to_string(bytes) + " bytes",
                     .prepare =
                         [this, sample, candidates] {
                           return std::make_unique<CallTrial>(group_, device_, sample, candidates);
                         },
                     .num_series = candidates.size(),
-                    .over = Over::slowest});
-  points_.push_back({what, memory, bytes, std::move(labels), item});
+                    .over = Over::slowest,
+                    .expected = points_.empty() ? std::nullopt : expected(point)});
+  points_.push_back(std::move(point));
+}
+
+// A library is taken to be as fast as our algorithms are on average.
+double CollectiveCalibration::priced(const Sample& sample,
+                                     const std::vector<Choice>& candidates) const {
+  if (!links_) return 0;
+  GroupShape group = group_.shape();
+  group.memory = sample.memory;
+  const auto bytes = static_cast<double>(sample.count * sizeof(float));
+  double sum = 0, n = 0;
+  for (const Choice& choice : candidates) {
+    if (!choice.algorithm) continue;
+    sum += choice.algorithm->seconds(group, bytes, *links_);
+    ++n;
+  }
+  return n > 0 ? sum / n * static_cast<double>(candidates.size()) : 0;
+}
+
+// By what the largest size below it took. The very first point is made in any case.
+std::optional<double> CollectiveCalibration::expected(const CollectivePoint& point) const {
+  if (!links_) return {};
+  const CollectivePoint* before = nullptr;
+  for (const CollectivePoint& p : points_) {
+    const bool same = p.what == point.what && p.memory == point.memory && sampler_.has(p.item);
+    if (!same || p.bytes >= point.bytes) continue;
+    if (!before || p.bytes > before->bytes) before = &p;
+  }
+  if (!before || before->priced <= 0) return kCallsOfVisit * point.priced;
+  return sampler_.least_seconds(before->item) * std::max(point.priced / before->priced, 1.0);
 }
 
 std::vector<CollectiveCalibration::Line> CollectiveCalibration::lines() const {
   std::map<std::pair<Collective, MemoryKind>, Line> by_kind;
-  for (const CollectivePoint& p : points_)
-    by_kind[{p.what, p.memory}].push_back(&p);
+  for (const CollectivePoint& p : points_) {
+    if (sampler_.has(p.item)) by_kind[{p.what, p.memory}].push_back(&p);
+  }
   std::vector<Line> all;
   for (auto& [kind, line] : by_kind) {
     std::sort(line.begin(), line.end(), [](const CollectivePoint* a, const CollectivePoint* b) {
@@ -133,10 +191,32 @@ std::size_t CollectiveCalibration::refine(double by) {
 
 std::vector<CollectiveCurve> CollectiveCalibration::curves() const {
   std::vector<const CollectivePoint*> all;
-  for (const CollectivePoint& p : points_)
-    all.push_back(&p);
+  for (const CollectivePoint& p : points_) {
+    if (sampler_.has(p.item)) all.push_back(&p);
+  }
   return curves_of(all, group_.shape(),
                    [this](const CollectivePoint& p, std::size_t c) { return seconds(p, c); });
+}
+
+std::vector<std::string> CollectiveCalibration::left_out() const {
+  std::map<std::pair<Collective, MemoryKind>, std::size_t> ends;  // largest size that was visited
+  for (const CollectivePoint& p : points_) {
+    std::size_t& end = ends[{p.what, p.memory}];
+    if (sampler_.has(p.item)) end = std::max(end, p.bytes);
+  }
+  std::vector<std::string> all;
+  std::size_t midpoints = 0;
+  for (const CollectivePoint& p : points_) {
+    if (sampler_.has(p.item)) continue;
+    if (p.bytes > 0 && p.bytes < ends[{p.what, p.memory}]) {
+      ++midpoints;
+      continue;
+    }
+    all.push_back(std::string(name_of(p.what)) + " of " + bytes_text(p.bytes) +
+                  " bytes and more, " + name_of(p.memory));
+  }
+  if (midpoints > 0) all.push_back(std::to_string(midpoints) + " midpoints of collectives");
+  return all;
 }
 
 std::vector<CollectiveCurve> curves_of(

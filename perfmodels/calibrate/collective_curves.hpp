@@ -4,10 +4,13 @@
 // them. What `auto` and predictions look up.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "collectives/backend.hpp"
+#include "collectives/links.hpp"
+#include "collectives/sample_call.hpp"
 #include "perfmodels/calibrate/extent.hpp"
 #include "perfmodels/calibrate/sampler.hpp"
 #include "perfmodels/machine/machine.hpp"
@@ -21,6 +24,7 @@ struct CollectivePoint {
   std::size_t bytes;
   std::vector<std::string> labels;  // of the candidates, as the sampler's series
   std::size_t item;
+  double priced = 0;  // seconds of all candidates by formula; 0: without links
 };
 
 class CollectiveCalibration {
@@ -30,6 +34,9 @@ class CollectiveCalibration {
 
   // Powers of 8 for every collective of the extent.
   void add_grid(const Extent& extent);
+  // The same, measured in ascending order within `seconds`: formulas over these links, and what the
+  // size before took, say what a size is going to take. Where that is too long its line ends.
+  void survey(const Extent& extent, const Links& links, double seconds, double longest);
   // Midpoints between neighbours: of all, the first time, later where the last ones were missed by
   // more than `missed`. How many were added.
   std::size_t refine(double missed);
@@ -37,12 +44,17 @@ class CollectiveCalibration {
 
   const std::vector<CollectivePoint>& points() const { return points_; }
   std::vector<CollectiveCurve> curves() const;
+  // "all_reduce of 2M bytes and more, plain"
+  std::vector<std::string> left_out() const;
   bool shares_memory() const { return shared_; }
 
  private:
   using Line = std::vector<const CollectivePoint*>;  // ascending sizes of one kind of call
 
+  void add_size(const Extent& extent, std::size_t bytes, bool is_first);
   std::vector<Line> lines() const;
+  double priced(const Sample& sample, const std::vector<Choice>& candidates) const;
+  std::optional<double> expected(const CollectivePoint& point) const;
   bool missed(const Line& line, std::size_t i, double by) const;
   Figure seconds(const CollectivePoint& point, std::size_t candidate) const {
     return sampler_.samples(point.item, candidate).figure();
@@ -52,6 +64,7 @@ class CollectiveCalibration {
   Backend& group_;
   Device& device_;
   bool shared_;
+  std::optional<Links> links_;
   std::vector<CollectivePoint> points_;
   std::vector<std::size_t> midpoints_;  // of points_, the last ones
   bool refined_ = false;

@@ -4,16 +4,21 @@
 #include <algorithm>
 #include <cmath>
 
+#include "collectives/sizes.hpp"
 #include "perfmodels/calibrate/message_trials.hpp"
 
 namespace lockstep {
 
 namespace {
 
-constexpr std::size_t kShort = 8, kContended = 1 << 20;
+constexpr std::size_t kShort = 8, kContended = 1 << 20, kLeastContended = 128 << 10;
 constexpr std::size_t kTrainGrowth = 4;
-constexpr double kShareOfOne = 1.0 / 400;  // of all seconds: what one message may take at most
-constexpr double kPrecision = 1.03;        // to which the place of a jump is found
+constexpr int kLeastTrain = 4;
+constexpr std::size_t kAlways = 512 << 10;  // what libraries change below is seen at any speed
+constexpr double kShare = 0.15;             // of all seconds: for the first visits
+constexpr double kMessagesOfVisit = 10;     // one way: to prepare, to warm up, to time
+constexpr double kLeastOfBytes = 0.1;       // of a message's time, the bytes' part
+constexpr double kPrecision = 1.03;         // to which the place of a jump is found
 constexpr double kLeastSeconds = 1e-9;
 
 std::size_t whole_words(double bytes) {
@@ -71,9 +76,31 @@ LinkCalibration::LinkCalibration(Sampler& sampler, Transport& net, const Pairing
       net_(net),
       pairing_(pairing),
       level_(std::move(level)),
-      messages_(extent.prtt_messages) {
+      seconds_(kShare * extent.seconds),
+      rough_(probe(extent)) {
   add_messages(extent);
+  if (pairing_.pairs_per_node > 1) add_contention();
   add_loggp(extent);
+}
+
+// Ever longer messages, until the next would take all the time that there is.
+LinkCalibration::Rough LinkCalibration::probe(const Extent& extent) {
+  constexpr std::size_t kGrowth = 16;
+  const int peer = pairing_.lead ? pairing_.peer : -1;
+  Rough line;
+  std::size_t before = 0;
+  double last = 0;
+  for (std::size_t bytes = extent.least_message; bytes <= extent.most_message; bytes *= kGrowth) {
+    double mine = -1;
+    PingPongTrial(net_, peer, bytes).run({&mine, 1});
+    const double seconds = sampler_.greatest(mine);
+    if (before == 0) line.alpha = seconds;
+    if (before > 0) line.beta = std::max(seconds - last, 0.0) / static_cast<double>(bytes - before);
+    before = bytes;
+    last = seconds;
+    if (bytes * kGrowth > kAlways && kMessagesOfVisit * kGrowth * seconds > seconds_) break;
+  }
+  return line;
 }
 
 std::size_t LinkCalibration::add_ping_pong(std::size_t bytes, Who who) {
@@ -83,28 +110,40 @@ std::size_t LinkCalibration::add_ping_pong(std::size_t bytes, Who who) {
                        }});
 }
 
-// Sizes end where a message takes too long for the time that there is.
+// Sizes end where the time does.
 void LinkCalibration::add_messages(const Extent& extent) {
-  const int peer = pairing_.lead ? pairing_.peer : -1;
-  const double longest = kShareOfOne * extent.seconds;
   const int steps = extent.message_steps;
+  double spent = 0;
   for (int i = 0;; ++i) {
     const std::size_t bytes =
         whole_words(static_cast<double>(extent.least_message) * std::exp2(1.0 * i / steps));
-    if (bytes > extent.most_message) break;
+    if (bytes > extent.most_message) return;
+    spent += kMessagesOfVisit * rough_.at(bytes);
+    if (bytes > kAlways && spent > seconds_) {
+      too_long_ = bytes;
+      return;
+    }
     sizes_.push_back({bytes, add_ping_pong(bytes, Who::one_pair)});
-    if (i % (4 * steps) != 0 || bytes < 4096) continue;
-    double seconds = -1;
-    PingPongTrial(net_, peer, bytes).run({&seconds, 1});
-    if (sampler_.greatest(seconds) * std::exp2(4) > longest) break;
   }
-  if (pairing_.pairs_per_node < 2) return;
-  const std::size_t bytes = std::min(kContended, sizes_.back().bytes);
-  alone_ = add_ping_pong(bytes, Who::one_pair);
-  together_ = add_ping_pong(bytes, Who::all_pairs);
 }
 
-void LinkCalibration::add_loggp(const Extent&) {
+// Long enough that bytes count, and no longer than a part of the time allows.
+void LinkCalibration::add_contention() {
+  contended_ = std::min(kContended, sizes_.back().bytes);
+  while (contended_ > kLeastContended &&
+         4 * kMessagesOfVisit * rough_.at(contended_) > seconds_ / 4)
+    contended_ /= 2;
+  alone_ = add_ping_pong(contended_, Who::one_pair);
+  together_ = add_ping_pong(contended_, Who::all_pairs);
+}
+
+// Of a train whose messages are so far apart.
+int LinkCalibration::messages_of(const Extent& extent, double each) const {
+  const double fitting = seconds_ / 40 / each;
+  return static_cast<int>(std::clamp<double>(fitting, kLeastTrain, extent.prtt_messages));
+}
+
+void LinkCalibration::add_loggp(const Extent& extent) {
   const int peer = pairing_.lead ? pairing_.peer : -1;
   const auto add = [&](const char* what, auto make) {
     return sampler_.add({.name = level_ + what, .prepare = make});
@@ -115,14 +154,22 @@ void LinkCalibration::add_loggp(const Extent&) {
     });
   };
   const std::size_t most = sizes_.back().bytes / kTrainGrowth;
-  for (std::size_t bytes = kShort; bytes <= most; bytes *= kTrainGrowth)
-    trains_.push_back({bytes, train(bytes, 1), train(bytes, messages_)});
-  spaced_ = add(" send overhead", [&net = net_, peer, n = messages_] {
+  for (std::size_t bytes = kShort; bytes <= most; bytes *= kTrainGrowth) {
+    const int n = messages_of(extent, rough_.beta * static_cast<double>(bytes) + kLeastSeconds);
+    trains_.push_back({bytes, train(bytes, 1), train(bytes, n), n});
+  }
+  const int n = messages_of(extent, 3 * rough_.alpha);
+  spaced_ = add(" send overhead", [&net = net_, peer, n] {
     return std::make_unique<SendOverheadTrial>(net, peer, kShort, n);
   });
   receive_ = add(" receive overhead", [&net = net_, peer] {
     return std::make_unique<ReceiveOverheadTrial>(net, peer, kShort);
   });
+}
+
+std::string LinkCalibration::left_out() const {
+  if (too_long_ == 0) return "";
+  return "messages " + level_ + " nodes, of " + bytes_text(too_long_) + " bytes and more";
 }
 
 std::vector<Point> LinkCalibration::points() const {
@@ -149,8 +196,8 @@ bool LinkCalibration::refine() {
 std::vector<Point> LinkCalibration::gap_points() const {
   std::vector<Point> all;
   for (const Train& t : trains_) {
-    all.push_back(
-        {static_cast<double>(t.bytes), difference(seconds(t.many), seconds(t.one), messages_ - 1)});
+    all.push_back({static_cast<double>(t.bytes),
+                   difference(seconds(t.many), seconds(t.one), t.messages - 1)});
   }
   return all;
 }
@@ -171,6 +218,18 @@ LogGP LinkCalibration::loggp(const std::vector<Point>& gaps) const {
   return p;
 }
 
+// Of the bytes: latencies do not stand in each other's way.
+Figure LinkCalibration::contention(double latency) const {
+  const Figure alone = seconds(alone_), together = seconds(together_);
+  const double least = kLeastOfBytes * alone.value;
+  const auto ratio = [&](double both, double one) {
+    return std::max((both - latency) / std::max(one - latency, least), 1.0);
+  };
+  const double value = ratio(together.value, alone.value);
+  return {value, std::min(value, ratio(together.low, alone.high)),
+          std::max(value, ratio(together.high, alone.low))};
+}
+
 LinkProfile LinkCalibration::profile() const {
   const std::vector<Point> all = points(), gaps = gap_points();
   fit_ = fit_segments(all);
@@ -184,11 +243,8 @@ LinkProfile LinkCalibration::profile() const {
                 .rendezvous_bytes = jump.below};
   p.ports = pairing_.pairs_per_node;
   if (pairing_.pairs_per_node < 2) return p;
-  const Figure alone = seconds(alone_), together = seconds(together_);
-  const double ratio = std::max(together.value / alone.value, 1.0);
-  p.contention = {ratio, std::min(ratio, together.low / alone.high),
-                  std::max(ratio, together.high / alone.low)};
-  p.ports = std::max(std::round(pairing_.pairs_per_node / ratio), 1.0);
+  p.contention = contention(fit_.segment_of(static_cast<double>(contended_)).alpha.value);
+  p.ports = std::max(std::round(pairing_.pairs_per_node / p.contention.value), 1.0);
   return p;
 }
 

@@ -42,6 +42,8 @@ class LinkCalibration {
   LinkProfile profile() const;
   // How well the segments of profile() fit.
   const PiecewiseFit& fit() const { return fit_; }
+  // Empty, or from which size on messages would have taken too long.
+  std::string left_out() const;
 
  private:
   enum class Who { one_pair, all_pairs };
@@ -50,24 +52,36 @@ class LinkCalibration {
   };
   struct Train {
     std::size_t bytes, one, many;  // items
+    int messages;
+  };
+  // A line through a few messages, for what all others are going to take.
+  struct Rough {
+    double alpha = 0, beta = 0;
+    double at(std::size_t bytes) const { return alpha + beta * static_cast<double>(bytes); }
   };
 
+  Rough probe(const Extent& extent);
   std::size_t add_ping_pong(std::size_t bytes, Who who);
   void add_messages(const Extent& extent);
+  void add_contention();
   void add_loggp(const Extent& extent);
+  int messages_of(const Extent& extent, double each) const;
   std::vector<Point> points() const;
   Figure seconds(std::size_t item) const { return sampler_.samples(item).figure(); }
   std::vector<Point> gap_points() const;
   LogGP loggp(const std::vector<Point>& gaps) const;
+  Figure contention(double latency) const;
 
   Sampler& sampler_;
   Transport& net_;
   Pairing pairing_;
   std::string level_;
-  int messages_;  // of a train
+  double seconds_;  // for the first visits of all
+  Rough rough_;
   std::vector<Size> sizes_;
   std::vector<Train> trains_;
   std::size_t spaced_ = 0, receive_ = 0, alone_ = 0, together_ = 0;
+  std::size_t contended_ = 0, too_long_ = 0;  // bytes; 0: none
   mutable PiecewiseFit fit_;
 };
 

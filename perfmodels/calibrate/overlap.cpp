@@ -11,20 +11,21 @@ namespace lockstep {
 
 namespace {
 
-constexpr std::int64_t kWidth = 256, kElements = 1 << 20;  // of products; of what is summed
+constexpr std::int64_t kWidth = 256;  // of products
 constexpr double kComputeSeconds = 5e-3, kCommunicateSeconds = 10e-3;
 constexpr double kLonger = 2;  // than what is timed: the other one, so that it is always there
 constexpr std::size_t kSeries = 4;
 
 class OverlapTrial : public Trial {
  public:
-  OverlapTrial(const Communicator& world, Device& device)
+  OverlapTrial(const Communicator& world, Device& device, std::int64_t elements)
       : world_(world),
         device_(device),
         x_(square()),
         w_(square()),
         y_(square()),
-        data_(Tensor::over(device, world.allocate(4 * kElements), {kElements})) {
+        data_(Tensor::over(device, world.allocate(4 * static_cast<std::size_t>(elements)),
+                           {elements})) {
     std::fill(data_.values().begin(), data_.values().end(), 1.0f);
     for (Tensor* t : {&x_, &w_, &y_})
       std::fill(t->values().begin(), t->values().end(), 0.01f);
@@ -101,12 +102,15 @@ Figure factor(const Samples& alone, const Samples& beside) {
 
 }  // namespace
 
-OverlapCalibration::OverlapCalibration(Sampler& sampler, const Communicator& world, Device& device)
+OverlapCalibration::OverlapCalibration(Sampler& sampler, const Communicator& world, Device& device,
+                                       std::int64_t elements)
     : sampler_(sampler),
-      item_(sampler.add(
-          {.name = "overlap",
-           .prepare = [&world, &device] { return std::make_unique<OverlapTrial>(world, device); },
-           .num_series = kSeries})) {}
+      item_(sampler.add({.name = "overlap",
+                         .prepare =
+                             [&world, &device, elements] {
+                               return std::make_unique<OverlapTrial>(world, device, elements);
+                             },
+                         .num_series = kSeries})) {}
 
 OverlapProfile OverlapCalibration::profile() const {
   return {.source = "measured",

@@ -13,7 +13,9 @@ namespace lockstep {
 class OverlapCalibration {
  public:
   // The communicator's device must have a communication worker, or there is no overlap to measure.
-  OverlapCalibration(Sampler& sampler, const Communicator& world, Device& device);
+  // All-reduces are of so many float32.
+  OverlapCalibration(Sampler& sampler, const Communicator& world, Device& device,
+                     std::int64_t elements);
   OverlapProfile profile() const;
 
  private:

@@ -2,7 +2,6 @@
 #include "perfmodels/calibrate/sampler.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <random>
 
 #include "runtime/base/clock.hpp"
@@ -22,48 +21,60 @@ std::size_t Sampler::add(Item item) {
   return items_.size() - 1;
 }
 
-void Sampler::run(double seconds, int rounds, std::size_t first) {
+void Sampler::run(double seconds, int rounds, std::size_t first, double longest) {
   const double begin = now();
-  std::vector<std::size_t> order(items_.size() - first);
-  std::iota(order.begin(), order.end(), first);
+  const auto mine = std::span(items_).subspan(first);
+  std::vector<State*> order;
+  for (State& state : mine)
+    order.push_back(&state);
   std::mt19937 random(static_cast<unsigned>(items_.size()));  // the same on every rank
   for (int round = 0; round < rounds; ++round) {
     std::shuffle(order.begin(), order.end(), random);
     const double until = seconds * (round + 1) / rounds;
+    double owing = 0;  // to those whose turn is still to come
+    for (const State* state : order)
+      owing += owed(*state);
     for (std::size_t k = 0; k < order.size(); ++k) {
-      State& state = items_[order[k]];
+      State& state = *order[k];
+      owing -= owed(state);
       if (enough(state)) continue;
-      const double left = until - greatest(now() - begin);
-      if (left <= 0 && !state.samples.front().empty()) continue;
-      visit(state, std::max(left, 0.0) / static_cast<double>(order.size() - k));
+      const double left = until - greatest(now() - begin);  // and all begin at once
+      if (!fits(state, left, owing)) continue;
+      visit(state, std::min(left / static_cast<double>(order.size() - k), longest));
     }
+    combine(mine);
   }
 }
 
+double Sampler::owed(const State& state) const {
+  return state.item.expected || enough(state) ? 0 : state.least;
+}
+
+bool Sampler::fits(const State& state, double left, double owing) const {
+  const bool first = state.least == 0;
+  if (!state.item.expected) return first || state.least <= left;
+  return (first ? *state.item.expected : state.least) <= left - owing;
+}
+
+// The first repetition touches memory and makes connections; it says how long one takes.
 void Sampler::visit(State& state, double seconds) {
   const std::size_t n = state.item.num_series;
-  context_.barrier();  // all at once
   const double begin = now();
   const std::unique_ptr<Trial> trial = state.item.prepare();
   std::vector<double> row(n);
-  trial->run(row);  // touches memory, makes connections
   const double warm = now();
   trial->run(row);
-  const double each = greatest(now() - warm);
-  const double left = seconds - greatest(now() - begin);
-  const int least = each > kLongSeconds ? kLeastRepetitions - 1 : kLeastRepetitions;
+  double times[] = {now() - warm, now() - begin};
+  greatest(times);
+  const auto [each, prepared] = times;
+  const int few = each > kLongSeconds ? kLeastRepetitions - 1 : kLeastRepetitions;
   const int repetitions =
-      static_cast<int>(std::clamp<double>(left / each, least, kMostRepetitions));
+      static_cast<int>(std::clamp<double>((seconds - prepared) / each, few, kMostRepetitions));
+  state.least = prepared + few * each;
 
-  std::vector<double> values(n * static_cast<std::size_t>(repetitions));
-  for (std::size_t i = 0; i < values.size(); i += n)
-    trial->run(std::span(values).subspan(i, n));
-  combine(values, state.item.over);
-  for (std::size_t s = 0; s < n; ++s) {
-    state.samples[s].begin_visit();
-    for (std::size_t i = s; i < values.size(); i += n)
-      state.samples[s].add(values[i]);
-  }
+  state.fresh.resize(n * static_cast<std::size_t>(repetitions));
+  for (std::size_t i = 0; i < state.fresh.size(); i += n)
+    trial->run(std::span(state.fresh).subspan(i, n));
 }
 
 bool Sampler::enough(const State& state) const {
@@ -72,25 +83,55 @@ bool Sampler::enough(const State& state) const {
 }
 
 double Sampler::greatest(double value) const {
-  check_mpi(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_DOUBLE, MPI_MAX, context_.world()));
+  greatest({&value, 1});
   return value;
 }
 
+void Sampler::greatest(std::span<double> values) const {
+  check_mpi(MPI_Allreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_DOUBLE,
+                          MPI_MAX, context_.world()));
+}
+
+void Sampler::combine(std::span<State> states) {
+  for (const Over over : {Over::mean, Over::slowest}) {
+    std::vector<double> all;
+    const auto fresh = [over](const State& s) { return s.item.over == over && !s.fresh.empty(); };
+    for (const State& state : states) {
+      if (fresh(state)) all.insert(all.end(), state.fresh.begin(), state.fresh.end());
+    }
+    combine(all, over);
+    auto next = all.begin();
+    for (State& state : states) {
+      if (!fresh(state)) continue;
+      for (Samples& samples : state.samples)
+        samples.begin_visit();
+      for (std::size_t i = 0; i < state.fresh.size(); ++i)
+        state.samples[i % state.samples.size()].add(*next++);
+      state.fresh.clear();
+    }
+  }
+}
+
+// As one over the ranks.
 void Sampler::combine(std::vector<double>& values, Over over) const {
-  const auto reduce = [&](std::vector<double>& v, MPI_Op op) {
-    check_mpi(MPI_Allreduce(MPI_IN_PLACE, v.data(), static_cast<int>(v.size()), MPI_DOUBLE, op,
-                            context_.world()));
-  };
-  if (over == Over::slowest) return reduce(values, MPI_MAX);
+  if (over == Over::slowest) return greatest(values);
   std::vector<double> sums(2 * values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
     const bool took_part = values[i] >= 0;
     sums[i] = took_part ? values[i] : 0;
     sums[values.size() + i] = took_part ? 1 : 0;
   }
-  reduce(sums, MPI_SUM);
+  check_mpi(MPI_Allreduce(MPI_IN_PLACE, sums.data(), static_cast<int>(sums.size()), MPI_DOUBLE,
+                          MPI_SUM, context_.world()));
   for (std::size_t i = 0; i < values.size(); ++i)
     values[i] = sums[i] / std::max(sums[values.size() + i], 1.0);
+}
+
+double Sampler::least_seconds() const {
+  double seconds = 0;
+  for (const State& state : items_)
+    seconds += state.least;
+  return seconds;
 }
 
 std::size_t Sampler::num_samples() const {

@@ -2,12 +2,17 @@
 // Takes turns among many measurements, on all ranks at once, until the time is used up.
 //
 // Every item is visited in several rounds, in a new order each time, so that a machine whose speed
-// drifts does so for all of them; one whose interval is narrow enough is left out. The ranks
-// combine their samples after each visit, and so take every decision alike.
+// drifts does so for all of them; one whose interval is narrow enough has its turns left out. An
+// item's first visit tells what each further one costs at least: who does not fit into what is left
+// of a round waits for the next. Those that come with an expectation are left out altogether where
+// it does not fit. The ranks agree on every time that decides something; they combine their samples
+// after each round, since between nodes that takes longer than many a measurement.
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,6 +43,9 @@ struct Item {
   std::function<std::unique_ptr<Trial>()> prepare{};  // collective
   std::size_t num_series = 1;
   Over over = Over::mean;
+  // Seconds of the first visit, the same on all ranks; it is left out where they are not there.
+  // Without, the first visit is made whatever it takes.
+  std::optional<double> expected{};
 };
 
 class Sampler {
@@ -47,13 +55,20 @@ class Sampler {
 
   std::size_t add(Item item);
   std::size_t size() const { return items_.size(); }
-  // Visits items `first`... `rounds` times; takes about `seconds`, more if that is too little for
-  // three repetitions of each. Collective; the samples are the same on all ranks.
-  void run(double seconds, int rounds, std::size_t first = 0);
+  // Visits items `first`... `rounds` times, which takes about `seconds`; more if that is too little
+  // for first visits without an expectation. No visit takes longer than `longest`, or than it must.
+  // Collective; the samples are the same on all ranks.
+  void run(double seconds, int rounds, std::size_t first = 0,
+           double longest = std::numeric_limits<double>::infinity());
 
   const Samples& samples(std::size_t item, std::size_t series = 0) const {
     return items_[item].samples[series];
   }
+  bool has(std::size_t item) const { return !items_[item].samples.front().empty(); }
+  // Of one more visit with as few repetitions as there may be; 0 before the first.
+  double least_seconds(std::size_t item) const { return items_[item].least; }
+  // Of one more round of all that have been visited.
+  double least_seconds() const;
   // Over the ranks, on each of them. Collective.
   double greatest(double value) const;
   // Of all items.
@@ -64,12 +79,19 @@ class Sampler {
   struct State {
     Item item;
     std::vector<Samples> samples;
+    double least = 0;             // seconds of a visit
+    std::vector<double> fresh{};  // of this round, as this rank saw them: rows of num_series
   };
 
   void visit(State& state, double seconds);
   bool enough(const State& state) const;
-  // As one over the ranks; a row of `num_series` values for each repetition.
+  bool fits(const State& state, double left, double owed) const;
+  // What must not wait: seconds of the visits without an expectation.
+  double owed(const State& state) const;
+  // The fresh values of all ranks become samples.
+  void combine(std::span<State> states);
   void combine(std::vector<double>& values, Over over) const;
+  void greatest(std::span<double> values) const;
 
   const Context& context_;
   double narrow_;

@@ -9,7 +9,6 @@ namespace lockstep {
 
 namespace {
 
-constexpr double kSeconds = 0.005;  // for the messages of one measurement; the rest takes its time
 enum Series { gamma_of_all, sync, copy, reduce, stage, reach, fetch, kNumSeries };
 
 class SharedTrial : public Trial {
@@ -17,7 +16,7 @@ class SharedTrial : public Trial {
   explicit SharedTrial(Transport& net) : net_(net) {}
 
   void run(std::span<double> seconds) override {
-    const Links links = measure_links(net_, kSeconds);
+    const Links links = measure_local_steps(net_);
     const SharedCosts& s = links.shared;
     const bool measured = s.source == std::string("measured");
     const double values[] = {

@@ -76,13 +76,6 @@ Launch dropout_add(Device& d, std::int64_t n) {
     kernels::dropout_add(y, r, x, {}, s);
   };
 }
-Launch cross_entropy(Device& d, std::int64_t n) {
-  const std::int64_t rows = rows_of(n, kVocabulary);
-  return [losses = filled(d, {rows}), logits = filled(d, {rows, kVocabulary}),
-          targets = tokens_of(d, rows, kVocabulary), &s = d.compute()]() mutable {
-    kernels::cross_entropy(losses, logits, targets, 1e-3f, s);
-  };
-}
 // Of a range of the vocabulary, all of it valid.
 struct Logits {
   Tensor losses, logits, targets, stats, sums, global_max;  // [M], [M,V], [M], [3,M], [2,M], [M]
@@ -271,7 +264,6 @@ constexpr StreamingKernel kStreaming[] = {
     {"add_scaled_sum", add_scaled_sum},
     {"clip_factor", clip_factor},
     {"copy", copy},
-    {"cross_entropy", cross_entropy},
     {"cross_entropy_gradient", cross_entropy_gradient},
     {"cross_entropy_rescale", cross_entropy_rescale},
     {"cross_entropy_statistics", cross_entropy_statistics},

@@ -30,6 +30,8 @@ class LocalSteps {
       case Event::What::fetch:
         if (schedule_.call.sharing == Sharing::addressable) return written * cost.copy;
         return cost.reach + written * cost.fetch;
+      case Event::What::work:
+        return static_cast<double>(e.ticket) * 1e-12;
       default:
         return 0;
     }

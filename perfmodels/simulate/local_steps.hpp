@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an event of a schedule takes that concerns nobody else: reductions, copies, and reading what
-// others show in shared memory.
+// What an event of a schedule takes that concerns nobody else: reductions, copies, reading what
+// others show in shared memory, and computing.
 #pragma once
 
 #include "perfmodels/simulate/replay.hpp"

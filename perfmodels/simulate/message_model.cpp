@@ -73,19 +73,33 @@ PLogPModel::PLogPModel(double L, Curve gaps, double o_send, double o_recv)
 PLogPModel::PLogPModel(const LinkProfile& link)
     : PLogPModel(0, link.gaps, link.loggp.o_send.value, link.loggp.o_recv.value) {
   alone_ = link.messages;
+  if (!link.segments.empty()) beta_ = link.segments.back().beta.value;
+  rendezvous_bytes_ = link.rendezvous_bytes;
   const double n = gaps_.points().front().x;
   L_ = std::max(message_seconds(link, n).value - gaps_.at(n), 0.0);
 }
 
+double PLogPModel::at(const Curve& curve, double bytes) const {
+  const Point& last = curve.points().back();
+  if (beta_ <= 0 || bytes <= last.x) return curve.at(bytes);
+  return last.y.value + beta_ * (bytes - last.x);
+}
+
 // The overheads are parts of the gaps, not in front of them.
 MessageCost PLogPModel::of(double bytes) const {
-  const double n = std::max(bytes, 1.0), gap = gaps_.at(n);
-  const double alone = alone_.empty() ? L_ + gap : alone_.at(n);
+  const double n = std::max(bytes, 1.0), gap = at(gaps_, n);
+  double alone = L_ + gap, handshake = 2 * L_;
+  if (!alone_.empty()) {
+    const bool waits = rendezvous_bytes_ > 0 && n > rendezvous_bytes_;
+    const double measured = at(alone_, n);
+    handshake = waits ? std::max(measured - alone, 0.0) : 0;
+    alone = measured - handshake;
+  }
   return {.send = o_send_,
           .hold = gap,
           .flight = std::max(alone - o_send_ - o_recv_, 0.0),
           .receive = o_recv_,
-          .handshake = alone_.empty() ? 2 * L_ : 0};
+          .handshake = handshake};
 }
 
 std::unique_ptr<MessageModel> best_model(const LinkProfile& link) {

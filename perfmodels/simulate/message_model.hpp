@@ -77,7 +77,9 @@ class LogGPModel : public MessageModel {
 };
 
 // L + g(n), g a table; a profile that has a table of single messages, too, says what L + g(n) is,
-// and what a handshake adds. T. Kielmann et al., IPDPS workshops 2000.
+// and what messages that wait for their receiver take beyond it, the handshake. Past their last
+// points tables go on straight, by what the profile's line says of a byte.
+// T. Kielmann et al., IPDPS workshops 2000.
 class PLogPModel : public MessageModel {
  public:
   PLogPModel(double L, Curve gaps, double o_send = 0, double o_recv = 0);
@@ -85,8 +87,11 @@ class PLogPModel : public MessageModel {
   MessageCost of(double bytes) const override;
 
  private:
+  double at(const Curve& curve, double bytes) const;
+
   double L_, o_send_, o_recv_;
   Curve gaps_, alone_{};
+  double beta_ = 0, rendezvous_bytes_ = 0;  // 0: not known; none
 };
 
 // The finest that the profile has figures for: PLogP, LogGP, lines. Null where it has none.

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a recorded schedule takes on given links, message by message: a discrete-event simulation.
 //
-// Every rank has one port to send and one to receive; every node `ports` of each to the level
-// "across", which its ranks share. Ports serve messages first come, first served, one at a time: a
-// link is a queue, and not, as fluid models have it, a share of a rate for each message. A short
-// message leaves when it is sent, and its sender goes on (eager); one above `rendezvous_bytes`
-// leaves when both ends have posted it and the ports at both ends are free, a handshake later.
+// Every rank has one port to send and one to receive. They serve messages first come, first served,
+// one at a time: what one rank sends is a queue, and not, as fluid models have it, a share of a
+// rate for each message. Every node has `ports` of each to the level "across". Where these are
+// fewer than its ranks they are shared: an adapter takes a packet of each rank in turn
+// (shares.hpp), so that messages which leave together end together, and the latency of the next
+// step is not hidden behind them. A short message leaves when it is sent, and its sender goes on
+// (eager); one above `rendezvous_bytes` leaves when both ends have posted it and the ports of both
+// are free, a handshake later.
 //
 //   cost  O(m log m) for m messages in flight: about 1 us per message, 100 bytes each
 #pragma once
@@ -23,10 +26,22 @@ enum class LocalCopies : std::uint8_t { free, priced };
 // Whether a message that waits for its receiver pays for the handshake.
 enum class Handshakes : std::uint8_t { free, priced };
 
+// What a rank's port does with several messages at once.
+enum class RankPorts : std::uint8_t {
+  queue,  // one after the other
+  share   // all, each at its share of the rate, behind its latency: as fluid simulators have it
+};
+
+// When the sender of a message that waited for its receiver may go on.
+enum class SenderDone : std::uint8_t {
+  when_sent,    // its last byte has left: written to a socket, or put into the receiver's memory
+  when_arrived  // the receiver has it: where this one fetches it, and says so
+};
+
 struct LinkRules {
   std::shared_ptr<const MessageModel> model{};
   double rendezvous_bytes = std::numeric_limits<double>::infinity();  // from here on: above it
-  int ports = 0;  // of a node; 0: as many as it has ranks
+  int ports = 0;  // of a node, across; 0: as many as it has ranks
 };
 
 struct Network {
@@ -36,12 +51,14 @@ struct Network {
   bool crowded = false;
   LocalCopies copies = LocalCopies::priced;
   Handshakes handshakes = Handshakes::priced;
+  RankPorts rank_ports = RankPorts::queue;
+  SenderDone sender_done = SenderDone::when_sent;
 };
 
 struct Replayed {
   double seconds = 0;  // until the last rank is done
   std::uint64_t messages = 0;
-  double waiting = 0;  // of messages for ports, in all
+  double waiting = 0;  // of messages for ports, in all; also what sharing one adds
 };
 
 // LogicError of a schedule whose messages do not match, or in which all wait for each other

@@ -73,13 +73,6 @@ void norm_of(Tensor& norm, const Tensor& sums, Stream& stream) {
   });
 }
 
-void global_norm(Tensor& norm, const std::vector<Tensor>& gradients, Stream& stream) {
-  const auto n = static_cast<std::int64_t>(gradients.size());
-  Tensor sums = Tensor::empty(norm.device(), {n}, DType::float64);
-  squared_sums(sums, gradients, stream);
-  norm_of(norm, sums, stream);
-}
-
 void clip_factor(Tensor& factor, const Tensor& norm, float limit, Stream& stream) {
   stream.run({.name = "clip_factor", .shape = {1}}, [factor, norm, limit]() mutable {
     const float wanted = limit > 0 ? limit / (*norm.data() + 1e-6f) : 1.0f;

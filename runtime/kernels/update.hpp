@@ -17,9 +17,6 @@ void squared_sums(Tensor& sums, const std::vector<Tensor>& gradients, Stream& st
 // norm[1] = sqrt(sums[0] + sums[1] + ...), in order.
 void norm_of(Tensor& norm, const Tensor& sums, Stream& stream);
 
-// Both: norm[1] of all elements.
-void global_norm(Tensor& norm, const std::vector<Tensor>& gradients, Stream& stream);
-
 // factor[1] = min(1, limit / (norm + 1e-6)), or 1 where limit is 0.
 void clip_factor(Tensor& factor, const Tensor& norm, float limit, Stream& stream);
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 
-STEPS, FIRST = 7, 2  # the first two allocate and warm up
+STEPS, FIRST = 5, 1  # the first allocates and warms up
 JOB = """
 [job]
 steps = {steps}
@@ -65,9 +65,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=16, help="sequences per step over all ranks")
     parser.add_argument("--kind", default="gpt")
-    parser.add_argument("--only", help="layouts whose names hold this, beside data")
+    parser.add_argument("--only", nargs="+", help="layouts of these names, beside data")
     a = parser.parse_args()
-    chosen = [l for l in layouts(a.ranks, a.batch) if l[0] == "data" or not a.only or a.only in l[0]]
+    chosen = [l for l in layouts(a.ranks, a.batch) if l[0] == "data" or not a.only or l[0] in a.only]
     runs = {name: [] for name, _, _ in chosen}
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)

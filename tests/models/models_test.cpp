@@ -93,3 +93,18 @@ TEST_CASE("an unknown model is refused with the ones there are") {
   CHECK(test::contains(message, "model.kind"));
   CHECK(test::contains(message, "gpt, llama, mlp"));
 }
+
+TEST_CASE("a tensor degree that the layers do not divide is refused, with those that they do") {
+  const auto device = make_dry_device();
+  const auto refusal = [&](const std::string& kind, int ranks) {
+    const TensorGroup group(Communicator::dry(*device, ranks, 0), TensorGroup::Rows::all);
+    Build with{.device = *device, .seed = 1, .tensor = group};
+    return test::thrown<ConfigError>([&] { build(plan_model(tiny(kind)), with); });
+  };
+  CHECK(test::contains(refusal("gpt", 4), "parallel.tensor = 4"));
+  CHECK(test::contains(refusal("gpt", 4), "use one of: 1, 2, 3, 6"));
+  CHECK(test::contains(refusal("llama", 3), "10 units"));
+  CHECK(test::contains(refusal("mlp", 2), "cannot be split"));
+  CHECK(device->memory().peak == 0);
+  CHECK(refusal("gpt", 3).empty());
+}

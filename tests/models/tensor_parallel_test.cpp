@@ -7,6 +7,7 @@
 
 #include "models/registry.hpp"
 #include "parallelism/tensor/vocabulary_loss.hpp"
+#include "runtime/device/recording.hpp"
 #include "tests/collectives/ranks.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/parts.hpp"
@@ -58,6 +59,26 @@ MicroBatch batch_of(const TensorGroup& group) {
           .rows = rows.count()};
 }
 
+Tensor tokens_of(Device& device, const Shape& shape, int vocabulary, std::uint64_t key) {
+  return device.executes() ? test::random_tokens(device, shape, vocabulary, key)
+                           : Tensor::empty(device, shape, DType::int32);
+}
+
+// Biases and norms start alike: other numbers, by their place in the whole vector, show a wrong
+// one.
+void make_unlike(Parameter& p) {
+  if (p.decays || p.value.values().empty()) return;
+  std::vector<Range> kept = p.part.kept;
+  if (p.part.whole()) kept = {{0, p.value.count()}};
+  std::int64_t at = 0;
+  for (const Range& range : kept) {
+    for (std::int64_t i = range.begin; i < range.end; ++i) {
+      const PhiloxBlock random = philox(name_hash(p.name), static_cast<std::uint64_t>(i));
+      p.value.data()[at++] += 0.5f * uniform01(random.word[0]);
+    }
+  }
+}
+
 // One micro-batch through the model on this rank.
 Pass pass_of(const ModelSection& config, const Communicator& ranks, Device& device,
              const Options& options) {
@@ -66,10 +87,12 @@ Pass pass_of(const ModelSection& config, const Communicator& ranks, Device& devi
   const auto model = build(plan_model(config), with);
   const auto parameters = parameters_of(*model);
   allocate_gradients(parameters);
+  for (Parameter* p : parameters)
+    make_unlike(*p);
 
   const int V = static_cast<int>(config.vocabulary);
-  const Tensor tokens = test::random_tokens(device, {kSamples, kTokens}, V, 1);
-  const Tensor targets = test::random_tokens(device, {kSamples * kTokens}, V, 2);
+  const Tensor tokens = tokens_of(device, {kSamples, kTokens}, V, 1);
+  const Tensor targets = tokens_of(device, {kSamples * kTokens}, V, 2);
   Tensor losses = Tensor::empty(device, {targets.count()});
   Stash stash(batch_of(group), Stash::Mode::training, options.when);
   Tensor logits = model->forward(tokens, stash);
@@ -184,6 +207,40 @@ TEST_CASE("recomputation and deferred weight gradients change no bits") {
               }
             }
           }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a micro-batch of a whole model sends the sum of what its layers state") {
+  constexpr std::int64_t M = kSamples * kTokens;
+  for (const std::string& kind : kinds_to_split()) {
+    for (const int ranks : {1, 2, 4}) {
+      for (const auto rows : {TensorGroup::Rows::all, TensorGroup::Rows::shared}) {
+        for (const auto recompute : {Recompute::none, Recompute::selective, Recompute::full}) {
+          INFO(kind << " on " << ranks << " ranks, recompute " << static_cast<int>(recompute));
+          const ModelSection c = small_model(kind, ranks);
+          const auto device = make_dry_device();
+          Recording recording;
+          device->record_into(&recording);
+          pass_of(c, Communicator::dry(*device, ranks, 0), *device, {rows, recompute});
+          device->record_into(nullptr);
+
+          // Gathers and reductions of [M,C]: two of each in a block's forward, four and two in its
+          // backward; embedding and head. The loss: all-reduces of M and of 2M.
+          const std::int64_t again = recompute == Recompute::full ? 2 : 1;
+          const std::int64_t gathers = c.layers * (2 * again + 4) + 1 + 2;
+          const std::int64_t reduces = c.layers * (2 * again + 2) + 1 + 1;
+          const bool shared = rows == TensorGroup::Rows::shared;
+          const std::int64_t tensors = shared ? gathers + reduces : 2 * reduces;
+          std::int64_t sent = 0;
+          for (const Record& r : recording.records()) {
+            const bool both = std::string(r.operation.name) == "all_reduce";
+            if (r.operation.kind == OperationKind::collective)
+              sent += (both ? 2 : 1) * (ranks - 1) * r.operation.shape[0];
+          }
+          CHECK(sent == (ranks - 1) * (tensors * M * c.hidden + 2 * 3 * M));
         }
       }
     }

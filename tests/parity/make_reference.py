@@ -14,6 +14,7 @@ import json
 import math
 import pathlib
 import struct
+import sys
 
 import torch
 import torch.nn.functional as F
@@ -22,10 +23,14 @@ STEPS = 20
 OPTIMIZER = dict(learning_rate=1e-3, beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip=1.0)
 NORM_EPSILON = 1e-5
 GPT = dict(kind="gpt", layers=2, hidden=24, heads=3, ffn=64, sequence=13, vocabulary=37, batch=3)
+LLAMA = dict(kind="llama", layers=2, hidden=24, heads=6, kv_heads=3, ffn=32, sequence=13, vocabulary=37,
+             batch=3, tied=False)
+ROTARY_BASE = 10000.0
 MLP = dict(kind="mlp", layers=2, hidden=16, context=5, ffn=40, sequence=13, vocabulary=37, batch=3)
 CASES = {
     "gpt_tied": dict(GPT, tied=True),
     "gpt_untied": dict(GPT, tied=False),
+    "llama": LLAMA,
     "mlp": MLP,
 }
 STABLE = 2e-5  # float32 against float64; the test allows 1e-4
@@ -67,6 +72,46 @@ def gpt(p, tokens, config):
     return layer_norm(p, "head.norm", x).flatten(0, 1) @ head.T
 
 
+def rms_norm(p, name, x):
+    return x / torch.sqrt((x**2).mean(-1, keepdim=True) + NORM_EPSILON) * p[name + ".weight"]
+
+
+def rotated(x):
+    """x [B,H,T,D]: channels c and c + D/2 as a complex number, turned by t base^(-2c/D) at position t."""
+    T, half = x.shape[2], x.shape[3] // 2
+    speeds = ROTARY_BASE ** (-torch.arange(half, dtype=torch.float64) / half)
+    turns = torch.polar(torch.ones((), dtype=torch.float64), torch.outer(torch.arange(T), speeds))  # [T,D/2]
+    z = torch.complex(x[..., :half], x[..., half:]) * turns.to(torch.complex(x, x).dtype)
+    return torch.cat([z.real, z.imag], dim=-1)
+
+
+def grouped_attention(p, name, x, heads, kv_heads):
+    B, T, C = x.shape
+    D = C // heads
+    packed = (x @ p[name + ".qkv.weight"].T).view(B, T, heads + 2 * kv_heads, D).transpose(1, 2)
+    q, k, v = packed.split([heads, kv_heads, kv_heads], dim=1)  # [B,H,T,D]
+    q, k = rotated(q), rotated(k)
+    outputs = []
+    for h in range(heads):
+        shared = h // (heads // kv_heads)
+        scores = q[:, h] @ k[:, shared].transpose(-2, -1) / math.sqrt(D)  # [B,T,T]
+        future = torch.ones(T, T, dtype=torch.bool).triu(1)
+        outputs.append(torch.softmax(scores.masked_fill(future, -math.inf), dim=-1) @ v[:, shared])
+    return torch.cat(outputs, dim=-1) @ p[name + ".out.weight"].T
+
+
+def llama(p, tokens, config):
+    """Touvron et al., "LLaMA", 2023; grouped queries: Ainslie et al., "GQA", 2023."""
+    x = p["embedding.token.weight"][tokens]  # [B,T,C]
+    for i in range(config["layers"]):
+        block = f"blocks.{i}."
+        x = x + grouped_attention(p, block + "attention", rms_norm(p, block + "norm1", x), config["heads"],
+                                  config["kv_heads"])
+        gate, up = (rms_norm(p, block + "norm2", x) @ p[block + "mlp.gate_up.weight"].T).chunk(2, dim=-1)
+        x = x + (gate / (1 + torch.exp(-gate)) * up) @ p[block + "mlp.down.weight"].T
+    return rms_norm(p, "head.norm", x).flatten(0, 1) @ p["head.weight"].T
+
+
 def mlp(p, tokens, config):
     """Bengio et al., "A neural probabilistic language model", JMLR 3, 2003.
 
@@ -81,7 +126,7 @@ def mlp(p, tokens, config):
     return linear(p, "head", x).flatten(0, 1)
 
 
-MODELS = dict(gpt=gpt, mlp=mlp)
+MODELS = dict(gpt=gpt, llama=llama, mlp=mlp)
 
 
 # ---- parameters and data
@@ -107,6 +152,22 @@ def gpt_shapes(c):
     return shapes
 
 
+def llama_shapes(c):
+    C, ffn, D = c["hidden"], c["ffn"], c["hidden"] // c["heads"]
+    shapes = {"embedding.token.weight": (c["vocabulary"], C)}
+    for i in range(c["layers"]):
+        for name, shape in {
+            "norm1.weight": (C,),
+            "attention.qkv.weight": ((c["heads"] + 2 * c["kv_heads"]) * D, C),
+            "attention.out.weight": (C, C),
+            "norm2.weight": (C,),
+            "mlp.gate_up.weight": (2 * ffn, C),
+            "mlp.down.weight": (C, ffn),
+        }.items():
+            shapes[f"blocks.{i}.{name}"] = shape
+    return shapes | {"head.norm.weight": (C,), "head.weight": (c["vocabulary"], C)}
+
+
 def mlp_shapes(c):
     shapes = {"embedding.weight": (c["vocabulary"], c["hidden"])}
     width = c["context"] * c["hidden"]
@@ -118,7 +179,7 @@ def mlp_shapes(c):
 
 def initial_parameters(config):
     """Wider than a training run would start, so that no attention is uniform and no GELU linear."""
-    shapes = dict(gpt=gpt_shapes, mlp=mlp_shapes)[config["kind"]](config)
+    shapes = dict(gpt=gpt_shapes, llama=llama_shapes, mlp=mlp_shapes)[config["kind"]](config)
     return {name: torch.randn(shape) * (0.2 if len(shape) > 1 else 0.1)
                   + (1.0 if "norm" in name and name.endswith("weight") else 0.0)
             for name, shape in shapes.items()}
@@ -221,5 +282,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)  # sums in one order: the same bits on every machine of one kind
     folder = pathlib.Path(__file__).parent / "reference"
     folder.mkdir(exist_ok=True)
-    for case, case_config in CASES.items():
-        make(case, case_config, folder)
+    for case in sys.argv[1:] or CASES:
+        make(case, CASES[case], folder)

@@ -34,6 +34,7 @@ JobConfig job_of(const SafetensorsFile& file) {
   m.layers = integer(file, "layers");
   m.hidden = integer(file, "hidden");
   m.heads = std::max<std::int64_t>(1, integer(file, "heads"));
+  m.kv_heads = integer(file, "kv_heads");
   m.ffn = integer(file, "ffn");
   m.sequence = integer(file, "sequence");
   m.vocabulary = integer(file, "vocabulary");
@@ -91,7 +92,7 @@ void check_first_gradients(const SafetensorsFile& file, const JobConfig& job, De
 
   const HostBatch batch = batch_of(file, job, 0);
   const Shape shape{batch.batch, batch.sequence};
-  Stash stash;
+  Stash stash({.samples = batch.batch, .tokens = batch.sequence, .rows = shape.count()});
   Tensor logits = model->forward(test::tensor_of(device, batch.tokens, shape), stash);
   CHECK(error_of(logits, file.values("logits"), "logits") < kTolerance);
 
@@ -100,8 +101,9 @@ void check_first_gradients(const SafetensorsFile& file, const JobConfig& job, De
   kernels::cross_entropy(losses, logits, test::tensor_of(device, batch.targets, shape),
                          1.0f / static_cast<float>(rows), device.compute());
   model->backward_input(logits, stash);
-  for (const Parameter* p : parameters) {
+  for (Parameter* p : parameters) {
     INFO(p->name);
+    add_second_use(*p);
     CHECK(error_of(p->grad, file.values("gradient." + p->name), p->name) < kTolerance);
   }
 }
@@ -129,7 +131,7 @@ void check_training(const SafetensorsFile& file, const JobConfig& job, Device& d
 }  // namespace
 
 TEST_CASE("models agree with PyTorch: logits, gradients, 20 steps of AdamW") {
-  for (const char* name : {"gpt_tied", "gpt_untied", "mlp"}) {
+  for (const char* name : {"gpt_tied", "gpt_untied", "llama", "mlp"}) {
     INFO(name);
     const auto file =
         SafetensorsFile::open(LOCKSTEP_REFERENCE_DIR + std::string("/") + name + ".safetensors");

@@ -19,7 +19,7 @@ namespace {
 
 Extent tiny() {
   Extent e = quick_extent();
-  e.seconds = 0.01;
+  e.seconds = 10;  // not used up: one round, and first visits are short
   e.rounds = 1;
   e.products = {16, 64};
   e.most_elements = 1 << 12;
@@ -96,6 +96,39 @@ TEST_CASE("between ranks there are links, local steps and every candidate") {
 TEST_CASE("all ranks find the same") {
   const std::string mine = to_toml(found().machine);
   CHECK(test::context().broadcast(mine) == mine);
+}
+
+namespace {
+
+class OneSecondTrial : public Trial {
+ public:
+  void run(std::span<double> seconds) override { seconds[0] = 1; }  // says so, and takes no time
+};
+
+}  // namespace
+
+TEST_CASE("what does not fit into the time is left out, what comes without expectation is not") {
+  Sampler sampler(test::context(), 0.02);
+  const auto item = [](std::optional<double> expected) {
+    return Item{.name = "one second",
+                .prepare = [] { return std::make_unique<OneSecondTrial>(); },
+                .expected = expected};
+  };
+  const std::size_t needed = sampler.add(item({})), fitting = sampler.add(item(0.1)),
+                    too_long = sampler.add(item(1e6));
+  sampler.run(60, 1, 0, 1e-3);
+  CHECK(sampler.has(fitting));
+  CHECK_FALSE(sampler.has(too_long));
+  REQUIRE(sampler.has(needed));
+  CHECK(sampler.samples(needed).figure().value == 1);
+  CHECK(sampler.least_seconds() > 0);
+
+  Sampler late(test::context(), 0.02);
+  late.add(item({}));
+  late.add(item(0.1));
+  late.run(0, 1);
+  CHECK(late.has(0));
+  CHECK_FALSE(late.has(1));
 }
 
 TEST_CASE("pictures show what was found") {

@@ -27,6 +27,10 @@ class Script {
   void receive(int rank, int from, std::size_t bytes) {
     add(rank, Event::What::receive, from, bytes);
   }
+  void work(int rank, Ticket seconds) {
+    add(rank, Event::What::work, 0, 0);
+    schedule.ranks[static_cast<std::size_t>(rank)].events.back().ticket = seconds * 1000000000000;
+  }
   void complete(int rank) { add(rank, Event::What::complete, 0, 0); }
   void message(int from, int to, std::size_t bytes) {
     send(from, to, bytes);
@@ -43,7 +47,7 @@ class Script {
   void add(int rank, Event::What what, int peer, std::size_t bytes) {
     const auto r = static_cast<std::size_t>(rank);
     Track& track = schedule.ranks[r];
-    const bool posts = what != Event::What::complete;
+    const bool posts = what == Event::What::send || what == Event::What::receive;
     track.events.push_back({.what = what,
                             .op = ReduceOp::sum,
                             .num_outs = static_cast<std::uint16_t>(what == Event::What::receive),
@@ -101,7 +105,50 @@ TEST_CASE("the ranks of a node share its ports to other nodes") {
   script.complete_all();
   CHECK(seconds(script, fifo(1)) == 5 + 5 + 10);
   CHECK(seconds(script, fifo(2)) == 5 + 10);
-  CHECK(replay(script.schedule, fifo(1)).waiting == 5);
+  CHECK(replay(script.schedule, fifo(1)).waiting == 5 + 5);  // each takes twice as long
+}
+
+TEST_CASE("a port that ranks share hides no latency between their steps") {
+  Script script({2, 2});
+  for (int step = 0; step < 2; ++step) {
+    for (const int r : {0, 1}) {
+      script.message(r, r + 2, 5);
+      script.message(r + 2, r, 5);
+    }
+    script.complete_all();
+  }
+  CHECK(seconds(script, fifo(1)) == 2 * (5 + 5 + 10));  // a queue would take 4 * 5 + 10
+}
+
+TEST_CASE("what a message cannot use of a shared port the others get") {
+  Script script({2, 2, 1, 3});
+  script.message(0, 4, 20);              // two thirds of node 0, since
+  for (const int from : {1, 2, 3})       // the other gets one third
+    script.message(from, from + 4, 12);  // of the port into node 3
+  script.complete(4);
+  CHECK(seconds(script, fifo(1)) == Approx(30 + 10));
+  script.complete_all();
+  CHECK(seconds(script, fifo(1)) == Approx(36 + 10));
+}
+
+TEST_CASE(
+    "of two messages on one path a queue delivers the first early, shares deliver both late") {
+  Script script({1, 1});
+  script.message(0, 1, 5);
+  script.complete(1);
+  script.message(0, 1, 5);
+  Network network = fifo();
+  CHECK(seconds(script, network) == 5 + 10);
+  network.rank_ports = RankPorts::share;
+  CHECK(seconds(script, network) == 5 + 5 + 10);
+}
+
+TEST_CASE("work takes its time, messages move meanwhile") {
+  Script script({1, 1});
+  script.message(0, 1, 5);
+  script.work(1, 12);
+  script.complete_all();
+  CHECK(seconds(script, fifo()) == Approx(15));
 }
 
 TEST_CASE("a node queues both at its ports out and at its ports in") {
@@ -161,6 +208,22 @@ TEST_CASE("LogGP: overheads are the processors', gaps the ports'") {
   CHECK(seconds(script, network) == 2 + 2 * 4 + 10 + 3);
   CHECK(LogPModel(p).of(4).alone() == 2 + 10 + 3);      // w = g/G = 4 bytes
   CHECK(LogPModel(p).of(9).alone() == 2 + 8 + 10 + 3);  // three of them
+}
+
+TEST_CASE("PLogP of a profile: the handshake is not in the flight, tables go on straight") {
+  LinkProfile link{.level = "across",
+                   .segments = {{0, {10}, {1}}, {100, {30}, {1}}},
+                   .messages = Curve({{1, {11}}, {100, {110}}, {101, {131}}, {200, {230}}}),
+                   .gaps = Curve({{1, {1}}, {100, {100}}}),
+                   .rendezvous_bytes = 100};
+  const PLogPModel model(link);
+  CHECK(model.of(100).handshake == 0);
+  CHECK(model.of(100).alone() == Approx(110));
+  CHECK(model.of(200).handshake == Approx(20));
+  CHECK(model.of(200).alone() == Approx(210));
+  CHECK(model.of(200).hold == Approx(200));
+  CHECK(model.of(1000).hold == Approx(1000));
+  CHECK(model.of(1000).alone() + model.of(1000).handshake == Approx(1030));
 }
 
 TEST_CASE("PLogP: a table of gaps") {

@@ -146,6 +146,11 @@ TEST_CASE("keys that do not fit each other are named together") {
         "job.toml: batch.global = 8 is not a multiple of batch.micro = 3");
   CHECK(set_error("parallel.data=3") ==
         "job.toml: batch.global = 8 is not a multiple of parallel.data = 3");
+  CHECK(error_of("", {"parallel.zero=2", "collectives.compression=int8"}) ==
+        "job.toml: parallel.zero = 2 does not compress gradients, but collectives.compression = "
+        "\"int8\": use \"none\", or parallel.zero = 0");
+  CHECK(set_error("parallel.zero=4") ==
+        "--set parallel.zero=4: parallel.zero = 4: must be at least 0 and at most 3");
   CHECK(set_error("optimizer.warmup_steps=101") ==
         "job.toml: optimizer.warmup_steps = 101 is above job.steps = 100");
   CHECK(set_error("data.validation_path=a") ==

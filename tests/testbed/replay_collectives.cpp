@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the replay (perfmodels/simulate) says that collectives take: the same lines as the program
-// of simulated/, so that the two can be laid side by side.
+// What the replay (perfmodels/simulate) says that collectives and pipeline steps take: the same
+// lines as the program of simulated/, so that the two can be laid side by side.
 //
-//   replay_collectives RANKS PER_NODE PORTS EAGER_BYTES
-//                      INSIDE_ALPHA INSIDE_BETA ACROSS_ALPHA ACROSS_BETA
-//                      < lines "COLLECTIVE ALGORITHM BYTES"
+//   replay_collectives RANKS PER_NODE PORTS EAGER_BYTES queue|share
+//                      INSIDE_L INSIDE_g INSIDE_G ACROSS_L ACROSS_g ACROSS_G
+//                      < lines "COLLECTIVE ALGORITHM BYTES" or "pipeline STEP BYTES"
 //
-// Seconds per message and per byte; PORTS of a node that its ranks share (0: one for each). Sums
-// and copies are free, as in simulated time, and a message that waits for its receiver pays no
-// handshake.
+// LogGP of each level in seconds; PORTS of a node that its ranks share (0: one for each). As in
+// simulated time sums and copies are free, a message that waits for its receiver pays no handshake,
+// and its sender goes on when it has arrived. share: as if a rank's port, too, were a rate for all
+// messages on it (replay.hpp).
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -16,17 +17,20 @@
 #include <string>
 
 #include "collectives/sample_call.hpp"
+#include "collectives/transports/recording.hpp"
 #include "perfmodels/simulate/replay.hpp"
 #include "runtime/base/error.hpp"
+#include "tests/testbed/pipeline_step.hpp"
 
 namespace {
 
 using namespace lockstep;
 
-LinkRules rules(double alpha, double beta, double eager_bytes, int ports) {
-  return {.model = std::make_shared<AlphaBetaModel>(alpha, beta, Latency::passes),
-          .rendezvous_bytes = eager_bytes,
-          .ports = ports};
+LinkRules rules(char** L_g_G, double eager_bytes, int ports) {
+  const auto seconds = [&](int i) { return Figure{std::atof(L_g_G[i])}; };
+  const LogGP p{.L = seconds(0), .o_send = {}, .o_recv = {}, .g = seconds(1), .G = seconds(2)};
+  return {
+      .model = std::make_shared<LogGPModel>(p), .rendezvous_bytes = eager_bytes, .ports = ports};
 }
 
 // As the simulated program calls it: float32, input and output apart.
@@ -38,13 +42,40 @@ GroupCall group_call(Collective what, std::size_t bytes, int ranks, int per_node
   return call;
 }
 
-void price(const std::string& collective, const std::string& name, std::size_t bytes, int ranks,
-           int per_node, const Network& network) {
-  const Collective what = collective_named(collective.c_str());
+Schedule record_step(const PipelineStep& step, const GroupCall& call, std::size_t bytes) {
+  Schedule schedule{.call = call, .label = "pipeline", .ranks = {}, .groups = {}};
+  schedule.ranks.resize(static_cast<std::size_t>(call.ranks()));
+  Displays nothing, shown;
+  for (int r = 0; r < call.ranks(); ++r) {
+    Notes notes(schedule, r, nothing, shown);
+    const auto net = make_recording_transport(notes);
+    const std::size_t gradients = gradient_bytes(bytes);
+    const Elements messages{notes.area(Area::Kind::data, 2 * bytes), 2 * bytes, DType::uint8};
+    const Elements sums{notes.area(Area::Kind::data, gradients), gradients / sizeof(float),
+                        DType::float32};
+    run_pipeline_step(step, *net, messages, sums, [&](double seconds) {
+      notes.add(Event::What::work, 0, {}, {}, static_cast<Ticket>(seconds * 1e12 + 0.5));
+    });
+  }
+  return schedule;
+}
+
+Schedule schedule_of(const std::string& group, const std::string& name, std::size_t bytes,
+                     int ranks, int per_node) {
+  if (group == "pipeline") {
+    const GroupCall call = group_call(Collective::all_reduce, bytes, ranks, per_node);
+    return record_step(pipeline_step_named(name), call, bytes);
+  }
+  const Collective what = collective_named(group.c_str());
   const Algorithm* algorithm = find_algorithm(what, name);
-  if (!algorithm) throw ConfigError(collective + " has no algorithm '" + name + "'");
-  const Schedule schedule = record(*algorithm, group_call(what, bytes, ranks, per_node));
-  std::printf("%s %s %d %d %zu %.9g\n", collective.c_str(), name.c_str(), ranks, per_node, bytes,
+  if (!algorithm) throw ConfigError(group + " has no algorithm '" + name + "'");
+  return record(*algorithm, group_call(what, bytes, ranks, per_node));
+}
+
+void price(const std::string& group, const std::string& name, std::size_t bytes, int ranks,
+           int per_node, const Network& network) {
+  const Schedule schedule = schedule_of(group, name, bytes, ranks, per_node);
+  std::printf("%s %s %d %d %zu %.9g\n", group.c_str(), name.c_str(), ranks, per_node, bytes,
               replay(schedule, network).seconds);
   std::fflush(stdout);
 }
@@ -52,20 +83,21 @@ void price(const std::string& collective, const std::string& name, std::size_t b
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 9) {
+  if (argc != 12) {
     std::fputs("see the head of tests/testbed/replay_collectives.cpp\n", stderr);
     return 2;
   }
   try {
     const int ranks = std::atoi(argv[1]), per_node = std::atoi(argv[2]), ports = std::atoi(argv[3]);
     const double eager = std::atof(argv[4]);
-    Network network{.inside = rules(std::atof(argv[5]), std::atof(argv[6]), eager, 0),
-                    .across = rules(std::atof(argv[7]), std::atof(argv[8]), eager, ports)};
+    Network network{.inside = rules(argv + 6, eager, 0), .across = rules(argv + 9, eager, ports)};
     network.copies = LocalCopies::free;
     network.handshakes = Handshakes::free;
-    std::string collective, name;
-    for (std::size_t bytes = 0; std::cin >> collective >> name >> bytes;)
-      price(collective, name, bytes, ranks, per_node, network);
+    network.sender_done = SenderDone::when_arrived;
+    if (std::string(argv[5]) == "share") network.rank_ports = RankPorts::share;
+    std::string group, name;
+    for (std::size_t bytes = 0; std::cin >> group >> name >> bytes;)
+      price(group, name, bytes, ranks, per_node, network);
     return 0;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "replay_collectives: %s\n", e.what());
