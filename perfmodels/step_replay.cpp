@@ -17,8 +17,10 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 struct Queue {
   std::vector<int> records{};
   std::size_t next = 0;
-  double left = 0;  // of the record at work, as if alone
-  bool at_work = false;
+  double left = 0;   // of the record at work, as if alone
+  double until = 0;  // when the last rank is there
+  double delay = 0;  // before it is at work, if kernels are
+  bool arrived = false, at_work = false;
 
   bool empty() const { return next == records.size(); }
   int front() const { return records[next]; }
@@ -27,10 +29,12 @@ struct Queue {
 class Replay {
  public:
   Replay(const std::vector<Record>& records, const std::vector<double>& seconds,
-         const Slowdowns& slowdowns)
+         const Slowdowns& slowdowns, const std::vector<double>& late)
       : records_(records),
         seconds_(seconds),
+        late_(late),
         slower_{slowdowns.compute, slowdowns.communication},
+        delay_(slowdowns.delay),
         spans_(records.size()),
         ended_(records.size()) {
     for (std::size_t i = 0; i < records.size(); ++i) {
@@ -43,6 +47,7 @@ class Replay {
     while (!queues_[0].empty() || !queues_[1].empty()) {
       for (Queue& q : queues_)
         start(q);
+      if (!queues_[0].at_work) queues_[1].delay = 0;
       advance();
     }
     set_phases();
@@ -55,38 +60,56 @@ class Replay {
     const auto i = static_cast<std::size_t>(q.front());
     const int after = records_[i].after;
     if (after >= 0 && !ended_[static_cast<std::size_t>(after)]) return;
-    q.at_work = true;
-    q.left = seconds_[i];
-    spans_[i].begin = now_;
+    if (!q.arrived) {
+      const double launched = after < 0 ? 0 : spans_[static_cast<std::size_t>(after)].end;
+      q.until = late_.empty() ? 0 : launched + late_[i];
+      q.left = seconds_[i];
+      q.delay = delay_;
+      q.arrived = true;
+      spans_[i].begin = now_;
+    }
+    q.at_work = q.until <= now_;
   }
 
-  // To the next end of a record.
+  // What a stream does of its work per second.
+  double rate(std::size_t s) const {
+    if (!queues_[s].at_work || (delayed() && s == 1)) return 0;
+    return both() && !delayed() ? 1 / slower_[s] : 1;
+  }
+  bool both() const { return queues_[0].at_work && queues_[1].at_work; }
+  bool delayed() const { return both() && queues_[1].delay > 0; }
+
+  // To the next end of a record, of a delay, or the arrival of a last rank.
   void advance() {
-    const bool both = queues_[0].at_work && queues_[1].at_work;
-    double step = kNever;
-    std::size_t first = 0;
-    for (std::size_t s = 0; s < 2; ++s) {
-      if (!queues_[s].at_work) continue;
-      const double needs = queues_[s].left * (both ? slower_[s] : 1);
-      if (needs < step) {
-        step = needs;
-        first = s;
-      }
-    }
-    expect(step < kNever, "a recording in which the streams wait for each other");
-    now_ += step;
+    double next = kNever;
+    Queue* ends = nullptr;
+    const auto happens = [&](double at, Queue* queue) {
+      if (at >= next) return;
+      next = at;
+      ends = queue;
+    };
     for (std::size_t s = 0; s < 2; ++s) {
       Queue& q = queues_[s];
-      if (q.at_work) q.left = std::max(0.0, q.left - step / (both ? slower_[s] : 1));
+      if (rate(s) > 0) happens(now_ + q.left / rate(s), &q);
+      if (q.arrived && !q.at_work) happens(q.until, nullptr);
     }
-    finish(queues_[first]);
+    double& delay = queues_[1].delay;
+    const double late = delayed() ? now_ + delay : kNever;
+    happens(late, nullptr);
+    expect(next < kNever, "a recording in which the streams wait for each other");
+    const std::array<double, 2> rates{rate(0), rate(1)};
+    if (delayed()) delay = next == late ? 0 : delay - (next - now_);
+    for (std::size_t s = 0; s < 2; ++s)
+      queues_[s].left = std::max(0.0, queues_[s].left - (next - now_) * rates[s]);
+    now_ = next;
+    if (ends) finish(*ends);
   }
 
   void finish(Queue& q) {
     const auto i = static_cast<std::size_t>(q.front());
     spans_[i].end = now_;
     ended_[i] = true;
-    q.at_work = false;
+    q.arrived = q.at_work = false;
     ++q.next;
   }
 
@@ -118,8 +141,9 @@ class Replay {
   }
 
   const std::vector<Record>& records_;
-  const std::vector<double>& seconds_;
+  const std::vector<double>&seconds_, &late_;
   std::array<double, 2> slower_;
+  double delay_;
   std::array<Queue, 2> queues_;
   std::vector<Span> spans_;
   std::vector<bool> ended_;
@@ -137,7 +161,7 @@ Slowdowns slowdowns_of(const Machine& machine) {
   const bool shared = shares_cores(machine);
   const auto factor = [&](const Figure& f) { return f.known() ? f.value : shared ? 2 : 1; };
   Slowdowns s{factor(machine.overlap.compute_slowdown),
-              factor(machine.overlap.communication_slowdown)};
+              factor(machine.overlap.communication_slowdown), machine.overlap.delay.value};
   constexpr double kLeast = 1.05;  // nearer to 1 the kernels would stand still
   if (shared) {
     s.communication = std::max(s.communication, kLeast);
@@ -147,8 +171,8 @@ Slowdowns slowdowns_of(const Machine& machine) {
 }
 
 std::vector<Span> replay(const std::vector<Record>& records, const std::vector<double>& seconds,
-                         const Slowdowns& slowdowns) {
-  return Replay(records, seconds, slowdowns).run();
+                         const Slowdowns& slowdowns, const std::vector<double>& late) {
+  return Replay(records, seconds, slowdowns, late).run();
 }
 
 }  // namespace lockstep

@@ -10,9 +10,11 @@
 #include "collectives/transports/nodes.hpp"
 #include "perfmodels/calibrate/collective_curves.hpp"
 #include "perfmodels/calibrate/compute.hpp"
+#include "perfmodels/calibrate/drift.hpp"
 #include "perfmodels/calibrate/links.hpp"
 #include "perfmodels/calibrate/overlap.hpp"
 #include "perfmodels/calibrate/shared_costs.hpp"
+#include "perfmodels/calibrate/skew.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/context/topology.hpp"
 
@@ -30,7 +32,8 @@ class Groups {
   Groups(const Context& context, Sampler& sampler, Device& device, const Extent& extent)
       : net_(make_transport(duplicate(context.world()))),
         backend_(find_backend("auto").make(context.world(), {})),
-        collectives_(sampler, *backend_, device) {
+        collectives_(sampler, *backend_, device),
+        skew_(context, sampler, device, extent) {
     const std::vector<int> nodes = nodes_of(context.world());
     if (context.size() > context.nodes()) {
       Transport& inside = context.nodes() > 1 ? net_->inside() : *net_;
@@ -74,6 +77,13 @@ class Groups {
     machine.shared = shared_->profile();
     machine.collectives = collectives_.curves();
     if (overlap_) machine.overlap = overlap_->profile();
+    machine.skew = skew_.profile();
+  }
+  std::vector<std::size_t> items() const {
+    std::vector<std::size_t> all;
+    for (const CollectivePoint& p : collectives_.points())
+      all.push_back(p.item);
+    return all;
   }
 
  private:
@@ -91,6 +101,7 @@ class Groups {
   std::vector<std::unique_ptr<LinkCalibration>> levels_;
   std::optional<SharedCalibration> shared_;
   CollectiveCalibration collectives_;
+  SkewCalibration skew_;
   std::unique_ptr<Device> worker_;
   std::optional<Communicator> world_;
   std::optional<OverlapCalibration> overlap_;
@@ -147,6 +158,10 @@ Calibration calibrate(const Context& context, const Extent& extent, int threads)
   result.machine = describe(context, threads);
   result.machine.compute.push_back(compute.profile());
   if (groups) groups->fill(result);
+  result.machine.drift = {.source = "measured, between " + count_of(extent.rounds, "round"),
+                          .compute = drift_of(sampler, compute.items(Found::cached)),
+                          .memory = drift_of(sampler, compute.items(Found::in_memory)),
+                          .collectives = groups ? drift_of(sampler, groups->items()) : 0};
   result.seconds = sampler.greatest(now() - begin);
   result.measurements = sampler.size();
   result.samples = sampler.num_samples();
