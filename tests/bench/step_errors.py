@@ -35,7 +35,7 @@ def judge_ranks(rows, ranks):
     shared = [r for r in rows if r["ranks"] > 1]
     if shared:
         print(f"  its 90 % band, by the skew of the ranks, holds {sum(exposed_in_band(r) for r in shared)} of {len(shared)}")
-    table("launch, data and all else", [rest_error(r) for r in rows])
+    table("launch, data and all else", [rest_error(r) for r in rows if rest_of(r) > LEAST_SECONDS])
     table("step, corrected by machine_speed",
           [sum_corrected(r) / r["measured"] - 1 for r in rows if r["drift"]])
     table("noise of steps", [r["noise"] for r in rows])
@@ -86,9 +86,13 @@ def exposed_in_band(row):
     return low <= row["parts"]["exposed_communication"] <= high
 
 
+def rest_of(row):
+    return row["measured"] - sum(row["parts"][p] for p in PARTS)
+
+
 def rest_error(row):
     b = row["predicted"]["breakdown"]
-    return (b["launch"] + b["data"]) / max(row["measured"] - sum(row["parts"][p] for p in PARTS), 1e-9) - 1
+    return (b["launch"] + b["data"]) / rest_of(row) - 1
 
 
 def corrected(row, part):
