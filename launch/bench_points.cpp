@@ -19,14 +19,14 @@ constexpr double kPatienceSeconds = 120;  // of one operation
 constexpr int kBatch = 16, kWarmUps = 3;
 constexpr double kShortSeconds = 2e-6;  // below it the clock's own 30 ns count
 constexpr int kLeastRepetitions = 5, kMostRepetitions = 2000;
-constexpr std::size_t kSmall = 64 << 10, kMedium = 4 << 20;
+constexpr std::size_t kBuffered = 1 << 20;  // of all buffers, which take turns
 
 Deadline deadline() {
   return {now() + kPatienceSeconds};
 }
 
 std::size_t num_buffers(std::size_t bytes) {
-  return bytes <= kSmall ? kBatch : bytes <= kMedium ? 4 : 2;
+  return std::clamp<std::size_t>(kBuffered / std::max<std::size_t>(bytes, 1), 2, kBatch);
 }
 
 // The value below which a share of the sorted values lies.

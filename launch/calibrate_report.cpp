@@ -131,6 +131,21 @@ Json link_json(const LinkProfile& link, const LinkFit& fit) {
           {"contention", figure_json(link.contention)}};
 }
 
+std::string skew_text(const SkewProfile& skew) {
+  const Point& longest = skew.waiting.points().back();
+  return format(
+      "\nafter %.0f ms of computing the average rank waits %.2f ms for the slowest, 90 %% of the "
+      "time %.2f to %.2f ms\n",
+      1e3 * longest.x, 1e3 * longest.y.value, 1e3 * longest.y.low, 1e3 * longest.y.high);
+}
+
+std::string drift_text(const DriftProfile& drift) {
+  return format(
+      "\nfrom round to round all changed by: compute +- %.1f %%, memory +- %.1f %%, collectives +- "
+      "%.1f %%\n",
+      100 * drift.compute, 100 * drift.memory, 100 * drift.collectives);
+}
+
 }  // namespace
 
 std::string calibration_text(const Calibration& c) {
@@ -148,7 +163,10 @@ std::string calibration_text(const Calibration& c) {
     text += line("compute", m.overlap.compute_slowdown.value, "times", m.overlap.compute_slowdown);
     text += line("communication", m.overlap.communication_slowdown.value, "times",
                  m.overlap.communication_slowdown);
+    text += micro("before it begins", m.overlap.delay);
   }
+  if (!m.skew.waiting.empty()) text += skew_text(m.skew);
+  text += drift_text(m.drift);
   if (!c.left_out.empty()) text += "\nleft out; sizes took too long for --seconds\n";
   for (const std::string& item : c.left_out)
     text += "  " + item + "\n";

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "collectives/algorithms/table.hpp"
+#include "perfmodels/skew.hpp"
 
 namespace lockstep {
 
@@ -30,6 +31,10 @@ std::size_t find_phase(const std::vector<Record>& records, std::string_view name
     return is_phase(r) && r.operation.name == name;
   });
   return static_cast<std::size_t>(found - records.begin());
+}
+
+double value_of(const Figure& f) {
+  return f.value;
 }
 
 const Algorithm* algorithm_for(const Machine& machine, const Operation& op, std::string_view name) {
@@ -89,7 +94,8 @@ ShortStep::Times ShortStep::replayed(const std::string& algorithm,
     op.detail = by->label;
     seconds[i] = times_.of(op).seconds.value;
   }
-  const std::vector<Span> spans = replay(records_, seconds, slowdowns);
+  const std::vector<double> late = lateness_of(records_, seconds, times_.machine(), value_of);
+  const std::vector<Span> spans = replay(records_, seconds, slowdowns, late);
   Times t;
   double communicating = 0;
   for (std::size_t i = 0; i < records_.size(); ++i) {

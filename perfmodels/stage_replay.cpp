@@ -20,8 +20,9 @@ struct Queue {
   std::size_t next = 0;
   double left = 0;  // of the item at work, as if alone
   bool at_work = false;
-  bool came = false;  // to the joint operation at its head
-  bool done = false;  // with its share of that
+  bool came = false;                       // to the joint operation at its head, or waits to begin
+  bool done = false;                       // with its share of that
+  double until = kNever, begins = kNever;  // of one that waits: the last rank, then a core
 
   bool empty() const { return next == items->size(); }
   const ReplayItem& front() const { return (*items)[next]; }
@@ -51,6 +52,7 @@ class Replay {
       : joints_(joints),
         slower_{slowdowns.compute, slowdowns.communication, slowdowns.communication},
         spans_(stages.size()),
+        delay_(slowdowns.delay),
         ranks_(stages.size()),
         progress_(joints.size()),
         arrived_(joints.size()) {
@@ -129,8 +131,28 @@ class Replay {
         come(stage, q);
       } else {
         begin(r, q, item.seconds);
+        if (s == 1) wait_to_begin(r);
       }
     }
+    begin_waiting(r);
+  }
+  void wait_to_begin(Rank& r) const {
+    Queue& q = r.queues[1];
+    const int after = q.front().after;
+    const double launched =
+        after < 0 ? 0 : (*r.queues[0].spans)[static_cast<std::size_t>(after)].end;
+    q.until = std::max(r.now, launched + q.front().late);
+    q.begins = q.until + delay_;
+    q.at_work = false;
+    q.came = true;
+  }
+  // Where the kernels leave the core there is no delay.
+  static void begin_waiting(Rank& r) {
+    Queue& q = r.queues[1];
+    if (!r.queues[0].at_work) q.begins = q.until;
+    if (q.begins > r.now) return;
+    q.at_work = true;
+    q.until = q.begins = kNever;
   }
   static void begin(const Rank& r, Queue& q, double seconds) {
     q.at_work = true;
@@ -191,12 +213,13 @@ class Replay {
       const Queue& q = r.queues[s];
       if (q.at_work) due = std::min(due, r.now + q.left * (both ? slower_[s] : 1));
     }
-    return due;
+    return std::min(due, r.queues[1].begins);
   }
 
   // The stream that has least left has come to the end of its item.
   void finish_next(int stage) {
     Rank& r = at(stage);
+    if (r.queues[1].begins <= r.now) return;  // nothing has: communication begins
     const bool both = r.both();
     const auto needs = [&](std::size_t s) {
       return r.queues[s].at_work ? r.queues[s].left * (both ? slower_[s] : 1) : kNever;
@@ -235,6 +258,7 @@ class Replay {
   const std::vector<Joint>& joints_;
   std::array<double, kStreams> slower_;
   std::vector<StageSpans> spans_;
+  double delay_;
   std::vector<Rank> ranks_;
   std::vector<Progress> progress_;
   std::vector<char> arrived_;  // of messages apart
@@ -252,7 +276,7 @@ Slowdowns slowdowns_of(const Machine& machine) {
   const bool shared = shares_cores(machine);
   const auto factor = [&](const Figure& f) { return f.known() ? f.value : shared ? 2 : 1; };
   Slowdowns s{factor(machine.overlap.compute_slowdown),
-              factor(machine.overlap.communication_slowdown)};
+              factor(machine.overlap.communication_slowdown), machine.overlap.delay.value};
   constexpr double kLeast = 1.05;  // nearer to 1 the kernels would stand still
   if (shared) {
     s.communication = std::max(s.communication, kLeast);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // When the operations of a step run on ranks that wait for each other: one rank of each pipeline
 // stage, with two streams, in order, and edges between them. While both streams of a rank are at
-// work each goes slower by its factor.
+// work each goes slower by its factor; communication that is not joint begins when the last rank is
+// there and, beside kernels, a delay later.
 //
 //   joint        an operation of several stages begins when the last of them has come to it, and
 //                ends when all have done their share of it
@@ -25,6 +26,7 @@ namespace lockstep {
 
 struct Slowdowns {
   double compute = 1, communication = 1;  // factors on time while the other stream works
+  double delay = 0;                       // of a collective as long as kernels are at work
 };
 
 // As the profile measured it; 1 where it did not. Where the threads of a rank take all its cores,
@@ -34,7 +36,7 @@ struct Slowdowns {
 Slowdowns slowdowns_of(const Machine& machine);
 bool shares_cores(const Machine& machine);
 
-// At work: what it waited for before is not in it.
+// What it waited for before is not in it, but the last rank and a core are (`late`, `delay`).
 struct Span {
   double begin = 0, end = 0;
   double seconds() const { return end - begin; }
@@ -43,6 +45,7 @@ struct Span {
 struct ReplayItem {
   double seconds = 0;  // alone
   int after = -1;      // item of the other stream of this rank that has ended before
+  double late = 0;     // how long after that the last rank is there; not of joint operations
   int joint = -1;      // number of the joint operation that this is the rank's share of
   int needs = -1;      // number of a message apart that has arrived before
 };

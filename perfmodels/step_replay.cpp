@@ -44,7 +44,7 @@ void set_phases(std::vector<Span>& spans, const std::vector<Record>& records) {
 }
 
 std::vector<Span> replay(const std::vector<Record>& records, const std::vector<double>& seconds,
-                         const Slowdowns& slowdowns) {
+                         const Slowdowns& slowdowns, const std::vector<double>& late) {
   std::vector<StageItems> rank(1);
   std::vector<int> place(records.size());  // in its stream
   for (std::size_t i = 0; i < records.size(); ++i) {
@@ -53,7 +53,9 @@ std::vector<Span> replay(const std::vector<Record>& records, const std::vector<d
     auto& items =
         r.stream == StreamKind::compute ? rank.front().compute : rank.front().communication;
     place[i] = static_cast<int>(items.size());
-    items.push_back({seconds[i], r.after < 0 ? -1 : place[static_cast<std::size_t>(r.after)]});
+    items.push_back({.seconds = seconds[i],
+                     .after = r.after < 0 ? -1 : place[static_cast<std::size_t>(r.after)],
+                     .late = late.empty() ? 0 : late[i]});
   }
   const std::vector<StageSpans> done = replay(rank, {}, slowdowns);
   std::vector<Span> spans(records.size());

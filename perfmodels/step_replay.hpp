@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// When each record of a recorded step runs, if one knows what each takes alone and no other rank is
-// waited for: the streams of one rank, replayed (stage_replay.hpp).
+// When each record of a recorded step runs, if one knows what each takes alone and how much later
+// than this rank the others are there: the streams of one rank, replayed (stage_replay.hpp).
 //
 // Cost: linear in the records.
 #pragma once
@@ -12,10 +12,11 @@
 
 namespace lockstep {
 
-// `seconds` of each record alone. Phases span the kernels that belong to them, or, without such,
-// the communication.
+// `seconds` of each record alone; `late`: how much later than this rank the last one is there
+// (skew.hpp), empty: nobody is. A record spans the waiting. Phases span the kernels that belong to
+// them, or, without such, the communication.
 std::vector<Span> replay(const std::vector<Record>& records, const std::vector<double>& seconds,
-                         const Slowdowns& slowdowns);
+                         const Slowdowns& slowdowns, const std::vector<double>& late = {});
 
 // Spans of the phases among records whose other spans are known.
 void set_phases(std::vector<Span>& spans, const std::vector<Record>& records);

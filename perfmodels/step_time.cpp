@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "perfmodels/pipeline_time.hpp"
+#include "perfmodels/skew.hpp"
 
 namespace lockstep {
 
@@ -28,17 +29,19 @@ class Step {
       : record_(record), machine_(machine), records_(record.recording.records()), times_(machine) {
     for (const Record& r : records_)
       priced_.push_back(&times_.of(r.operation));
+    updates_ = in_phase("update");
   }
 
   StepPrediction predict() {
     StepPrediction p;
     const std::vector<double> alone = seconds_at(middle);
-    const std::vector<Span> spans = replay(records_, alone, slowdowns_of(machine_));
+    const std::vector<Span> spans = replayed(alone, middle);
     p.seconds = end_of(spans);
     set_interval(p);
     set_guesses(p);
     set_rates(p);
     p.breakdown = breakdown_of(spans, alone);
+    p.breakdown.waiting = waiting_in(alone);
     p.memory = record_.memory;
     p.timeline = timeline_of(spans);
     return p;
@@ -68,14 +71,40 @@ class Step {
       end = std::max(end, s.end);
     return end;
   }
-  double end_at(Value of) const {
-    return end_of(replay(records_, seconds_at(of), slowdowns_of(machine_)));
+  std::vector<Span> replayed(const std::vector<double>& seconds, Value of) const {
+    const std::vector<double> late = lateness_of(records_, seconds, machine_, of);
+    return replay(records_, seconds, slowdowns_of(machine_), late);
+  }
+  double end_at(Value of) const { return end_of(replayed(seconds_at(of), of)); }
+
+  Figure waiting_in(const std::vector<double>& seconds) const {
+    const Slowdowns slowdowns = slowdowns_of(machine_);
+    const double together = end_of(replay(records_, seconds, slowdowns));
+    const auto waited = [&](Value of) {
+      const std::vector<double> late = lateness_of(records_, seconds, machine_, of);
+      return end_of(replay(records_, seconds, slowdowns, late)) - together;
+    };
+    return {waited(middle), waited(low), waited(high)};
+  }
+
+  // What the machine may drift by, all of a class together; seconds of the whole step.
+  double drift_error() const {
+    const DriftProfile& drift = machine_.drift;
+    double sum = 0;
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      const Operation& o = records_[i].operation;
+      const bool collective = records_[i].stream == StreamKind::communication;
+      const bool memory = !collective && updates_[i];
+      const double share = collective ? drift.collectives : memory ? drift.memory : drift.compute;
+      if (o.kind != OperationKind::phase) sum += share * priced_[i]->seconds.value;
+    }
+    return sum;
   }
 
   void set_interval(StepPrediction& p) {
-    const double least = end_at(low), most = end_at(high);
-    const double error = interpolation_error(record_.recording, times_);
-    if (most <= least) return;
+    const double least = end_at(low), most = end_at(high), drift = drift_error();
+    const double error = std::hypot(interpolation_error(record_.recording, times_), drift);
+    if (most <= least && drift == 0) return;
     p.low = std::max(p.seconds - std::hypot(p.seconds - least, error), 0.0);
     p.high = p.seconds + std::hypot(most - p.seconds, error);
   }
@@ -131,13 +160,13 @@ class Step {
 
   Breakdown breakdown_of(const std::vector<Span>& spans, const std::vector<double>& alone) const {
     Breakdown b;
-    const std::vector<bool> updates = in_phase("update"), again = in_phase("recompute");
+    const std::vector<bool> again = in_phase("recompute");
     double computed = 0;
     for (std::size_t i = 0; i < records_.size(); ++i) {
       if (!computes(i)) continue;
       const double took = spans[i].end - spans[i].begin;
       const double launch = std::min(launch_of(records_[i].operation, middle), took);
-      part_of(b, records_[i].operation, updates[i]) += took - launch;
+      part_of(b, records_[i].operation, updates_[i]) += took - launch;
       b.launch += launch;
       b.overlap_loss += took - alone[i];
       if (again[i]) b.recompute += took;
@@ -183,6 +212,7 @@ class Step {
   const std::vector<Record>& records_;
   OperationTimes times_;
   std::vector<const OperationTime*> priced_;
+  std::vector<bool> updates_;  // which records are the optimizer's
 };
 
 }  // namespace

@@ -3,8 +3,9 @@
 // priced (operation_time.hpp) and replayed with its streams and edges (replay.hpp). Of a pipeline,
 // all stages are replayed together (pipeline_time.cpp).
 //
-//   interval   90 %: the figures of the profile move together, as the machine's state does;
-//              errors of interpolation are independent for each shape
+//   interval   90 %: the figures of the profile move together, as the machine's state does; what
+//              that drifted by between rounds of the calibration comes on top; errors of
+//              interpolation are independent for each shape
 //   in range   at least 95 % of the time of its operations lie between points that were measured
 #pragma once
 
@@ -26,8 +27,8 @@ struct CommunicationSeconds {
   double exposed = 0, hidden = 0;  // while computation waits, while it does not
 };
 
-// Parts of the step, of a pipeline the mean over its stages; all but `hidden`, `overlap_loss` and
-// `recompute` add up to it.
+// Parts of the step, of a pipeline the mean over its stages; all but `hidden`, `recompute`,
+// `overlap_loss` and `waiting` add up to it.
 struct Breakdown {
   double gemm = 0, attention = 0, streaming = 0;  // of forward and backward
   double optimizer = 0;                           // the phase "update"
@@ -38,6 +39,7 @@ struct Breakdown {
   double hidden = 0;
   double recompute = 0;     // forward passes that backward repeats, contained in the first parts
   double overlap_loss = 0;  // of computing beside communication, contained in the first parts
+  Figure waiting{};         // for the last rank (skew.hpp), contained in `exposed`
   std::map<std::string, CommunicationSeconds> axes{};
 };
 

@@ -10,9 +10,11 @@
 #include "collectives/transports/nodes.hpp"
 #include "perfmodels/calibrate/collective_curves.hpp"
 #include "perfmodels/calibrate/compute.hpp"
+#include "perfmodels/calibrate/drift.hpp"
 #include "perfmodels/calibrate/links.hpp"
 #include "perfmodels/calibrate/overlap.hpp"
 #include "perfmodels/calibrate/shared_costs.hpp"
+#include "perfmodels/calibrate/skew.hpp"
 #include "perfmodels/collective_price.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/context/topology.hpp"
@@ -25,8 +27,8 @@ constexpr double kMissed = 0.05;  // of a midpoint by its neighbours: it is meas
 constexpr int kMostBisections = 8;
 constexpr double kFirstShare = 0.2;    // of the time, for the first round of kernels and links
 constexpr double kBrief = 1.0 / 2000;  // of the time: what a first visit takes at most, if it can
-constexpr double kOverlapped = 20e-3;  // seconds that an all-reduce beside computation may take
-constexpr std::int64_t kLeastElements = 1 << 8, kMostElements = 1 << 20;  // of that all-reduce
+constexpr double kOverlapped = 10e-3;  // seconds that an all-reduce beside computation may take
+constexpr std::int64_t kLeastElements = 1 << 8, kMostElements = 1 << 21;  // of that all-reduce
 
 // Everything between ranks, for as long as the calibration takes. Links come first: they say what
 // collectives are going to take.
@@ -37,7 +39,8 @@ class Groups {
         sampler_(sampler),
         net_(make_transport(duplicate(context.world()))),
         backend_(find_backend("auto").make(context.world(), {})),
-        collectives_(sampler, *backend_, device) {
+        collectives_(sampler, *backend_, device),
+        skew_(context, sampler, device, extent) {
     const std::vector<int> nodes = nodes_of(context.world());
     Transport* inside = net_.get();
     if (context.size() > context.nodes()) {
@@ -90,6 +93,13 @@ class Groups {
       result.left_out.push_back(std::move(item));
     if (overlap_) machine.overlap = overlap_->profile();
     if (!overlap_) result.left_out.emplace_back("computing and communicating at once");
+    machine.skew = skew_.profile();
+  }
+  std::vector<std::size_t> items() const {
+    std::vector<std::size_t> all;
+    for (const CollectivePoint& p : collectives_.points())
+      all.push_back(p.item);
+    return all;
   }
 
  private:
@@ -127,6 +137,7 @@ class Groups {
   std::vector<std::unique_ptr<LinkCalibration>> levels_;
   std::optional<SharedCalibration> shared_;
   CollectiveCalibration collectives_;
+  SkewCalibration skew_;
   std::unique_ptr<Device> worker_;
   std::optional<Communicator> world_;
   std::optional<OverlapCalibration> overlap_;
@@ -186,6 +197,10 @@ Calibration calibrate(const Context& context, const Extent& extent, int threads)
   result.machine = describe(context, threads);
   result.machine.compute.push_back(compute.profile());
   if (groups) groups->fill(result);
+  result.machine.drift = {.source = "measured, between " + count_of(extent.rounds, "round"),
+                          .compute = drift_of(sampler, compute.items(Found::cached)),
+                          .memory = drift_of(sampler, compute.items(Found::in_memory)),
+                          .collectives = groups ? drift_of(sampler, groups->items()) : 0};
   result.seconds = sampler.greatest(now() - begin);
   result.measurements = sampler.size();
   result.samples = sampler.num_samples();

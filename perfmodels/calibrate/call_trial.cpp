@@ -16,14 +16,16 @@ constexpr double kShortSeconds = 2e-6;  // below it the clock's own 30 ns count
 constexpr double kSlowSeconds = 1e-3;   // above it no cache counts: a few buffers will do
 constexpr std::size_t kFewBuffers = 2;
 constexpr int kBatch = 16;
-constexpr std::size_t kSmall = 64 << 10, kMedium = 4 << 20;
+constexpr std::size_t kBuffered = 1 << 20;
 
 Deadline deadline() {
   return {now() + kPatienceSeconds};
 }
 
+// One after the other, as buckets of a step are: a mebibyte in all, two at least. Without a step,
+// which a curve over the bytes would show.
 std::size_t num_buffers(std::size_t bytes) {
-  return bytes <= kSmall ? kBatch : bytes <= kMedium ? 4 : 2;
+  return std::clamp<std::size_t>(kBuffered / std::max<std::size_t>(bytes, 1), 2, kBatch);
 }
 
 }  // namespace

@@ -18,7 +18,9 @@ namespace {
 
 constexpr std::size_t kGrowth = 8;
 constexpr double kCallsOfVisit = 5;  // of each candidate: to prepare, to warm up, to time
-constexpr double kClosest = 1.5;     // neighbours that are no further apart have no midpoint
+constexpr double kClosest = 1.7;     // neighbours that are no further apart have no midpoint
+constexpr double kClosestAtJump = 1.06, kJump = 1.2;
+constexpr std::size_t kMostJumps = 2;  // of a line, each time
 
 // Whether all ranks see what allocate() gives. Collective.
 bool shares(Backend& group, Device& device) {
@@ -34,6 +36,11 @@ bool shares(Backend& group, Device& device) {
 std::size_t middle(std::size_t a, std::size_t b) {
   const double mean = std::sqrt(static_cast<double>(a) * static_cast<double>(b));
   return static_cast<std::size_t>(std::lround(mean / sizeof(float))) * sizeof(float);
+}
+
+std::size_t find(const CollectivePoint& p, const std::string& label) {
+  return static_cast<std::size_t>(std::find(p.labels.begin(), p.labels.end(), label) -
+                                  p.labels.begin());
 }
 
 // Barriers move nothing; a curve needs a place for them.
@@ -151,10 +158,6 @@ std::vector<CollectiveCalibration::Line> CollectiveCalibration::lines() const {
 // Whether point i lies off the straight line between its neighbours, for some candidate.
 bool CollectiveCalibration::missed(const Line& line, std::size_t i, double by) const {
   const CollectivePoint &left = *line[i - 1], &at = *line[i], &right = *line[i + 1];
-  const auto find = [](const CollectivePoint& p, const std::string& label) {
-    return static_cast<std::size_t>(std::find(p.labels.begin(), p.labels.end(), label) -
-                                    p.labels.begin());
-  };
   for (std::size_t c = 0; c < at.labels.size(); ++c) {
     const std::size_t l = find(left, at.labels[c]), r = find(right, at.labels[c]);
     if (l == left.labels.size() || r == right.labels.size()) continue;
@@ -165,17 +168,46 @@ bool CollectiveCalibration::missed(const Line& line, std::size_t i, double by) c
   return false;
 }
 
+// How much faster than the bytes the time grows between i and i + 1, for the candidate that shows
+// it most: above 1 a change of protocol, of which a straight line between logarithms knows no
+// place.
+double CollectiveCalibration::steepness(const Line& line, std::size_t i) const {
+  const CollectivePoint &left = *line[i], &right = *line[i + 1];
+  double most = 0;
+  for (std::size_t c = 0; c < left.labels.size(); ++c) {
+    const std::size_t r = find(right, left.labels[c]);
+    if (r == right.labels.size()) continue;
+    most = std::max(most, seconds(right, r).value / seconds(left, c).value);
+  }
+  return most * place_of(left) / place_of(right);
+}
+
+// The few steepest places that are still wide.
+std::vector<std::size_t> CollectiveCalibration::jumps(const Line& line) const {
+  std::vector<std::size_t> all;
+  for (std::size_t i = 0; i + 1 < line.size(); ++i) {
+    const double apart = place_of(*line[i + 1]) / place_of(*line[i]);
+    if (apart > kClosestAtJump && steepness(line, i) > kJump) all.push_back(i);
+  }
+  std::sort(all.begin(), all.end(),
+            [&](std::size_t a, std::size_t b) { return steepness(line, a) > steepness(line, b); });
+  all.resize(std::min(all.size(), kMostJumps));
+  return all;
+}
+
 std::size_t CollectiveCalibration::refine(double by) {
   std::vector<CollectivePoint> wanted;
   for (const Line& line : lines()) {
+    const std::vector<std::size_t> steep = refined_ ? jumps(line) : std::vector<std::size_t>();
     for (std::size_t i = 0; i + 1 < line.size(); ++i) {
       const CollectivePoint &a = *line[i], &b = *line[i + 1];
-      if (static_cast<double>(b.bytes) < kClosest * static_cast<double>(a.bytes)) continue;
+      const bool jump = std::find(steep.begin(), steep.end(), i) != steep.end();
+      if (place_of(b) < kClosest * place_of(a) && !jump) continue;
       const auto was_added = [&](std::size_t k) {
         const auto at = static_cast<std::size_t>(line[k] - points_.data());
         return std::find(midpoints_.begin(), midpoints_.end(), at) != midpoints_.end();
       };
-      const bool near = !refined_ || (was_added(i) && i > 0 && missed(line, i, by)) ||
+      const bool near = !refined_ || jump || (was_added(i) && i > 0 && missed(line, i, by)) ||
                         (was_added(i + 1) && i + 2 < line.size() && missed(line, i + 1, by));
       if (near) wanted.push_back({a.what, a.memory, middle(a.bytes, b.bytes), {}, 0});
     }

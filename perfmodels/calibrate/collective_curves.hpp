@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every candidate of every collective costs among these ranks, over the bytes of the full
-// vector: medians at powers of 8, and midpoints where straight lines between logarithms would miss
-// them. What `auto` and predictions look up.
+// vector: medians at powers of 8, midpoints where straight lines between logarithms would miss
+// them, and both sides of each jump. What `auto` and predictions look up.
 #pragma once
 
 #include <optional>
@@ -38,7 +38,7 @@ class CollectiveCalibration {
   // size before took, say what a size is going to take. Where that is too long its line ends.
   void survey(const Extent& extent, const Links& links, double seconds, double longest);
   // Midpoints between neighbours: of all, the first time, later where the last ones were missed by
-  // more than `missed`. How many were added.
+  // more than `missed`, and ever closer where the time jumps. How many were added.
   std::size_t refine(double missed);
   void add(Collective what, MemoryKind memory, std::size_t bytes);
 
@@ -56,6 +56,8 @@ class CollectiveCalibration {
   double priced(const Sample& sample, const std::vector<Choice>& candidates) const;
   std::optional<double> expected(const CollectivePoint& point) const;
   bool missed(const Line& line, std::size_t i, double by) const;
+  double steepness(const Line& line, std::size_t i) const;
+  std::vector<std::size_t> jumps(const Line& line) const;
   Figure seconds(const CollectivePoint& point, std::size_t candidate) const {
     return sampler_.samples(point.item, candidate).figure();
   }

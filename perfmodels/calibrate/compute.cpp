@@ -5,7 +5,6 @@
 #include <map>
 
 #include "perfmodels/calibrate/compute_rate.hpp"
-#include "perfmodels/calibrate/kernel_runs.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/kernels/elementwise.hpp"
 
@@ -14,8 +13,9 @@ namespace lockstep {
 namespace {
 
 // Tensors in turn: more than a core's own caches hold, or than any cache.
-constexpr double kCachedBytes = 4 << 20, kMemoryBytes = 64 << 20;
-constexpr std::size_t kMostSets = 64;
+constexpr double kCachedBytes = 4 << 20;
+constexpr std::size_t kMemoryBytes = 64 << 20;
+constexpr double kMostSets = 64;     // of what is found in caches
 constexpr double kShortest = 20e-6;  // timed at once: the clock's 30 ns are below 0.2 %
 constexpr double kPeakSeconds = 0.01;
 constexpr std::int64_t kFewHeads = 4;
@@ -24,12 +24,15 @@ constexpr std::int64_t kManySequences = 4;
 // Launches of one kernel on several sets of tensors in turn.
 class KernelTrial : public Trial {
  public:
-  KernelTrial(const std::function<Launch()>& prepare, double bytes, Found found) {
-    const double spread = found == Found::cached ? kCachedBytes : kMemoryBytes;
-    const double wanted = std::max(spread / std::max(bytes, 1.0), 1.0);
-    const auto sets = static_cast<std::size_t>(std::min<double>(wanted, kMostSets));
-    for (std::size_t i = 0; i < sets; ++i)
-      launches_.push_back(prepare());
+  KernelTrial(Device& device, const std::function<Launch()>& prepare, double bytes, Found found) {
+    if (found == Found::in_memory) {
+      fill_memory(device, prepare);
+    } else {
+      const double wanted = std::max(kCachedBytes / std::max(bytes, 1.0), 1.0);
+      for (std::size_t i = 0; i < static_cast<std::size_t>(std::min(wanted, kMostSets)); ++i)
+        launches_.push_back(prepare());
+    }
+    const std::size_t sets = launches_.size();
     double one = 0;
     for (std::size_t i = 0; i < sets; ++i)
       one = timed(1);  // pages, code; in the end, the time
@@ -39,6 +42,13 @@ class KernelTrial : public Trial {
   void run(std::span<double> seconds) override { seconds[0] = timed(batch_) / batch_; }
 
  private:
+  // Until the tensors, tables and all, are more than the caches hold.
+  void fill_memory(Device& device, const std::function<Launch()>& prepare) {
+    const std::size_t before = device.memory().allocated;
+    while (launches_.empty() || device.memory().allocated < before + kMemoryBytes)
+      launches_.push_back(prepare());
+  }
+
   double timed(int batch) {
     const double begin = now();
     for (int i = 0; i < batch; ++i) {
@@ -79,10 +89,10 @@ class LaunchTrial : public Trial {
   Device& device_;
 };
 
-Item kernel_item(const std::string& name, double bytes, std::function<Launch()> prepare,
-                 Found found = Found::cached) {
-  return {.name = name, .prepare = [prepare = std::move(prepare), bytes, found] {
-            return std::make_unique<KernelTrial>(prepare, bytes, found);
+Item kernel_item(Device& device, const std::string& name, double bytes,
+                 std::function<Launch()> prepare, Found found = Found::cached) {
+  return {.name = name, .prepare = [&device, prepare = std::move(prepare), bytes, found] {
+            return std::make_unique<KernelTrial>(device, prepare, bytes, found);
           }};
 }
 
@@ -119,8 +129,8 @@ void ComputeCalibration::add_products(const Extent& extent) {
           const auto prepare = [&device = device_, kernel, m, n, k] {
             return kernel.prepare(device, m, n, k);
           };
-          products_.push_back(
-              {kernel.name, m, n, k, sampler_.add(kernel_item(kernel.name, bytes, prepare))});
+          products_.push_back({kernel.name, m, n, k,
+                               sampler_.add(kernel_item(device_, kernel.name, bytes, prepare))});
         }
       }
     }
@@ -139,8 +149,8 @@ void ComputeCalibration::add_attention(const Extent& extent) {
             return kernel.prepare(device, shape);
           };
           const double bytes = 16.0 * B * T * H * D;
-          attention_.push_back(
-              {kernel.name, B, T, H, D, sampler_.add(kernel_item(kernel.name, bytes, prepare))});
+          attention_.push_back({kernel.name, B, T, H, D,
+                                sampler_.add(kernel_item(device_, kernel.name, bytes, prepare))});
         }
       }
     }
@@ -156,8 +166,10 @@ void ComputeCalibration::add_streaming(const Extent& extent) {
       if (bytes <= before) break;  // it does not depend on the elements
       before = bytes;
       const auto prepare = [&device = device_, kernel, n] { return kernel.prepare(device, n); };
-      streaming_.push_back({kernel.name, bytes,
-                            sampler_.add(kernel_item(kernel.name, bytes, prepare, kernel.found))});
+      streaming_.push_back(
+          {kernel.name, bytes,
+           sampler_.add(kernel_item(device_, kernel.name, bytes, prepare, kernel.found)),
+           kernel.found});
     }
   }
 }
@@ -172,7 +184,7 @@ void ComputeCalibration::add_constants(const Extent& extent) {
                    [](const StreamingKernel& k) { return k.name == std::string("copy"); });
   bandwidth_bytes_ = 8.0 * extent.bandwidth_elements;
   bandwidth_ = sampler_.add(kernel_item(
-      "memory bandwidth", bandwidth_bytes_,
+      device_, "memory bandwidth", bandwidth_bytes_,
       [&device = device_, kernel = *copies, n = extent.bandwidth_elements] {
         return kernel.prepare(device, n);
       },
@@ -186,6 +198,20 @@ std::vector<KernelCurve> ComputeCalibration::curves() const {
     points[s.name].push_back({s.bytes, seconds(s.item)});
   for (auto& [name, curve] : points)
     all.push_back({name, Curve(std::move(curve))});
+  return all;
+}
+
+std::vector<std::size_t> ComputeCalibration::items(Found found) const {
+  std::vector<std::size_t> all;
+  for (const Streaming& s : streaming_) {
+    if (s.found == found) all.push_back(s.item);
+  }
+  if (found == Found::in_memory) all.push_back(bandwidth_);
+  if (found != Found::cached) return all;
+  for (const Product& p : products_)
+    all.push_back(p.item);
+  for (const Attention& a : attention_)
+    all.push_back(a.item);
   return all;
 }
 

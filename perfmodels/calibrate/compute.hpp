@@ -9,6 +9,7 @@
 #pragma once
 
 #include "perfmodels/calibrate/extent.hpp"
+#include "perfmodels/calibrate/kernel_runs.hpp"
 #include "perfmodels/calibrate/sampler.hpp"
 #include "perfmodels/machine/machine.hpp"
 #include "runtime/device/device.hpp"
@@ -19,6 +20,8 @@ class ComputeCalibration {
  public:
   ComputeCalibration(Sampler& sampler, Device& device, const Extent& extent);
   ComputeProfile profile() const;
+  // Items by what bounds them: the cores with their caches, memory.
+  std::vector<std::size_t> items(Found found) const;
 
  private:
   struct Product {
@@ -35,6 +38,7 @@ class ComputeCalibration {
     const char* name;
     double bytes;
     std::size_t item;
+    Found found;
   };
 
   void add_products(const Extent& extent);

@@ -25,13 +25,14 @@ struct Extent {
   std::size_t least_message = 8, most_message = 16 << 20;
   int message_steps = 2;  // sizes from one power of 2 to the next
   int prtt_messages = 16;
+  int skew_slices = 64;  // of 0.7 ms: what ranks compute before it is looked at who was slower
 
   std::vector<Collective> collectives{
       Collective::all_reduce, Collective::reduce_scatter, Collective::all_gather,
       Collective::broadcast,  Collective::reduce,         Collective::all_to_all,
       Collective::gather,     Collective::scatter,        Collective::barrier};
   std::size_t least_vector = 64, most_vector = 16 << 20;  // by 8
-  int refinements = 2;                                    // how often midpoints are added
+  int refinements = 5;                                    // how often midpoints are added
 };
 
 // Under 15 s on two cores: the collectives of data-parallel training, no midpoints, two rounds.
@@ -48,6 +49,7 @@ inline Extent quick_extent() {
   e.bandwidth_elements = 1 << 22;
   e.most_message = 4 << 20;
   e.message_steps = 1;
+  e.skew_slices = 16;
   e.collectives = {Collective::all_reduce, Collective::reduce_scatter, Collective::all_gather,
                    Collective::broadcast};
   e.most_vector = 16 << 20;

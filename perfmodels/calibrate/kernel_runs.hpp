@@ -14,8 +14,10 @@ namespace lockstep {
 // Launches the kernel once on the compute stream of the device whose tensors it owns.
 using Launch = std::function<void()>;
 
-// What a step leaves of a kernel's tensors in the caches: kernels of a pass work on what the one
-// before them has just touched; those of the optimizer meet everything once a step.
+// What a step leaves of a kernel's tensors in the caches: most kernels of a pass work on what the
+// one before them has just touched. Those of the optimizer and of the embeddings meet everything
+// once a step, the backward of a norm what forward had saved, and residual sums what a whole
+// branch has pushed out.
 enum class Found : std::uint8_t { cached, in_memory };
 
 // A kernel whose cost goes by the bytes that it moves; `elements` of its largest tensor.

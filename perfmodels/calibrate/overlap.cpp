@@ -11,10 +11,21 @@ namespace lockstep {
 
 namespace {
 
-constexpr std::int64_t kWidth = 256;  // of products
-constexpr double kComputeSeconds = 5e-3, kCommunicateSeconds = 10e-3;
-constexpr double kLonger = 2;  // than what is timed: the other one, so that it is always there
-constexpr std::size_t kSeries = 4;
+constexpr std::int64_t kWidth = 128;  // of products: short, so that the end of a sum is noticed
+constexpr std::int64_t kSmaller = 8;  // times, than the large sum: the small one
+constexpr double kComputeSeconds = 30e-3;  // longer than a large sum beside it
+constexpr double kLeastSlowdown =
+    1.05;  // of a core that is shared: nearer to 1 kernels stand still
+
+enum Series : std::uint8_t {
+  kAlone,   // kernels
+  kBeside,  // kernels beside a large sum
+  kSmallAlone,
+  kSmallBeside,
+  kLargeAlone,
+  kLargeBeside,
+  kNumSeries
+};
 
 class OverlapTrial : public Trial {
  public:
@@ -24,41 +35,41 @@ class OverlapTrial : public Trial {
         x_(square()),
         w_(square()),
         y_(square()),
-        data_(Tensor::over(device, world.allocate(4 * static_cast<std::size_t>(elements)),
-                           {elements})) {
-    std::fill(data_.values().begin(), data_.values().end(), 1.0f);
+        small_(sum_of(std::max<std::int64_t>(elements / kSmaller, 1))),
+        large_(sum_of(elements)) {
     for (Tensor* t : {&x_, &w_, &y_})
       std::fill(t->values().begin(), t->values().end(), 0.01f);
     compute(2);
-    communicate(4);
-    products_ = number_for(kComputeSeconds, compute(4) / 4);
-    sums_ = number_for(kCommunicateSeconds, communicate(4) / 4);
+    products_ = number_for(kComputeSeconds, compute(16) / 16);
   }
 
-  // Compute alone, beside sums; sums alone, beside computation.
   void run(std::span<double> seconds) override {
-    seconds[0] = compute(products_);
-    std::vector<Work> works = submit(static_cast<int>(kLonger) * sums_ + 1);
-    seconds[1] = compute(products_);
-    finish(works);
-    seconds[2] = communicate(sums_);
-    works = submit(sums_);
-    const double begin = now();
-    while (!works.back().done())
-      compute(1);
-    seconds[3] = now() - begin;
-    finish(works);
+    seconds[kAlone] = compute(products_);
+    world_.barrier().wait();
+    Work work = world_.all_reduce(large_, ReduceOp::max);  // a sum would overflow in time
+    seconds[kBeside] = compute(products_);
+    work.wait();
+    seconds[kSmallAlone] = alone(small_);
+    seconds[kLargeAlone] = alone(large_);
+    seconds[kSmallBeside] = beside(small_);
+    seconds[kLargeBeside] = beside(large_);
   }
 
  private:
   Tensor square() { return Tensor::empty(device_, {kWidth, kWidth}); }
+  Tensor sum_of(std::int64_t elements) {
+    const auto bytes = static_cast<std::size_t>(elements) * sizeof(float);
+    Tensor t = Tensor::over(device_, world_.allocate(bytes), {elements});
+    std::fill(t.values().begin(), t.values().end(), 1.0f);
+    return t;
+  }
 
   // Of all ranks: the same number on each.
   int number_for(double seconds, double each) {
     Tensor one = Tensor::empty(device_, {1});
     *one.data() = static_cast<float>(each);
     world_.all_reduce(one, ReduceOp::max).wait();
-    return std::max(static_cast<int>(seconds / *one.data()), 1);
+    return std::max(static_cast<int>(seconds / *one.data()), 4);
   }
 
   double compute(int times) {
@@ -69,36 +80,30 @@ class OverlapTrial : public Trial {
     }
     return now() - begin;
   }
-  std::vector<Work> submit(int times) {
-    std::vector<Work> works;
-    for (int i = 0; i < times; ++i)
-      works.push_back(world_.all_reduce(data_, ReduceOp::max));  // a sum would overflow in time
-    return works;
-  }
-  static void finish(std::vector<Work>& works) {
-    for (Work& work : works)
-      work.wait();
-  }
-  double communicate(int times) {
+  double alone(Tensor& data) {
     world_.barrier().wait();
     const double begin = now();
-    std::vector<Work> works = submit(times);
-    finish(works);
+    world_.all_reduce(data, ReduceOp::max).wait();
     return now() - begin;
+  }
+  // Kernels had the core before it, and have it until it is done on this rank.
+  double beside(Tensor& data) {
+    world_.barrier().wait();
+    compute(products_ / 4);
+    const double begin = now();
+    Work work = world_.all_reduce(data, ReduceOp::max);
+    while (!work.done())
+      compute(1);
+    const double seconds = now() - begin;
+    work.wait();
+    return seconds;
   }
 
   const Communicator& world_;
   Device& device_;
-  Tensor x_, w_, y_, data_;  // [width,width], [elements]
-  int products_ = 1, sums_ = 1;
+  Tensor x_, w_, y_, small_, large_;  // [width,width], [elements]
+  int products_ = 1;
 };
-
-// How much longer it takes: never less than 1.
-Figure factor(const Samples& alone, const Samples& beside) {
-  const Figure a = alone.figure(), b = beside.figure();
-  const double value = std::max(b.value / a.value, 1.0);
-  return {value, std::min(value, std::max(b.low / a.high, 1.0)), std::max(value, b.high / a.low)};
-}
 
 }  // namespace
 
@@ -110,12 +115,22 @@ OverlapCalibration::OverlapCalibration(Sampler& sampler, const Communicator& wor
                              [&world, &device, elements] {
                                return std::make_unique<OverlapTrial>(world, device, elements);
                              },
-                         .num_series = kSeries})) {}
+                         .num_series = kNumSeries})) {}
 
+// Beside kernels a sum takes delay + slowdown * alone. What the kernels lose they lose while it is
+// at work.
 OverlapProfile OverlapCalibration::profile() const {
-  return {.source = "measured",
-          .compute_slowdown = factor(sampler_.samples(item_, 0), sampler_.samples(item_, 1)),
-          .communication_slowdown = factor(sampler_.samples(item_, 2), sampler_.samples(item_, 3))};
+  const auto of = [&](Series s) { return sampler_.samples(item_, s).figure().value; };
+  const double longer = of(kLargeAlone) - of(kSmallAlone);
+  const double slower = longer > 0 ? (of(kLargeBeside) - of(kSmallBeside)) / longer : 1;
+  const double slowdown = std::max(slower, kLeastSlowdown);
+  const double delay = std::max(of(kSmallBeside) - slowdown * of(kSmallAlone), 0.0);
+  const double lost = std::max(of(kBeside) - of(kAlone), 0.0), at_work = slowdown * of(kLargeAlone);
+  const double compute = at_work / std::max(at_work - lost, at_work / slowdown);
+  return {.source = "measured, one sum at a time",
+          .compute_slowdown = {compute},
+          .communication_slowdown = {slowdown},
+          .delay = {delay}};
 }
 
 }  // namespace lockstep

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What computing and communicating at once costs each of them: products and streaming kernels on
-// the compute stream, all-reduces on the communication stream behind them. Each of the two is timed
-// alone, and while the other one is at work all the time.
+// the compute stream, now and then an all-reduce on the communication stream behind them, as a step
+// has them. Each of the two is timed alone and beside the other. Where both share a core, the
+// all-reduce first waits for it: sums of two sizes tell the delay from the slowdown.
 #pragma once
 
 #include "collectives/communicator.hpp"
@@ -13,7 +14,7 @@ namespace lockstep {
 class OverlapCalibration {
  public:
   // The communicator's device must have a communication worker, or there is no overlap to measure.
-  // All-reduces are of so many float32.
+  // The large sums are of so many float32.
   OverlapCalibration(Sampler& sampler, const Communicator& world, Device& device,
                      std::int64_t elements);
   OverlapProfile profile() const;

@@ -101,10 +101,27 @@ struct CollectiveCurve {
   Curve seconds{};
 };
 
-// Computing and communicating at once: by which factor each takes longer.
+// Computing and communicating at once: by which factor each takes longer, and how long after its
+// call a collective is at work at all, if kernels have the core.
 struct OverlapProfile {
   std::string source{};
   Figure compute_slowdown{}, communication_slowdown{};
+  Figure delay{};
+};
+
+// How long the average of `ranks` waits for the last one when all have computed the same, over the
+// seconds that they have computed.
+struct SkewProfile {
+  std::string source{};
+  int ranks = 0;
+  Curve waiting{};
+};
+
+// Half the width of the 90 % range, as a share, of what all figures of a class do together from one
+// round of a calibration to the next. The machine's own: it does not shrink with more samples.
+struct DriftProfile {
+  std::string source{};
+  double compute = 0, memory = 0, collectives = 0;
 };
 
 struct Machine {
@@ -120,6 +137,8 @@ struct Machine {
   SharedProfile shared{};
   std::vector<CollectiveCurve> collectives{};
   OverlapProfile overlap{};
+  SkewProfile skew{};
+  DriftProfile drift{};
 
   // Null where there is none.
   const ComputeProfile* find_compute(const std::string& dtype) const;

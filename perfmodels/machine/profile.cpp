@@ -128,6 +128,20 @@ void describe(V& v, OverlapProfile& t) {
   v.key("source", t.source);
   v.key("compute_slowdown", t.compute_slowdown, kSlowdown);
   v.key("communication_slowdown", t.communication_slowdown, kSlowdown);
+  v.key("delay", t.delay);
+}
+template <class V>
+void describe(V& v, SkewProfile& t) {
+  v.key("source", t.source);
+  v.key("ranks", t.ranks);
+  v.key("waiting", t.waiting);
+}
+template <class V>
+void describe(V& v, DriftProfile& t) {
+  v.key("source", t.source);
+  v.key("compute", t.compute);
+  v.key("memory", t.memory);
+  v.key("collectives", t.collectives);
 }
 struct Head {
   Machine& machine;
@@ -153,6 +167,8 @@ void describe(V& v, Machine& t) {
   v.tables("link", t.links);
   v.table("shared", t.shared);
   v.table("overlap", t.overlap);
+  v.table("skew", t.skew);
+  v.table("drift", t.drift);
   v.tables("collective", t.collectives);
 }
 

@@ -2,83 +2,114 @@
 # SPDX-License-Identifier: Apache-2.0
 """How well `lockstep predict` knows the steps of jobs that calibration has not seen.
 
-  check_steps.py --lockstep build/release/lockstep --machine 1=one.toml --machine 2=two.toml
+  check_steps.py --build build/release --machine 1=one.toml --machine 2=two.toml --calibrate \\
+      --measured measured.json
 
-For each number of ranks a profile: mpirun -np N lockstep calibrate -o FILE. Trains each of 20 small
-GPTs (layers, channels, sequences, batches) for a few steps on each number of ranks, one thread a
-rank, and prints predicted and measured step, the parts of it, and peak memory; in the end mean
-errors and how often the interval held what was measured. Measured: the median of the steps after
-the second; the parts from the trace of those steps, their medians, of rank 0.
+For each number of ranks a profile; --calibrate measures it first. Then 20 small GPTs (layers,
+channels, sequences, batches) are trained for a few steps, one thread a rank, in --rounds rounds.
+Measured: the median of the steps after the second; its parts from the trace of those steps, medians,
+mean over ranks; tensors at their peak. Predicted: what `lockstep predict` says.
 
-Steps differ from one run to the next: --repeats runs each job several times in turn, and takes the
-median of the runs; the spread among them is printed as noise.
+--measured keeps every run in a file and does not repeat what it holds: --jobs FIRST:END splits the
+work, and a changed model is judged again without a measurement.
+
+The machine may change its speed between calibration and job. machine_speed (a product, a copy) is
+run beside both; the errors are printed as they are, which is what is judged, and once more with the
+predicted parts corrected by what it says. Exit status 1 where a bar is missed.
 """
 
 import argparse
-import collections
 import json
+import math
 import pathlib
 import statistics
 import subprocess
 import sys
 import tempfile
 
+from step_errors import judge
+
 # layers, hidden, heads, sequence, global batch; those with a multiple of 2 run on 2 ranks
-JOBS = [(6, 384, 6, 256, 8), (6, 384, 6, 128, 8), (6, 384, 6, 64, 16), (6, 384, 6, 256, 4), (6, 384, 6, 512, 4),
-        (4, 256, 4, 256, 8), (4, 256, 8, 128, 16), (8, 256, 4, 128, 8), (2, 512, 8, 256, 4), (4, 512, 8, 128, 4),
-        (3, 320, 5, 192, 6), (5, 448, 7, 160, 4), (2, 768, 12, 128, 4), (12, 192, 3, 128, 8), (4, 384, 6, 96, 12),
+JOBS = [(6, 384, 6, 256, 8), (5, 320, 5, 128, 8), (6, 384, 6, 64, 16), (6, 384, 6, 256, 4), (6, 384, 6, 512, 4),
+        (4, 256, 4, 256, 8), (4, 256, 8, 128, 16), (8, 256, 4, 128, 8), (3, 512, 8, 192, 4), (4, 512, 8, 128, 4),
+        (3, 320, 5, 192, 6), (5, 448, 7, 160, 4), (2, 704, 11, 128, 4), (12, 192, 3, 128, 8), (4, 384, 6, 96, 12),
         (6, 288, 6, 256, 4), (1, 640, 10, 256, 4), (3, 384, 12, 384, 4), (8, 128, 4, 256, 8), (2, 896, 7, 64, 8)]
-PARTS = ("gemm", "attention", "streaming", "optimizer", "exposed_communication")
 STEPS, FIRST = 6, 2  # the first two allocate and warm up
+MPIRUN = pathlib.Path(__file__).parent.parent / "support/mpirun"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--lockstep", required=True)
-    parser.add_argument("--mpirun", default=str(pathlib.Path(__file__).parent.parent / "support/mpirun"))
+    parser.add_argument("--build", required=True, type=pathlib.Path, help="where lockstep and tests/bench lie")
+    parser.add_argument("--mpirun", default=str(MPIRUN))
     parser.add_argument("--machine", action="append", required=True, metavar="RANKS=FILE")
-    parser.add_argument("--jobs", type=int, default=len(JOBS))
-    parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--json", help="write all figures to this file")
+    parser.add_argument("--calibrate", action="store_true", help="measure the profiles first")
+    parser.add_argument("--jobs", default=f"0:{len(JOBS)}", metavar="FIRST:END")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--measured", type=pathlib.Path, help="keep runs in this file, and use those in it")
+    parser.add_argument("--json", help="write predictions beside measurements to this file")
     a = parser.parse_args()
-    rows = []
+    machines = {int(ranks): pathlib.Path(file) for ranks, file in (m.split("=", 1) for m in a.machine)}
+    first, end = (int(x) for x in a.jobs.split(":"))
+    if a.calibrate:
+        for ranks, file in machines.items():
+            calibrate(a, ranks, file)
+    runs = json.loads(a.measured.read_text()) if a.measured and a.measured.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         write_text(folder / "text")
-        for ranks, machine in (m.split("=", 1) for m in a.machine):
-            for job in JOBS[:a.jobs]:
-                rows.append(check(a, folder, int(ranks), machine, job))
-                print(line_of(rows[-1]), flush=True)
-    print(summary_of(rows))
+        wanted = [(round, ranks, i) for round in range(a.rounds) for ranks in machines for i in range(first, end)]
+        for round, ranks, i in wanted:
+            key = f"{ranks} ranks, job {i}, round {round}"
+            if key not in runs:
+                runs[key] = run(a, folder, ranks, JOBS[i])
+                if a.measured:
+                    a.measured.write_text(json.dumps(runs, indent=1))
+        rows = [row_of(a, folder, ranks, file, i, [r for r in (runs.get(f"{ranks} ranks, job {i}, round {round}")
+                                                               for round in range(a.rounds)) if r])
+                for ranks, file in machines.items() for i in range(first, end)]
     if a.json:
         pathlib.Path(a.json).write_text(json.dumps(rows, indent=1))
+    sys.exit(judge(rows) if rows else 0)
+
+
+def launched(a, ranks, *command, timeout=300):
+    start = [a.mpirun, str(ranks)]  # one thread a rank, calibrating and training
+    result = subprocess.run([*start, *map(str, command)], capture_output=True, text=True, timeout=timeout,
+                            stdin=subprocess.DEVNULL)
+    if result.returncode:
+        sys.exit(result.stderr)
+    return result.stdout
+
+
+def speed(a, ranks):
+    return json.loads(launched(a, ranks, a.build / "tests/bench/machine_speed"))
+
+
+def calibrate(a, ranks, file):
+    """The profile, and how fast the machine was about it: the mean of before and after."""
+    before = speed(a, ranks)
+    print(launched(a, ranks, a.build / "lockstep", "calibrate", "-o", file), flush=True)
+    after = speed(a, ranks)
+    speed_file(file).write_text(json.dumps({k: (before[k] + after[k]) / 2 for k in before}))
+
+
+def speed_file(machine):
+    return machine.with_suffix(".speed.json")
 
 
 def write_text(path):
     path.write_text("".join(f"{i * 7919 % 104729} is line {i}\n" for i in range(20000)))
 
 
-def check(a, folder, ranks, machine, job):
-    runs = [run(a, folder, ranks, job) for _ in range(a.repeats)]
-    predict = [a.lockstep, "predict", str(folder / "job.toml"), "--machine", machine, "--ranks", str(ranks), "--json"]
-    predicted = json.loads(subprocess.run(predict, check=True, capture_output=True, text=True).stdout)
-    seconds = [r["seconds"] for r in runs]
-    return {"job": job, "ranks": ranks, "predicted": predicted["step_seconds"], "interval": predicted["interval"],
-            "in_range": predicted["in_range"], "measured": statistics.median(seconds),
-            "noise": (max(seconds) - min(seconds)) / 2 / statistics.median(seconds),
-            "parts": {p: (predicted["breakdown"][p], statistics.median(r["parts"][p] for r in runs)) for p in PARTS},
-            "memory": (predicted["memory_bytes"], runs[0]["memory"])}
-
-
-def run(a, folder, ranks, job):
+def write_job(folder, job):
     layers, hidden, heads, sequence, batch = job
-    out = folder / "run"
     (folder / "job.toml").write_text(f"""
 [job]
 steps = {STEPS}
 threads = 1
 trace_steps = {STEPS - 1}
-run_dir = "{out}"
+run_dir = "{folder}/run"
 [model]
 layers = {layers}
 hidden = {hidden}
@@ -91,15 +122,17 @@ validation_share = 0
 [batch]
 global = {batch}
 """)
-    command = [*([a.mpirun, str(ranks)] if ranks > 1 else []), a.lockstep, "train", str(folder / "job.toml")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
-    if result.returncode:
-        sys.exit(result.stderr)
+    return folder / "job.toml"
+
+
+def run(a, folder, ranks, job):
+    measured = {"speed": speed(a, ranks)}
+    text = launched(a, ranks, a.build / "lockstep", "train", write_job(folder, job))
+    out = folder / "run"
     steps = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()][FIRST:]
-    measured = {"seconds": statistics.median(s["step_seconds"] for s in steps),
-                "parts": parts_of(json.loads((out / "trace.json").read_text())["traceEvents"]),
-                "memory": memory_of(result.stdout)}
-    measured["parts"]["exposed_communication"] = statistics.median(s["exposed_comm_seconds"] for s in steps)
+    measured["steps"] = [s["step_seconds"] for s in steps]
+    measured["memory"] = memory_of(text)
+    measured["parts"] = parts_of(json.loads((out / "trace.json").read_text())["traceEvents"], ranks)
     for file in out.iterdir():
         file.unlink()
     out.rmdir()
@@ -111,47 +144,52 @@ def memory_of(text):
     return float(line.split()[1]) * 2**20  # rounded to MiB
 
 
-def parts_of(events):
-    """Seconds of each part in a step of rank 0: the medians of the steps after the first traced one."""
-    events = sorted((e for e in events if e["ph"] == "X" and e["pid"] == 0), key=lambda e: e["ts"])
+def parts_of(events, ranks):
+    """Seconds of each part in a step, mean over ranks of the medians of the steps after the first traced one.
+
+    What ranks wait for each other is from when each of them begins to reduce: their clocks are one."""
+    events = sorted((e for e in events if e["ph"] == "X"), key=lambda e: e["ts"])
+    own = [parts_of_rank([e for e in events if e["pid"] == r]) for r in range(ranks)]
+    parts = {p: statistics.mean(statistics.median(s[p] for s in steps[1:]) for steps in own)
+             for p in ("gemm", "attention", "streaming", "optimizer", "exposed_communication")}
+    last = [max(at) for at in zip(*([s["arrived"] for s in steps[1:]] for steps in own))]
+    parts["waiting"] = statistics.mean(
+        statistics.median(t - s["arrived"] for t, s in zip(last, steps[1:])) for steps in own)
+    return parts
+
+
+def parts_of_rank(events):
     updates = [(e["ts"], e["ts"] + e["dur"]) for e in events if e["name"] == "update"]
-    steps = [collections.Counter() for _ in updates]
+    steps = [dict.fromkeys(("gemm", "attention", "streaming", "optimizer", "exposed_communication"), 0) for _ in updates]
     for e in events:
         step = next((i for i, (_, end) in enumerate(updates) if e["ts"] < end), None)
-        if step is None or e["cat"] in ("phase", "collective"):
+        if step is None:
             continue
-        updating = e["ts"] >= updates[step][0]
-        steps[step]["optimizer" if updating else e["cat"]] += e["dur"] * 1e-6
-    return {p: statistics.median(s[p] for s in steps[1:]) for p in PARTS}
+        if e["name"] == "reduce":
+            steps[step]["exposed_communication"] = e["dur"] * 1e-6
+            steps[step]["arrived"] = e["ts"] * 1e-6
+        if e["cat"] not in ("phase", "collective"):
+            steps[step]["optimizer" if e["ts"] >= updates[step][0] else e["cat"]] += e["dur"] * 1e-6
+    return steps
 
 
-def line_of(row):
-    error = row["predicted"] / row["measured"] - 1
-    covered = row["interval"] and row["interval"][0] <= row["measured"] <= row["interval"][1]
-    parts = " ".join(f"{p[:9]} {1e3 * a:.1f}/{1e3 * b:.1f}" for p, (a, b) in row["parts"].items())
-    memory = row["memory"][0] / row["memory"][1] - 1
-    return (f"{row['ranks']} ranks {'x'.join(map(str, row['job'])):20} predicted {1e3 * row['predicted']:8.1f} ms "
-            f"measured {1e3 * row['measured']:8.1f} ms {error:+7.1%} noise {row['noise']:5.1%} "
-            f"{'covered' if covered else 'missed '} memory {memory:+.2%} | {parts}")
-
-
-def summary_of(rows):
-    def quartet(errors):
-        errors = sorted(map(abs, errors))
-        p95 = errors[min(len(errors) - 1, int(0.95 * len(errors)))]
-        return (f"n {len(errors)} mean {statistics.mean(errors):.1%} median {statistics.median(errors):.1%} "
-                f"p95 {p95:.1%} maximum {errors[-1]:.1%}")
-    errors = [r["predicted"] / r["measured"] - 1 for r in rows]
-    covered = sum(bool(r["interval"]) and r["interval"][0] <= r["measured"] <= r["interval"][1] for r in rows)
-    lines = ["", f"step      {quartet(errors)} signed median {statistics.median(errors):+.1%}",
-             f"interval  holds {covered} of {len(rows)}",
-             f"memory    {quartet([r['memory'][0] / r['memory'][1] - 1 for r in rows])}",
-             f"noise     {quartet([r['noise'] for r in rows])}"]
-    for part in PARTS:
-        known = [r["parts"][part] for r in rows if r["parts"][part][1] > 1e-4]
-        if known:
-            lines.append(f"{part:21} {quartet([p / m - 1 for p, m in known])}")
-    return "\n".join(lines)
+def row_of(a, folder, ranks, machine, index, runs):
+    write_job(folder, JOBS[index])
+    write_text(folder / "text")
+    predicted = json.loads(subprocess.run(
+        [a.build / "lockstep", "predict", folder / "job.toml", "--machine", machine, "--ranks", str(ranks), "--json"],
+        check=True, capture_output=True, text=True).stdout)
+    seconds = [statistics.median(r["steps"]) for r in runs]
+    halves = [(statistics.median(r["steps"][::2]), statistics.median(r["steps"][1::2])) for r in runs]
+    calibrated = json.loads(speed_file(machine).read_text()) if speed_file(machine).exists() else None
+    drift = {k: statistics.median(r["speed"][k] for r in runs) / calibrated[k] for k in calibrated} if calibrated else {}
+    parts = {p: statistics.median(r["parts"][p] for r in runs) for p in runs[0]["parts"]}
+    return {"job": JOBS[index], "ranks": ranks, "predicted": predicted, "machine": str(machine),
+            "measured": statistics.median(seconds), "parts": parts, "memory": runs[0]["memory"],
+            # Of two rounds or more the rounds, else even against odd steps of the run.
+            "noise": (seconds[-1] / seconds[0] if len(runs) > 1 else halves[0][0] / halves[0][1]) - 1,
+            "part_noise": {p: runs[-1]["parts"][p] / max(runs[0]["parts"][p], 1e-9) - 1 for p in parts}
+            if len(runs) > 1 else {}, "drift": drift}
 
 
 if __name__ == "__main__":

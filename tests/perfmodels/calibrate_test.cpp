@@ -28,6 +28,7 @@ Extent tiny() {
   e.bandwidth_elements = 1 << 16;
   e.most_message = 64 << 10;
   e.message_steps = 1;
+  e.skew_slices = 4;
   e.most_vector = 4096;
   e.refinements = 1;
   return e;

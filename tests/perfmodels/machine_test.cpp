@@ -25,6 +25,9 @@ Machine example() {
                            .nodes = 1,
                            .memory = "shared",
                            .seconds = Curve(std::vector<Point>{{8, {1e-6}}})});
+  m.overlap = {.source = "made up", .delay = {5e-3}};
+  m.skew = {.source = "made up", .ranks = 2, .waiting = Curve(std::vector<Point>{{0.1, {1e-3}}})};
+  m.drift = {.source = "made up", .compute = 0.02, .memory = 0.1};
   return m;
 }
 
@@ -49,6 +52,9 @@ TEST_CASE("a profile is read back as it was written") {
   CHECK(m.find_compute("float32")->streaming.front().seconds.points().size() == 2);
   CHECK(m.find_link("inside")->loggp.L.value == 5e-7);
   CHECK(m.find_link("across") == nullptr);
+  CHECK(m.overlap.delay.value == 5e-3);
+  CHECK(m.skew.waiting.points().front().y.value == 1e-3);
+  CHECK(m.drift.memory == 0.1);
 }
 
 TEST_CASE("what a profile cannot say is one line with file, line and key") {

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "perfmodels/calibrate/skew.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/base/clock.hpp"
+#include "runtime/kernels/elementwise.hpp"
+#include "runtime/kernels/gelu.hpp"
+#include "runtime/kernels/linear.hpp"
+
+namespace lockstep {
+
+namespace {
+
+constexpr std::int64_t kWidth = 256;                          // of products
+constexpr std::int64_t kElements = 1 << 22, kPart = 1 << 16;  // in memory; copied at once
+constexpr int kProducts = 2;                                  // for each copy, a tenth of the time
+constexpr double kSliceSeconds = 0.7e-3;
+constexpr std::size_t kGrowth = 4;      // slices of a window, from level to level
+constexpr double kLeastWaiting = 1e-9;  // of curves, whose points lie above 0
+constexpr int kTurns = 6;               // in every round
+constexpr double kTail = 0.05;
+
+class SkewTrial : public Trial {
+ public:
+  SkewTrial(const Context& context, Device& device, int slices)
+      : context_(context),
+        device_(device),
+        x_(filled({kWidth, kWidth})),
+        w_(filled({kWidth, kWidth})),
+        y_(filled({kWidth, kWidth})),
+        from_(filled({kElements})),
+        to_(filled({kElements})),
+        ends_(static_cast<std::size_t>(slices)) {
+    compute(1);
+    compute(1);
+    double each = now();
+    compute(1);
+    each = now() - each;
+    reduce(each, MPI_MAX);
+    units_ = std::max(static_cast<int>(kSliceSeconds / each), 1);
+  }
+
+  // Of each level the average over windows: seconds of this rank, and by how much the slowest rank
+  // took longer.
+  void run(std::span<double> seconds) override {
+    context_.barrier();
+    const double begin = now();
+    for (double& end : ends_) {
+      compute(units_);
+      end = now() - begin;
+    }
+    std::size_t level = 0;
+    for (std::size_t window = 1; window <= ends_.size(); window *= kGrowth, ++level) {
+      const std::vector<double> own = windows(window);
+      std::vector<double> slowest = own;
+      check_mpi(MPI_Allreduce(MPI_IN_PLACE, slowest.data(), static_cast<int>(slowest.size()),
+                              MPI_DOUBLE, MPI_MAX, context_.world()));
+      seconds[2 * level] = mean(own);
+      seconds[2 * level + 1] = mean(slowest) - mean(own);
+    }
+  }
+
+ private:
+  Tensor filled(const Shape& shape) {
+    Tensor t = Tensor::empty(device_, shape);
+    kernels::fill(t, 0.01f, device_.compute());
+    return t;
+  }
+  void compute(int units) {
+    for (int i = 0; i < units; ++i) {
+      for (int k = 0; k < kProducts; ++k) {
+        kernels::linear_forward(y_, x_, w_, {}, device_.compute());
+        kernels::gelu_forward(y_, y_, device_.compute());
+      }
+      Tensor to = to_.slice(next_, next_ + kPart);
+      kernels::copy(to, from_.slice(next_, next_ + kPart), device_.compute());
+      next_ = (next_ + kPart) % kElements;
+    }
+  }
+  void reduce(double& value, MPI_Op op) const {
+    check_mpi(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_DOUBLE, op, context_.world()));
+  }
+  std::vector<double> windows(std::size_t slices) const {
+    std::vector<double> all;
+    for (std::size_t end = slices; end <= ends_.size(); end += slices)
+      all.push_back(ends_[end - 1] - (end > slices ? ends_[end - slices - 1] : 0));
+    return all;
+  }
+  static double mean(const std::vector<double>& values) {
+    double sum = 0;
+    for (const double v : values)
+      sum += v;
+    return sum / static_cast<double>(values.size());
+  }
+
+  const Context& context_;
+  Device& device_;
+  Tensor x_, w_, y_, from_, to_;  // [width,width], [elements]
+  std::vector<double> ends_;      // of the slices
+  int units_ = 1;
+  std::int64_t next_ = 0;
+};
+
+std::size_t levels_of(int slices) {
+  std::size_t levels = 0;
+  for (std::size_t window = 1; window <= static_cast<std::size_t>(slices); window *= kGrowth)
+    ++levels;
+  return levels;
+}
+
+}  // namespace
+
+SkewCalibration::SkewCalibration(const Context& context, Sampler& sampler, Device& device,
+                                 const Extent& extent)
+    : sampler_(sampler), ranks_(context.size()), levels_(levels_of(extent.skew_slices)) {
+  for (int i = 0; i < kTurns; ++i) {
+    items_.push_back(sampler.add({.name = "skew of the ranks",
+                                  .prepare =
+                                      [&context, &device, slices = extent.skew_slices] {
+                                        return std::make_unique<SkewTrial>(context, device, slices);
+                                      },
+                                  .num_series = 2 * levels_}));
+  }
+}
+
+// All samples of a series, ascending.
+std::vector<double> SkewCalibration::samples(std::size_t series) const {
+  std::vector<double> all;
+  for (const std::size_t item : items_) {
+    const std::vector<double> some = sampler_.samples(item, series).all();
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+SkewProfile SkewCalibration::profile() const {
+  std::vector<Point> points;
+  for (std::size_t level = 0; level < levels_; ++level) {
+    const double computed = median_of(samples(2 * level));
+    if (!points.empty() && computed <= points.back().x) continue;
+    const std::vector<double> waited = samples(2 * level + 1);
+    const auto at = [&](double share) {
+      const double place = share * static_cast<double>(waited.size() - 1);
+      return std::max(waited[static_cast<std::size_t>(std::lround(place))], kLeastWaiting);
+    };
+    points.push_back({computed, {.value = at(0.5), .low = at(kTail), .high = at(1 - kTail)}});
+  }
+  return {.source = "measured, all ranks at once", .ranks = ranks_, .waiting = Curve(points)};
+}
+
+}  // namespace lockstep
