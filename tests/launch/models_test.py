@@ -57,13 +57,18 @@ class Plan(unittest.TestCase):
         self.assertTrue(all(entry["fits"] for entry in layouts))
         seconds = [entry["step_seconds"] for entry in layouts]
         self.assertEqual(seconds, sorted(seconds))
-        best = layouts[0]["layout"]
-        self.assertEqual({entry["layout"]["micro"] for entry in layouts}, {1, 2})
-        keys = {"parallel.data": best["data"], "parallel.bucket_mb": best["bucket_mb"],
-                "batch.micro": best["micro"], "collectives.algorithm": best["algorithm"]}
-        sets = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
-        predicted = run_json("predict", JOB, "--machine", "a100", "--ranks", "4", *sets)
-        self.assertAlmostEqual(predicted["step_seconds"] / seconds[0], 1, places=6)
+        self.assertEqual({entry["layout"]["micro"] for entry in layouts}, {1, 2, 4, 8})
+        self.assertEqual({entry["layout"]["tensor"] for entry in layouts}, {1, 2})  # of 6 heads
+        whole = next(e for e in layouts if e["layout"]["data"] == 4 and e["layout"]["zero"] == 0)
+        for entry, tolerance in ((layouts[0], 0.1), (whole, 1e-6)):  # what is cut is priced from its parts
+            layout = entry["layout"]
+            keys = {f"parallel.{key}": layout[key] for key in
+                    ("data", "tensor", "pipeline", "chunks", "schedule", "zero", "recompute", "bucket_mb")}
+            keys |= {"parallel.sequence_parallel": str(layout["sequence_parallel"]).lower(),
+                     "batch.micro": layout["micro"], "collectives.algorithm": layout["algorithm"]}
+            sets = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
+            predicted = run_json("predict", JOB, "--machine", "a100", "--ranks", "4", *sets)
+            self.assertLess(abs(predicted["step_seconds"] / entry["step_seconds"] - 1), tolerance)
 
     def test_what_does_not_fit_is_rejected_with_the_reason(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -78,9 +83,9 @@ class Plan(unittest.TestCase):
         self.assertIn("rejected: data 2", shown.stdout)
 
     def test_impossible_rank_counts_are_one_line(self):
-        done = run("plan", JOB, "--machine", "cpu", "--ranks", "3")
+        done = run("plan", JOB, "--machine", "cpu", "--ranks", "7")
         self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1), done.stderr)
-        self.assertIn("not a multiple of parallel.data = 3", done.stderr)
+        self.assertIn("no layout of 7 ranks is valid", done.stderr)
 
 
 class Scaling(unittest.TestCase):
