@@ -29,7 +29,7 @@ std::string summary_text(const RunSummary& s) {
   text += format("MFU               %.1f %% of the measured GEMM rate, %.0f GFLOP/s per rank\n",
                  100 * s.model_flops / s.step_seconds / s.gemm_rate, s.gemm_rate * 1e-9);
   text += communication_line(s);
-  text += format("memory            %.1f MiB of tensors at most, per rank\n",
+  text += format("memory            %.1f MiB of tensors at most, on the rank that has most\n",
                  static_cast<double>(s.peak_bytes) / (1 << 20));
   if (s.predicted_seconds > 0) {
     text += format("predicted step    %.1f ms, %+.1f %%\n", 1e3 * s.predicted_seconds,

@@ -68,6 +68,7 @@ void TrainingRun::read_inputs() {
   job_.model.vocabulary = corpus_.vocabulary;
   count_windows(corpus_.train, job_.model.sequence);
   predicted_ = record_step(job_, context_.size());
+  model_flops_ = model_flops(*predicted_);
   if (job_.job.machine.empty()) return;
   const Machine machine = find_machine(job_.job.machine);
   prediction_ = predict_job(job_, machine, context_.size()).step;
@@ -107,7 +108,7 @@ void TrainingRun::introduce(int threads, const std::string& binding) const {
     return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
   };
   log_info(format("%s: %.2f M parameters, %lld training tokens from %s", job_.model.kind.c_str(),
-                  static_cast<double>(predicted_->parameters) * 1e-6,
+                  static_cast<double>(predicted_->job_parameters) * 1e-6,
                   static_cast<long long>(corpus_.train.size()), join(job_.data.path).c_str()));
   log_info(format("%s on %s, %s each (rank 0 %s), GEMM %.0f GFLOP/s per rank",
                   count(context_.size(), "rank").c_str(), count(context_.nodes(), "node").c_str(),
@@ -171,7 +172,7 @@ StepMetrics TrainingRun::one_step(std::int64_t step, StepResult& result) {
           .grad_norm = result.grad_norm,
           .learning_rate = rate,
           .tokens_per_second = tokens / seconds,
-          .mfu = model_flops(predicted_->recording) / seconds / gemm_rate_,
+          .mfu = model_flops_ / seconds / gemm_rate_,
           .step_seconds = seconds,
           .predicted_seconds = prediction_ ? std::optional(prediction_->seconds) : std::nullopt,
           .exposed_comm_seconds = result.exposed_comm_seconds};
@@ -208,6 +209,9 @@ void TrainingRun::start_or_stop_trace(std::int64_t step) {
 
 void TrainingRun::summarize() {
   gemm_rate_ = std::max(gemm_rate_, measure_gemm_rate());  // the start may have been disturbed
+  std::size_t peak = 0;
+  for (const std::string& bytes : context_.gather(std::to_string(device_->memory().peak)))
+    peak = std::max(peak, static_cast<std::size_t>(std::stoull(bytes)));
   if (!context_.first()) return;
   const auto steps = static_cast<double>(step_seconds_.size());
   print_row(summary_text({.validation_loss = validation_loss_,
@@ -216,11 +220,11 @@ void TrainingRun::summarize() {
                           .predicted_seconds = prediction_ ? prediction_->seconds : 0,
                           .tokens = static_cast<double>(job_.batch.global * job_.model.sequence),
                           .ranks = context_.size(),
-                          .model_flops = model_flops(predicted_->recording),
+                          .model_flops = model_flops_,
                           .gemm_rate = gemm_rate_,
                           .comm_seconds = comm_seconds_ / steps,
                           .exposed_seconds = exposed_seconds_ / steps,
-                          .peak_bytes = device_->memory().peak,
+                          .peak_bytes = peak,
                           .run_dir = run_dir_}));
 }
 

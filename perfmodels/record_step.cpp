@@ -163,6 +163,16 @@ class Recorder {
 
 }  // namespace
 
+double model_flops(const StepRecord& record) {
+  std::vector<double> of_role;
+  for (int role = 0; role < record.num_roles(); ++role)
+    of_role.push_back(model_flops(record.role(role).recording));
+  double flops = 0;
+  for (const int role : record.role_of)
+    flops += of_role[static_cast<std::size_t>(role)];
+  return flops / static_cast<double>(record.role_of.size());
+}
+
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ranks_per_node) {
   return record_step(job, ranks, ranks_per_node, communicator_options(job, ranks));
 }

@@ -45,6 +45,9 @@ struct StepRecord : RoleRecord {
   }
 };
 
+// FLOPs of the model in a step, per rank: the mean over the stages.
+double model_flops(const StepRecord& record);
+
 // `job.model.vocabulary` must be set. `ranks` is the size of the job, of which `ranks_per_node`
 // share a node (0: all, as long as such nodes exist). Throws ConfigError as the job itself would.
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ranks_per_node = 0);

@@ -41,11 +41,24 @@ const OperationGroup* Recording::keep(const OperationGroup& group) {
   return known != groups_.end() ? &*known : &groups_.emplace_back(group);
 }
 
+namespace {
+
+double product_flops(const Operation& o) {
+  const bool product = o.kind == OperationKind::gemm || o.kind == OperationKind::attention;
+  return product ? o.flops : 0;
+}
+
+}  // namespace
+
 double model_flops(const Recording& recording) {
+  const std::vector<Record>& records = recording.records();
   double flops = 0;
-  for (const Record& r : recording.records()) {
-    const OperationKind kind = r.operation.kind;
-    if (kind == OperationKind::gemm || kind == OperationKind::attention) flops += r.operation.flops;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const Operation& o = records[i].operation;
+    flops += product_flops(o);
+    if (o.kind != OperationKind::phase || o.name != std::string("recompute")) continue;
+    for (std::size_t k = i - static_cast<std::size_t>(o.shape[0]); k < i; ++k)
+      flops -= product_flops(records[k].operation);
   }
   return flops;
 }

@@ -79,7 +79,8 @@ class Recording {
   std::array<int, 2> last_{-1, -1}, wait_for_{-1, -1};  // of each stream
 };
 
-// FLOPs of matrix products and attention: the numerator of MFU.
+// FLOPs of matrix products and attention, without what the phases "recompute" repeat: the numerator
+// of MFU.
 double model_flops(const Recording& recording);
 
 }  // namespace lockstep
