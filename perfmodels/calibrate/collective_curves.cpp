@@ -212,6 +212,13 @@ std::size_t CollectiveCalibration::refine(double by) {
       if (near) wanted.push_back({a.what, a.memory, middle(a.bytes, b.bytes), {}, 0});
     }
   }
+  // One that was asked for before and has not been visited yet is no line's point, but may still
+  // come.
+  std::erase_if(wanted, [this](const CollectivePoint& w) {
+    return std::any_of(points_.begin(), points_.end(), [&](const CollectivePoint& p) {
+      return p.what == w.what && p.memory == w.memory && p.bytes == w.bytes;
+    });
+  });
   refined_ = true;
   midpoints_.clear();
   for (const CollectivePoint& p : wanted) {
