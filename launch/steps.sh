@@ -79,5 +79,5 @@ build_preset() {
   step "Configure: finds compiler and libraries, writes build/$1"
   quietly "configure-$1" cmake -S "$root" --preset "$1"
   step "Build: compiles build/$1 on $(nproc) cores (some minutes the first time)"
-  quietly "build-$1" cmake --build "$root/build/$1" --parallel "$(nproc)"
+  quietly "build-$1" env -C "$root" cmake --build --preset "$1" --parallel "$(nproc)"
 }
