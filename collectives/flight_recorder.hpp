@@ -50,6 +50,9 @@ class FlightRecorder : public Watch {
   void enter(Group& group, std::span<const Call> calls, double time);
   void leave(CallState state, double time);
 
+  // What this rank called, the latest first: as much as a seat remembers.
+  std::vector<CallRecord> calls() const { return seat_.calls(); }
+
   // Throws VerdictError if something is wrong that no patience cures.
   void look() override;
   // Why the operation under way failed with `error`, for an error text that begins with `call`.

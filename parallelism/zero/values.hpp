@@ -5,9 +5,9 @@
 //   updated:
 //                         (d-1)/d N elements sent per rank and step
 //   gathered  zero 3      a layer's values are gathered before each pass through it, those of the
-//                         next layer behind them while this one computes. At most (d-1)/d N per
-//                         pass: a buffer that holds the layer still (where forward turns into
-//                         backward) is not filled again
+//                         next layer behind them while this one computes. (d-1)/d N per pass, N
+//                         counting twice what two layers use, less the units that a buffer holds
+//                         still where passes turn within a step (of equal layers the last two)
 #pragma once
 
 #include <memory>

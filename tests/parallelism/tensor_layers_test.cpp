@@ -11,10 +11,12 @@
 #include "parallelism/tensor/vocabulary_loss.hpp"
 #include "runtime/device/recording.hpp"
 #include "runtime/kernels/rotary.hpp"
+#include "tests/parallelism/counted_calls.hpp"
 #include "tests/support/gradient_check.hpp"
 
 using namespace lockstep;
 using test::random_tensor;
+using test::sent;
 using Rows = TensorGroup::Rows;
 
 namespace {
@@ -29,17 +31,6 @@ TensorGroup alone(Device& device) {
 struct Volume {
   std::int64_t gathered, reduced;
 };
-
-// Elements sent by every rank together, as recorded: a ring's, which no algorithm undercuts.
-std::int64_t sent(const Recording& recording, std::int64_t ranks) {
-  std::int64_t elements = 0;
-  for (const Record& r : recording.records()) {
-    if (r.operation.kind != OperationKind::collective) continue;
-    const bool both = std::string(r.operation.name) == "all_reduce";
-    elements += (both ? 2 : 1) * (ranks - 1) * r.operation.shape[0];
-  }
-  return elements;
-}
 
 std::int64_t stated(const Volume& v, Rows rows, std::int64_t ranks) {
   const bool shared = rows == Rows::shared;
@@ -114,36 +105,55 @@ MicroBatch batch_of(const TensorGroup& group) {
 }
 
 Tensor input_of(const Case& c, const TensorGroup& group, Device& device) {
-  if (c.columns == 0) return Tensor::empty(device, {kSamples, kTokens}, DType::int32);
-  if (!c.all_rows) return Tensor::empty(device, {batch_of(group).rows, c.columns});
-  return Tensor::empty(device, {kRows, c.columns / group.size()});
+  if (c.columns == 0) return test::random_tokens(device, {kSamples, kTokens}, 13, 4);
+  if (!c.all_rows) return random_tensor(device, {batch_of(group).rows, c.columns}, 4);
+  return random_tensor(device, {kRows, c.columns / group.size()}, 4);
+}
+
+// What one rank saw of a forward and of a backward pass, and of gradients that came later.
+struct Passes {
+  std::int64_t forward, backward, settled;
+  bool operator==(const Passes&) const = default;
+};
+
+Passes counted(Module& layer, const Tensor& x, const TensorGroup& group, test::CountedCalls& calls,
+               Stash::WeightGradients when) {
+  const std::int64_t ranks = group.size();
+  Stash stash(batch_of(group), Stash::Mode::training, when);
+  calls.take();
+  Tensor y = layer.forward(x, stash);
+  const std::int64_t forward = sent(calls.take(), ranks);
+  layer.backward_input(std::move(y), stash);
+  const std::int64_t backward = sent(calls.take(), ranks);
+  stash.settle();
+  return {forward, backward, sent(calls.take(), ranks)};
 }
 
 }  // namespace
 
-TEST_CASE("layers send what their headers state, exactly") {
+TEST_CASE("layers send what their headers state, exactly, as the flight recorder saw it") {
   for (const Case& c : kCases) {
     for (const int ranks : {1, 2, 3, 4}) {
       for (const Rows rows : {Rows::all, Rows::shared}) {
+        std::vector<Passes> at_once(static_cast<std::size_t>(ranks)), later(at_once);
+        test::on_counted_ranks(
+            ranks, [&](const Communicator& world, Device& device, test::CountedCalls& calls) {
+              const TensorGroup group(world, rows);
+              const auto me = static_cast<std::size_t>(world.rank());
+              const auto layer = c.make(device, group);
+              allocate_gradients(parameters_of(*layer));
+              const Tensor x = input_of(c, group, device);
+              at_once[me] = counted(*layer, x, group, calls, Stash::WeightGradients::immediate);
+              later[me] = counted(*layer, x, group, calls, Stash::WeightGradients::deferred);
+            });
         INFO(c.name << " on " << ranks << " ranks, shared rows " << (rows == Rows::shared));
-        const auto device = make_dry_device();
-        const TensorGroup group(Communicator::dry(*device, ranks, ranks - 1), rows);
-        const auto layer = c.make(*device, group);
-        allocate_gradients(parameters_of(*layer));
-        const auto recorded = [&](const Volume& backward, Stash::WeightGradients when) {
-          Recording forward, behind;
-          Stash stash(batch_of(group), Stash::Mode::training, when);
-          device->record_into(&forward);
-          Tensor y = layer->forward(input_of(c, group, *device), stash);
-          device->record_into(&behind);
-          layer->backward_input(std::move(y), stash);
-          device->record_into(nullptr);
-          stash.settle();
-          CHECK(sent(forward, ranks) == stated(c.forward, rows, ranks));
-          CHECK(sent(behind, ranks) == stated(backward, rows, ranks));
-        };
-        recorded(c.backward, Stash::WeightGradients::immediate);
-        recorded(c.deferred, Stash::WeightGradients::deferred);
+        const std::int64_t forward = stated(c.forward, rows, ranks);
+        const std::int64_t backward = stated(c.backward, rows, ranks);
+        const std::int64_t deferred = stated(c.deferred, rows, ranks);
+        for (std::size_t r = 0; r < at_once.size(); ++r) {
+          CHECK(at_once[r] == Passes{forward, backward, 0});
+          CHECK(later[r] == Passes{forward, deferred, backward - deferred});
+        }
       }
     }
   }
@@ -151,17 +161,25 @@ TEST_CASE("layers send what their headers state, exactly") {
 
 TEST_CASE("the loss sends three numbers a row and holds no full logits") {
   const std::int64_t M = 64, V = 4000;
-  const auto device = make_dry_device();
-  const TensorGroup group(Communicator::dry(*device, 4, 1), Rows::all);
-  Tensor logits = Tensor::empty(*device, {M, V / 4}), losses = Tensor::empty(*device, {M});
-  const Tensor targets = Tensor::empty(*device, {M}, DType::int32);
-  const std::size_t before = device->memory().allocated;
-  Recording recording;
-  device->record_into(&recording);
-  vocabulary_cross_entropy(losses, logits, targets, 1.0f, group, V);
-  device->record_into(nullptr);
-  CHECK(sent(recording, 4) == 2 * 3 * (3 * M));
-  CHECK(device->memory().peak - before <= 8 * sizeof(float) * static_cast<std::size_t>(M));
+  std::vector<std::int64_t> elements(4);
+  std::vector<std::size_t> taken(4);
+  test::on_counted_ranks(
+      4, [&](const Communicator& world, Device& device, test::CountedCalls& calls) {
+        const TensorGroup group(world, Rows::all);
+        const auto me = static_cast<std::size_t>(world.rank());
+        Tensor logits = random_tensor(device, {M, V / 4}, 5), losses = Tensor::empty(device, {M});
+        const Tensor targets = test::random_tokens(device, {M}, V, 6);
+        device.reset_peak();
+        const std::size_t before = device.memory().allocated;
+        calls.take();
+        vocabulary_cross_entropy(losses, logits, targets, 1.0f, group, V);
+        elements[me] = sent(calls.take(), 4);
+        taken[me] = device.memory().peak - before;
+      });
+  for (std::size_t r = 0; r < elements.size(); ++r) {
+    CHECK(elements[r] == 2 * 3 * (3 * M));
+    CHECK(taken[r] <= 8 * sizeof(float) * static_cast<std::size_t>(M));
+  }
 }
 
 TEST_CASE("the weight gradient of a column-parallel layer waits for no sum") {

@@ -6,13 +6,14 @@
 #include <string>
 
 #include "parallelism/zero/units.hpp"
+#include "parallelism/zero/values.hpp"
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/linear.hpp"
 #include "runtime/nn/gelu.hpp"
 #include "runtime/nn/layernorm.hpp"
 #include "runtime/nn/linear.hpp"
 #include "runtime/optim/optimizer.hpp"
-#include "tests/collectives/ranks.hpp"
+#include "tests/parallelism/counted_calls.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/tensors.hpp"
 
@@ -282,31 +283,74 @@ TEST_CASE("model states take what the theory says", "[unit]") {
   }
 }
 
-TEST_CASE("a step sends what the headers state", "[unit]") {
-  // Elements of whole units: each rank sends (d-1)/d of them.
-  for (int zero = 1; zero <= 3; ++zero) {
-    const auto device = make_dry_device();
-    const auto data = Communicator::dry(*device, 4, 1);
-    const std::int64_t micro_batches = 2;
-    Trainer trainer(data, *device, {.zero = zero, .bucket_bytes = 1000, .micro_batches = 2}, 0);
-    trainer.step();
-    Recording recording;
-    device->record_into(&recording);
-    trainer.step();
-    std::int64_t scattered = 0, gathered = 0;
-    for (const Record& record : recording.records()) {
-      if (record.operation.kind != OperationKind::collective) continue;
-      const bool scatter = std::string(record.operation.name) == "reduce_scatter";
-      (scatter ? scattered : gathered) += record.operation.shape[0];
+TEST_CASE("a step sends what the headers state, as the flight recorder saw it", "[unit]") {
+  // Elements of full vectors: each rank sends (d-1)/d of them.
+  struct Volume {
+    std::int64_t reduced = 0, scattered = 0, gathered = 0, all = 0;
+  };
+  for (int zero = 0; zero <= 3; ++zero) {
+    for (const std::int64_t m : {1, 2, 3}) {
+      std::vector<Volume> volumes(3);
+      on_counted_ranks(3, [&](const Communicator& data, Device& device, CountedCalls& calls) {
+        const DataParallelOptions options{.zero = zero, .bucket_bytes = 1000, .micro_batches = m};
+        Trainer trainer(data, device, options, 0);
+        trainer.step();
+        calls.take();
+        trainer.step();
+        Volume& v = volumes[static_cast<std::size_t>(data.rank())];
+        for (const CallRecord& call : calls.take()) {
+          (call.what == Collective::all_reduce       ? v.reduced
+           : call.what == Collective::reduce_scatter ? v.scattered
+                                                     : v.gathered) +=
+              static_cast<std::int64_t>(call.count);
+        }
+        v.all = trainer.elements_in_lines();
+      });
+      for (const Volume& v : volumes) {
+        INFO("zero " << zero << ", " << m << " micro-batches");
+        CHECK(v.reduced == (zero == 0 ? v.all : 0));
+        CHECK(v.scattered == (zero == 0 ? 0 : zero == 1 ? v.all : m * v.all));
+        if (zero < 3) CHECK(v.gathered == (zero == 0 ? 0 : v.all));
+      }
     }
-    INFO("zero " << zero);
-    const std::int64_t all = trainer.elements_in_lines();
-    CHECK(scattered == (zero == 1 ? all : micro_batches * all));
-    if (zero < 3) CHECK(gathered == all);
-    if (zero == 3) {
-      CHECK(gathered > all);
-      CHECK(gathered <= 2 * micro_batches * all);
-    }
+  }
+}
+
+TEST_CASE("gathered values: every pass gathers all but what is there still", "[unit]") {
+  // Equal layers take two buffers in turns, so that two layers are there where passes turn.
+  constexpr std::int64_t kLayers = 5, kElements = 32;
+  for (const std::int64_t m : {1, 2, 3}) {
+    std::vector<std::int64_t> gathered(2);
+    on_counted_ranks(2, [&](const Communicator& data, Device& device, CountedCalls& calls) {
+      std::vector<std::unique_ptr<nn::LayerNorm>> norms;
+      std::vector<LayerParameters> layers;
+      for (std::int64_t i = 0; i < kLayers; ++i) {
+        norms.push_back(std::make_unique<nn::LayerNorm>(device, "norm", kElements / 2));
+        layers.push_back({norms.back().get(), parameters_of(*norms.back())});
+      }
+      const UnitPlan plan = plan_units(layers, {.zero = 3}, data.size());
+      const auto values = make_gathered_values(plan, data);
+      const auto pass = [&](std::size_t layer, Values::Pass direction) {
+        values->before(layer, direction);
+        values->after(layer);
+      };
+      for (int step = 0; step < 2; ++step) {
+        calls.take();
+        for (std::int64_t micro = 0; micro < m; ++micro) {
+          for (std::size_t i = 0; i < layers.size(); ++i)
+            pass(i, Values::Pass::forward);
+          for (std::size_t i = layers.size(); i-- > 0;)
+            pass(i, Values::Pass::backward);
+        }
+        values->settle();
+        values->publish();
+      }
+      for (const CallRecord& call : calls.take())
+        gathered[static_cast<std::size_t>(data.rank())] += static_cast<std::int64_t>(call.count);
+    });
+    const std::int64_t turns = 2 * m - 1;
+    for (const std::int64_t count : gathered)
+      CHECK(count == (2 * m * kLayers - 2 * turns) * kElements);
   }
 }
 
