@@ -175,6 +175,12 @@ TEST_CASE(
   CHECK(seconds(script, network) == 5 + 10);
   network.rank_ports = RankPorts::share;
   CHECK(seconds(script, network) == 5 + 5 + 10);
+
+  Machine profile;  // says which
+  profile.links.push_back({.level = "across", .segments = {{0, {10}, {1}}}});
+  CHECK(seconds(script, machine_network(profile, {.ranks = 2, .nodes = 2})) == 5 + 10);
+  profile.links.front().sharing = "share";
+  CHECK(seconds(script, machine_network(profile, {.ranks = 2, .nodes = 2})) == 5 + 5 + 10);
 }
 
 TEST_CASE("work takes its time, messages move meanwhile") {
