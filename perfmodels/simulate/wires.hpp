@@ -25,12 +25,8 @@ namespace lockstep {
 
 struct Message {
   static constexpr double kNotYet = -1;
-  enum class Stage : std::uint8_t {
-    leaving,
-    flying,
-    streaming,
-    arriving
-  };  // where ports are shared
+  // Where ports are shared. Flying: its last byte has left, its first is not there.
+  enum class Stage : std::uint8_t { leaving, flying, streaming, arriving };
   static constexpr std::uint32_t kNone = static_cast<std::uint32_t>(-1);
 
   int from = 0, to = 0;

@@ -109,9 +109,7 @@ class Bed:
         return lines_of(kept.read_text())
 
     def replay(self, platform, profile, ranks, cases):
-        file = self.folder / f"{platform.name}-{ranks}-{hashlib.sha256(profile.encode()).hexdigest()[:16]}.toml"
-        file.write_text(profile)
-        command = [self.build / "tests/testbed/replay_collectives", file, ranks, platform.group]
+        command = [self.build / "tests/testbed/replay_collectives", profile, ranks, platform.group]
         text = "".join(f"{c} {a} {b}\n" for c, a, b in cases)
         result = subprocess.run([str(c) for c in command], input=text, check=True, capture_output=True, text=True)
         return lines_of(result.stdout)
@@ -128,7 +126,7 @@ class Bed:
 
     def points(self, platform, profiles, ranks, names, sizes):
         simulated = self.simulate(platform, range(ranks), names, sizes)
-        profile, queue = (self.replay(platform, text, ranks, simulated) for text in profiles)
+        profile, queue = (self.replay(platform, file, ranks, simulated) for file in profiles)
         return [report.Point(platform.name, ranks, case, profile[case] / seconds - 1, queue[case] / seconds - 1)
                 for case, seconds in simulated.items()]
 
@@ -153,18 +151,20 @@ def sharing_of(path):
 
 
 def calibrated(bed, platform):
-    """Profiles: with the sharing that was found, and as if ports were queues; and what was found."""
-    inside, across = bed.link(platform, 1), bed.link(platform, platform.group)
-
-    def profile(sharing):
-        return PROFILE.format(name=platform.name) + "".join(
-            LINK.format(level=level, ports=ports, sharing=sharing, **link)
-            for level, ports, (link, _) in (("inside", platform.group, inside), ("across", platform.ports, across)))
-    return (profile(sharing_of(across[1])), profile("queue")), across[1]
+    """Files of profiles: with the sharing that was found, and as if ports were queues; and what was found."""
+    links = (("inside", platform.group, bed.link(platform, 1)),
+             ("across", platform.ports, bed.link(platform, platform.group)))
+    path = links[1][2][1]
+    files = []
+    for column, sharing in (("profile", sharing_of(path)), ("queue", "queue")):
+        files.append(bed.folder / f"{platform.name}-{column}.toml")
+        files[-1].write_text(PROFILE.format(name=platform.name) + "".join(
+            LINK.format(level=level, ports=ports, sharing=sharing, **link) for level, ports, (link, _) in links))
+    return files, path
 
 
 def jobs_of(platform, algorithms, counts):
-    """[(ranks, names, sizes)], the longest first. Payloads are real: 1024 ranks have 256 KiB each at most."""
+    """[(ranks, names, sizes)], the most ranks first. Payloads are real: 1024 ranks have 256 KiB each at most."""
     jobs = []
     for ranks in sorted(counts, reverse=True):
         square = SQUARE & algorithms
@@ -172,9 +172,11 @@ def jobs_of(platform, algorithms, counts):
             square = SQUARE_AT_1024.get(platform.name, {("all_reduce", "ring")})
         jobs += [(ranks, ["/".join(a)], [65536]) for a in sorted(square)]
         log = ["/".join(a) for a in sorted(algorithms - SQUARE)]
-        jobs.append((ranks, log, [65536, 262144] if ranks == 1024 else [65536, 1 << 20]))
-        jobs.append((ranks, ["pipeline/" + s % STAGES[ranks] for s in STEPS],
-                     [16384, 262144] if ranks > 64 else [16384, 262144, 1 << 20]))
+        steps = ["pipeline/" + s % STAGES[ranks] for s in STEPS]
+        for names in [[n] for n in log] if ranks == 1024 else [log]:
+            jobs.append((ranks, names, [65536, 262144] if ranks == 1024 else [65536, 1 << 20]))
+        for names in [[s] for s in steps] if ranks == 1024 else [steps]:
+            jobs.append((ranks, names, [16384, 262144] if ranks > 64 else [16384, 262144, 1 << 20]))
     return jobs
 
 
