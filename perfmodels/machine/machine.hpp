@@ -34,7 +34,10 @@ struct LinkProfile {
   LogGP loggp{};
   double rendezvous_bytes = 0;  // longer messages wait for their receiver; 0: none do
   double ports = 1;             // of a node to this level: what its ranks share
-  Figure contention{};          // time with all pairs at once / alone; 0: not known, taken as 1
+  // What messages of one rank do that are on the way at once: "queue", one behind the other, also
+  // where nothing is said; "share", each at its part of the rate, as fluid simulators have it.
+  std::string sharing{};
+  Figure contention{};  // time with all pairs at once / alone; 0: not known, taken as 1
 };
 
 // One matrix product: C[m,n] += A[m,k] B[k,n]. `kernel` is the operation's name (linear_forward,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "perfmodels/machine/profile.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -23,6 +24,7 @@ struct Bounds {
   bool low_open = false;
   const char* text = "at least 0";
 };
+using Words = std::initializer_list<const char*>;
 constexpr Bounds kAny{};
 constexpr Bounds kPositive{0, std::numeric_limits<double>::infinity(), true, "above 0"};
 constexpr Bounds kShare{0, 1, true, "above 0 and at most 1"};
@@ -50,6 +52,7 @@ void describe(V& v, LinkProfile& t) {
   v.key("source", t.source);
   v.key("rendezvous_bytes", t.rendezvous_bytes);
   v.key("ports", t.ports, kPositive);
+  v.key("sharing", t.sharing, {"queue", "share"});
   v.key("contention", t.contention);
   v.table("loggp", t.loggp);
   v.tables("segment", t.segments);
@@ -184,6 +187,14 @@ class Reader {
     if (!node) return;
     if (!node->is_string()) fail(*node, name, "must be text");
     text = **node->as_string();
+  }
+  void key(const char* name, std::string& text, const Words& allowed) {
+    key(name, text);
+    if (text.empty() || std::find(allowed.begin(), allowed.end(), text) != allowed.end()) return;
+    std::string all;
+    for (const char* word : allowed)
+      all += (all.empty() ? "must be " : " or ") + std::string(word);
+    fail(*find(name), name, all, text);
   }
   void key(const char* name, bool& value) {
     const toml::node* node = find(name);
@@ -321,6 +332,7 @@ class Writer {
   void key(const char* name, const std::string& text) {
     if (!text.empty()) line(name, "\"" + escaped(text) + "\"");
   }
+  void key(const char* name, const std::string& text, const Words&) { key(name, text); }
   void key(const char* name, bool value) { line(name, value ? "true" : "false"); }
   void key(const char* name, int value, const Bounds& = kAny) { line(name, std::to_string(value)); }
   void key(const char* name, double value, const Bounds& = kAny) {

@@ -42,6 +42,13 @@ Network queueing(const Machine& machine, const GroupShape& group, const Links& l
   return network;
 }
 
+// And what a rank sends does what the profile says.
+Network sharing(const Machine& machine, const GroupShape& group, const Links& links) {
+  Network network = queueing(machine, group, links);
+  network.rank_ports = machine_network(machine, group).rank_ports;
+  return network;
+}
+
 }  // namespace
 
 const Assumption& Difference::main_cause() const {
@@ -85,6 +92,7 @@ Difference difference(const Machine& machine, const Algorithm& algorithm, double
           {"lets no message leave before the one in front has arrived",
            seconds(overlapping(links))},
           {"knows of no queues at the ports of nodes", seconds(queueing(machine, group, links))},
+          {"lets a rank send one message after the other", seconds(sharing(machine, group, links))},
           {"has one line for messages of all sizes", seconds(without_copies)},
           {"takes local copies as free", seconds(machine_network(machine, group))}}};
 }

@@ -54,6 +54,7 @@ Network machine_network(const Machine& machine, const GroupShape& group) {
     LinkRules& rules = profile.level == "across" ? network.across : network.inside;
     auto model = best_model(profile);
     if (!model) continue;
+    if (profile.sharing == "share") network.rank_ports = RankPorts::share;
     if (profile.rendezvous_bytes > 0) rules.rendezvous_bytes = profile.rendezvous_bytes;
     if (profile.level == "across") {
       rules.ports = std::max(static_cast<int>(profile.ports), 1);

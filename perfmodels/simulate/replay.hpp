@@ -6,9 +6,10 @@
 // rate for each message. Every node has `ports` of each to the level "across". Where these are
 // fewer than its ranks they are shared: an adapter takes a packet of each rank in turn
 // (shares.hpp), so that messages which leave together end together, and the latency of the next
-// step is not hidden behind them. A short message leaves when it is sent, and its sender goes on
-// (eager); one above `rendezvous_bytes` leaves when both ends have posted it and the ports of both
-// are free, a handshake later.
+// step is not hidden behind them. A port in serves what arrives first, not what left first. A short
+// message leaves when it is sent, and its sender goes on (eager); one above `rendezvous_bytes`
+// leaves when both ends have posted it, a handshake later, and what of it has not left when its
+// first byte is there waits for the receiver's port.
 //
 //   cost  O(m log m) for m messages in flight: about 1 us per message, 100 bytes each
 #pragma once

@@ -27,7 +27,7 @@ void Shares::join(std::uint32_t message, double seconds, const PortList& ports, 
   }
 }
 
-void Shares::leave(std::uint32_t message) {
+double Shares::leave(std::uint32_t message, double now) {
   const std::uint32_t slot = slot_of_[message];
   for (const int port : flows_[slot].ports) {
     if (port == kNoPort) continue;
@@ -36,6 +36,7 @@ void Shares::leave(std::uint32_t message) {
     changed_.push_back(port);
   }
   unused_.push_back(slot);
+  return flows_[slot].left_at(now);
 }
 
 void Shares::settle(double now, const Told& told) {
@@ -45,7 +46,7 @@ void Shares::settle(double now, const Told& told) {
     Flow& flow = flows_[slot];
     flow.reached = false;
     if (flow.next_rate == flow.rate) continue;
-    flow.left = std::max(flow.left - (now - flow.since) * flow.rate, 0.0);
+    flow.left = flow.left_at(now);
     flow.since = now;
     flow.rate = flow.next_rate;
     told(flow.message, now + flow.left / flow.rate);

@@ -8,6 +8,7 @@
 //         or by way of others; all changes of one instant count once
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -26,7 +27,8 @@ class Shares {
 
   // `message` begins to move through `ports`; alone it would take `seconds`.
   void join(std::uint32_t message, double seconds, const PortList& ports, double now);
-  void leave(std::uint32_t message);
+  // Says how many of its seconds are left.
+  double leave(std::uint32_t message, double now);
   bool changed() const { return !changed_.empty(); }
   // After all that joined and left at this time: tells every message that ends at another time now.
   using Told = std::function<void(std::uint32_t message, double end)>;
@@ -40,6 +42,7 @@ class Shares {
     double since, rate = 0;
     double next_rate = kUnknown;
     bool reached = false;
+    double left_at(double now) const { return std::max(left - (now - since) * rate, 0.0); }
   };
   struct Port {
     double capacity;

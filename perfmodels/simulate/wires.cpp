@@ -52,15 +52,24 @@ const MessageCost& Wires::cost_of(const Message& m) {
   return known.emplace_back(m.bytes, cost).second;
 }
 
+// By its receiver, for which it waits: part of it has not left when its first byte is there.
+bool Wires::held_back(const Message& m) {
+  return waits(m) && cost_of(m).hold > ahead(cost_of(m));
+}
+
+// Those that it takes in its stage.
 Shares::PortList Wires::shared_ports(const Message& m) const {
   Shares::PortList ports;
   ports.fill(Shares::kNoPort);
   const int ranks = static_cast<int>(nodes_.size());
-  ports[0] = 2 * m.from;
-  ports[1] = 2 * m.to + 1;
-  if (node_ports_ && across(m)) {
-    ports[2] = 2 * (ranks + node(m.from));
-    ports[3] = 2 * (ranks + node(m.to)) + 1;
+  const bool of_nodes = node_ports_ && across(m);
+  if (m.stage != Message::Stage::arriving) {
+    ports[0] = 2 * m.from;
+    if (of_nodes) ports[1] = 2 * (ranks + node(m.from));
+  }
+  if (m.stage != Message::Stage::leaving) {
+    ports[2] = 2 * m.to + 1;
+    if (of_nodes) ports[3] = 2 * (ranks + node(m.to)) + 1;
   }
   return ports;
 }
@@ -78,7 +87,7 @@ bool Wires::advance() {
   if (shares_ && shares_->changed() && (agenda_.empty() || agenda_.top().time > now_)) {
     shares_->settle(now_, [this](std::uint32_t number, double end) {
       messages_[number].end = end;
-      note(end, number, Happening::What::left);
+      note(end, number, Happening::What::stage_ends);
     });
   }
   if (agenda_.empty()) return false;
@@ -95,12 +104,10 @@ void Wires::handle(const Happening& now) {
       return queue(now.message, now.time);
     case Happening::What::port_is_free:
       return start_next(port(messages_[now.message].from), now.time);
-    case Happening::What::joins:
-      return join(now.message, now.time);
-    case Happening::What::left:
-      return left(now.message, now.time);
     case Happening::What::arrives:
-      return arrive(now.message);
+      return arrive(now.message, now.time);
+    case Happening::What::stage_ends:
+      return end_stage(now.message, now.time);
   }
 }
 
@@ -120,76 +127,113 @@ void Wires::queue(std::uint32_t number, double now) {
   }
 }
 
+void Wires::free_at(Port& from, double time) {
+  from.send_free = time;
+  if (from.first_waiting != Message::kNone) {
+    note(time, from.first_waiting, Happening::What::port_is_free);
+  }
+}
+
 // The port is free, and somebody waits for it.
 void Wires::start_next(Port& from, double now) {
   const std::uint32_t number = from.first_waiting;
-  start(number, now);
   from.first_waiting = messages_[number].behind;
-  if (from.first_waiting != Message::kNone && from.send_free < kUntilItHasLeft) {
-    note(from.send_free, from.first_waiting, Happening::What::port_is_free);
-  }
+  start(number, now);
 }
 
-// The port of its rank is free. One that waits for its receiver waits for its port, too.
+// The port of its rank is free. One that is on the wire as a whole before its first byte is there
+// leaves whatever its receiver does.
 void Wires::start(std::uint32_t number, double now) {
   Message& m = messages_[number];
-  Port &from = port(m.from), &to = port(m.to);
-  const MessageCost& cost = cost_of(m);
-  if (shares_) {
-    from.send_free = kUntilItHasLeft;
-    return shares_rank_ports() ? note(now + ahead(cost), number, Happening::What::joins)
-                               : join(number, now);
-  }
-  double begin = now;
-  if (waits(m)) begin = std::max(begin, to.receive_free - ahead(cost));
-  waiting_ += begin - m.asked;
-  m.end = from.send_free = begin + cost.hold;
-  m.asked = begin + ahead(cost);
-  if (waits(m)) {
-    arrive(number);
-    release_sender(number, m.end);
-  } else {
-    note(m.asked, number, Happening::What::arrives);
-  }
-}
-
-void Wires::join(std::uint32_t number, double now) {
-  const Message& m = messages_[number];
-  shares_->join(number, cost_of(m).hold, shared_ports(m), now);
-}
-
-// The last byte of one that shared its ports, its receiver's among them; unless it was slowed down.
-void Wires::left(std::uint32_t number, double now) {
-  Message& m = messages_[number];
-  if (m.end != now || m.there != Message::kNotYet) return;
-  const MessageCost& cost = cost_of(m);
-  shares_->leave(number);
-  waiting_ += now - m.asked - (shares_rank_ports() ? cost.flight : cost.hold);
-  m.there = now + (shares_rank_ports() ? 0 : ahead(cost));
-  ended_.push_back({m.to, number});
-  if (waits(m)) release_sender(number, now);
-  if (shares_rank_ports()) return;
   Port& from = port(m.from);
-  from.send_free = now;
-  if (from.first_waiting != Message::kNone) start_next(from, now);
+  const MessageCost& cost = cost_of(m);
+  const double first_byte = now + ahead(cost);
+  m.left = now + cost.hold;
+  from.send_free = kUntilItHasLeft;
+  if (shares_) {
+    if (!shares_rank_ports()) move(number, Message::Stage::leaving, cost.hold, now);
+    return note(first_byte, number, Happening::What::arrives);
+  }
+  if (!held_back(m)) {
+    free_at(from, m.left);
+    if (net_.sender_done == SenderDone::when_sent) release_sender(number, m.left);
+  }
+  if (first_byte > now) return note(first_byte, number, Happening::What::arrives);
+  take_in(number);
 }
 
-// Of one that waits; when it is there is known.
-void Wires::release_sender(std::uint32_t number, double sent) {
+void Wires::arrive(std::uint32_t number, double now) {
+  if (!shares_) return take_in(number);
   Message& m = messages_[number];
-  m.gone = net_.sender_done == SenderDone::when_sent ? sent : m.there;
-  ended_.push_back({m.from, number});
+  const double hold = cost_of(m).hold;
+  if (m.stage == Message::Stage::flying) return move(number, Message::Stage::arriving, hold, now);
+  const double to_leave = shares_rank_ports() ? hold : shares_->leave(number, now);
+  m.on_wire = hold - to_leave;
+  move(number, Message::Stage::streaming, to_leave, now);
 }
 
-void Wires::arrive(std::uint32_t number) {
+// Its first byte is there; the port takes it in when those in front are in.
+void Wires::take_in(std::uint32_t number) {
   Message& m = messages_[number];
   Port& to = port(m.to);
   const MessageCost& cost = cost_of(m);
-  const double unhindered = m.end - cost.hold + cost.flight;
-  m.there = std::max(unhindered, to.receive_free + cost.hold);
-  waiting_ += m.there - unhindered;
-  to.receive_free = m.there;
+  const double unhindered = m.left - cost.hold + cost.flight;
+  const double there = std::max(unhindered, to.receive_free + cost.hold);
+  to.receive_free = there;
+  if (held_back(m)) {
+    m.left += there - unhindered;
+    free_at(port(m.from), m.left);
+    if (net_.sender_done == SenderDone::when_sent) release_sender(number, m.left);
+  }
+  land(number, there);
+}
+
+// ---- Shared ports. ----
+
+void Wires::move(std::uint32_t number, Message::Stage stage, double seconds, double now) {
+  Message& m = messages_[number];
+  m.stage = stage;
+  m.end = Message::kNotYet;
+  shares_->join(number, seconds, shared_ports(m), now);
+}
+
+// Unless it was slowed down, and ends later.
+void Wires::end_stage(std::uint32_t number, double now) {
+  Message& m = messages_[number];
+  if (m.end != now) return;
+  m.end = Message::kNotYet;
+  shares_->leave(number, now);
+  if (m.stage == Message::Stage::arriving) {
+    return land(number, std::max(now, m.left + ahead(cost_of(m))));
+  }
+  m.left = now;
+  if (!shares_rank_ports()) free_at(port(m.from), now);
+  if (net_.sender_done == SenderDone::when_sent) release_sender(number, now);
+  if (m.stage == Message::Stage::leaving) {
+    m.stage = Message::Stage::flying;
+  } else if (m.on_wire > 0) {
+    move(number, Message::Stage::arriving, m.on_wire, now);
+  } else {
+    land(number, now);
+  }
+}
+
+// ---- Ends. ----
+
+// Of one that waits: others went on when they had sent.
+void Wires::release_sender(std::uint32_t number, double time) {
+  Message& m = messages_[number];
+  if (!waits(m)) return;
+  m.gone = time;
+  ended_.push_back({m.from, number});
+}
+
+void Wires::land(std::uint32_t number, double time) {
+  Message& m = messages_[number];
+  m.there = time;
+  waiting_ += time - m.asked - cost_of(m).flight;
   ended_.push_back({m.to, number});
+  if (net_.sender_done == SenderDone::when_arrived) release_sender(number, time);
 }
 
 }  // namespace lockstep

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages of a replay on their way: who uses which port when. Ranks (replay.cpp) post them and are
 // told when an end may go on.
+//
+// A message takes the ports of its sender when it begins to leave, and those of its receiver when
+// its first byte is there, so that receivers serve in the order of arrival. Until then the sender
+// cannot know how busy the receiver is; from then on bytes leave as they arrive, if it waits for
+// its receiver or ports are shared. What was on the wire by then arrives when the rest has left.
+//
+//   sender's ports     |---leaving---|--streaming--|
+//   receiver's ports                 |--streaming--|--arriving--|    short ones never stream
+//                      begins        first byte there           last byte there
 #pragma once
 
 #include <cstdint>
@@ -16,6 +25,8 @@ namespace lockstep {
 
 struct Message {
   static constexpr double kNotYet = -1;
+  // Where ports are shared. Flying: its last byte has left, its first is not there.
+  enum class Stage : std::uint8_t { leaving, flying, streaming, arriving };
   static constexpr std::uint32_t kNone = static_cast<std::uint32_t>(-1);
 
   int from = 0, to = 0;
@@ -23,8 +34,11 @@ struct Message {
   double sent_at = kNotYet, received_at = kNotYet;  // when each end posts it
   double gone = kNotYet, there = kNotYet;           // when the sender, the receiver may go on
   double asked = 0;                                 // for its ports
-  double end = 0;                                   // of its stay in the sender's port
-  std::uint32_t behind = kNone;                     // the next that waits for the same port
+  double left = kNotYet;                            // its last byte, the sender
+  double end = kNotYet;                             // of its stage, if nothing changes
+  double on_wire = 0;            // of its seconds in a port: what no longer leaves and is not there
+  std::uint32_t behind = kNone;  // the next that waits for the same port
+  Stage stage = Stage::leaving;
 };
 
 class Wires {
@@ -53,10 +67,9 @@ class Wires {
   double waiting() const { return waiting_; }
 
  private:
-  // A message asks for the port it leaves by, or has it, begins to move, its last byte has left,
-  // its first arrives.
+  // A message asks for the port it leaves by, or gets it, its first byte is there, its stage ends.
   struct Happening {
-    enum class What : std::uint8_t { leaves, port_is_free, joins, left, arrives };
+    enum class What : std::uint8_t { leaves, port_is_free, arrives, stage_ends };
     double time;
     std::uint64_t order;  // of two at the same time the one that was known first
     std::uint32_t message;
@@ -76,17 +89,21 @@ class Wires {
   int node(int rank) const { return nodes_[static_cast<std::size_t>(rank)]; }
   Port& port(int rank) { return ports_[static_cast<std::size_t>(rank)]; }
   bool shares_rank_ports() const { return net_.rank_ports == RankPorts::share; }
+  bool held_back(const Message& m);
   Shares::PortList shared_ports(const Message& m) const;
 
   void note(double time, std::uint32_t message, Happening::What what);
   void handle(const Happening& now);
   void queue(std::uint32_t number, double now);
+  void free_at(Port& from, double time);
   void start_next(Port& from, double now);
   void start(std::uint32_t number, double now);
-  void join(std::uint32_t number, double now);
-  void left(std::uint32_t number, double now);
-  void release_sender(std::uint32_t number, double sent);
-  void arrive(std::uint32_t number);
+  void arrive(std::uint32_t number, double now);
+  void take_in(std::uint32_t number);
+  void move(std::uint32_t number, Message::Stage stage, double seconds, double now);
+  void end_stage(std::uint32_t number, double now);
+  void release_sender(std::uint32_t number, double time);
+  void land(std::uint32_t number, double time);
 
   const Network& net_;
   std::vector<int> nodes_;  // of the ranks

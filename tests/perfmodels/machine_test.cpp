@@ -18,6 +18,7 @@ Machine example() {
   m.links.push_back({.level = "inside", .source = "made up"});
   m.links.front().segments.push_back({0, {1e-6}, {1e-10}});
   m.links.front().loggp.L = {5e-7};
+  m.links.front().sharing = "share";
   m.collectives.push_back({.source = "made up",
                            .operation = "all_reduce",
                            .label = "native/ring",
@@ -51,6 +52,7 @@ TEST_CASE("a profile is read back as it was written") {
   CHECK(m.find_compute("float32")->gemm.front().seconds.high == 2e-5);
   CHECK(m.find_compute("float32")->streaming.front().seconds.points().size() == 2);
   CHECK(m.find_link("inside")->loggp.L.value == 5e-7);
+  CHECK(m.find_link("inside")->sharing == "share");
   CHECK(m.find_link("across") == nullptr);
   CHECK(m.overlap.delay.value == 5e-3);
   CHECK(m.skew.waiting.points().front().y.value == 1e-3);
@@ -64,6 +66,8 @@ TEST_CASE("what a profile cannot say is one line with file, line and key") {
   CHECK(error_of(head + "nodes = 0\n") == "m.toml:3: machine.nodes = 0 must be above 0");
   CHECK(error_of(head + "[[link]]\nlevel = 'inside'\nloggp = { L = -1e-6 }\n") ==
         "m.toml:5: link.loggp.L = -1e-06 must be at least 0");
+  CHECK(error_of(head + "[[link]]\nsharing = 'halves'\n") ==
+        "m.toml:4: link.sharing = halves must be queue or share");
   CHECK(error_of(head + "[[compute]]\nmemory_bandwidth = 0\n") ==
         "m.toml:4: compute.memory_bandwidth = 0 must be above 0");
   CHECK(error_of(head + "[[compute]]\ngemm_efficiency = 1.2\n") ==

@@ -61,9 +61,17 @@ class Script {
 };
 
 // Latency 10, one byte takes 1.
-Network fifo(int ports = 1) {
-  const auto model = std::make_shared<AlphaBetaModel>(10, 1, Latency::passes);
+Network fifo(int ports = 1, double latency = 10) {
+  const auto model = std::make_shared<AlphaBetaModel>(latency, 1, Latency::passes);
   return {.inside = {.model = model}, .across = {.model = model, .ports = ports}};
+}
+
+// Every message waits for its receiver; inside nodes the latency is 1.
+Network waiting(int ports = 1) {
+  Network network = fifo(ports);
+  network.inside.model = std::make_shared<AlphaBetaModel>(1, 1, Latency::passes);
+  network.inside.rendezvous_bytes = network.across.rendezvous_bytes = 0;
+  return network;
 }
 
 double seconds(const Script& script, const Network& network) {
@@ -126,9 +134,35 @@ TEST_CASE("what a message cannot use of a shared port the others get") {
   for (const int from : {1, 2, 3})       // the other gets one third
     script.message(from, from + 4, 12);  // of the port into node 3
   script.complete(4);
-  CHECK(seconds(script, fifo(1)) == Approx(30 + 10));
+  CHECK(seconds(script, fifo(1, 0)) == Approx(30));
+  // Until first bytes are there both halves of node 0 leave alike, 5 of 20; the others' last byte
+  // leaves at 31, one byte is left then.
+  CHECK(seconds(script, fifo(1)) == Approx(10 + 21 + 1 + 10));
   script.complete_all();
+  CHECK(seconds(script, fifo(1, 0)) == Approx(36));
   CHECK(seconds(script, fifo(1)) == Approx(36 + 10));
+}
+
+TEST_CASE("a receiver's port serves what arrives first, not what left first") {
+  Script script({1, 2});
+  script.message(0, 2, 5);  // arrives from 10 on
+  script.message(1, 2, 7);  // from 1 on
+  script.complete_all();
+  CHECK(seconds(script, waiting(2)) == 10 + 5);
+  CHECK(seconds(script, waiting(1)) == 10 + 5);  // the same where nodes share ports
+  CHECK(seconds(script, fifo()) == 10 + 7 + 5);
+}
+
+TEST_CASE("a busy receiver holds up what has not left when the first byte is there") {
+  for (const std::size_t bytes : {20, 5}) {
+    Script script({1, 1, 1, 1});
+    script.message(0, 2, bytes);
+    script.message(1, 2, bytes);
+    script.message(1, 3, 5);
+    script.complete(3);
+    // 20 bytes: the second arrives from 30 to 50, has left at 40; 5 bytes: at 5.
+    CHECK(seconds(script, waiting()) == (bytes == 20 ? 40 : 5) + 5 + 10);
+  }
 }
 
 TEST_CASE(
@@ -141,6 +175,12 @@ TEST_CASE(
   CHECK(seconds(script, network) == 5 + 10);
   network.rank_ports = RankPorts::share;
   CHECK(seconds(script, network) == 5 + 5 + 10);
+
+  Machine profile;  // says which
+  profile.links.push_back({.level = "across", .segments = {{0, {10}, {1}}}});
+  CHECK(seconds(script, machine_network(profile, {.ranks = 2, .nodes = 2})) == 5 + 10);
+  profile.links.front().sharing = "share";
+  CHECK(seconds(script, machine_network(profile, {.ranks = 2, .nodes = 2})) == 5 + 5 + 10);
 }
 
 TEST_CASE("work takes its time, messages move meanwhile") {

@@ -2,14 +2,13 @@
 // What the replay (perfmodels/simulate) says that collectives and pipeline steps take: the same
 // lines as the program of simulated/, so that the two can be laid side by side.
 //
-//   replay_collectives RANKS PER_NODE PORTS EAGER_BYTES queue|share
-//                      INSIDE_L INSIDE_g INSIDE_G ACROSS_L ACROSS_g ACROSS_G
-//                      < lines "COLLECTIVE ALGORITHM BYTES" or "pipeline STEP BYTES"
+//   replay_collectives PROFILE RANKS PER_NODE < lines "COLLECTIVE ALGORITHM BYTES" or
+//                                                     "pipeline STEP BYTES"
 //
-// LogGP of each level in seconds; PORTS of a node that its ranks share (0: one for each). As in
-// simulated time sums and copies are free, a message that waits for its receiver pays no handshake,
-// and its sender goes on when it has arrived. share: as if a rank's port, too, were a rate for all
-// messages on it (replay.hpp).
+// PROFILE is a machine profile of the network. As in simulated time sums and copies are free, a
+// message that waits for its receiver pays no handshake, and its sender goes on when it has
+// arrived.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -18,7 +17,8 @@
 
 #include "collectives/sample_call.hpp"
 #include "collectives/transports/recording.hpp"
-#include "perfmodels/simulate/replay.hpp"
+#include "perfmodels/machine/profile.hpp"
+#include "perfmodels/simulate/networks.hpp"
 #include "runtime/base/error.hpp"
 #include "tests/testbed/pipeline_step.hpp"
 
@@ -26,11 +26,14 @@ namespace {
 
 using namespace lockstep;
 
-LinkRules rules(char** L_g_G, double eager_bytes, int ports) {
-  const auto seconds = [&](int i) { return Figure{std::atof(L_g_G[i])}; };
-  const LogGP p{.L = seconds(0), .o_send = {}, .o_recv = {}, .g = seconds(1), .G = seconds(2)};
-  return {
-      .model = std::make_shared<LogGPModel>(p), .rendezvous_bytes = eager_bytes, .ports = ports};
+Network simulated_network(const std::string& profile, int ranks, int per_node) {
+  const GroupShape group{.ranks = ranks, .nodes = std::max(ranks / per_node, 1)};
+  Network network = machine_network(load_machine(profile), group);
+  network.gamma = 0;
+  network.copies = LocalCopies::free;
+  network.handshakes = Handshakes::free;
+  network.sender_done = SenderDone::when_arrived;
+  return network;
 }
 
 // As the simulated program calls it: float32, input and output apart.
@@ -83,18 +86,13 @@ void price(const std::string& group, const std::string& name, std::size_t bytes,
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 12) {
+  if (argc != 4) {
     std::fputs("see the head of tests/testbed/replay_collectives.cpp\n", stderr);
     return 2;
   }
   try {
-    const int ranks = std::atoi(argv[1]), per_node = std::atoi(argv[2]), ports = std::atoi(argv[3]);
-    const double eager = std::atof(argv[4]);
-    Network network{.inside = rules(argv + 6, eager, 0), .across = rules(argv + 9, eager, ports)};
-    network.copies = LocalCopies::free;
-    network.handshakes = Handshakes::free;
-    network.sender_done = SenderDone::when_arrived;
-    if (std::string(argv[5]) == "share") network.rank_ports = RankPorts::share;
+    const int ranks = std::atoi(argv[2]), per_node = std::atoi(argv[3]);
+    const Network network = simulated_network(argv[1], ranks, per_node);
     std::string group, name;
     for (std::size_t bytes = 0; std::cin >> group >> name >> bytes;)
       price(group, name, bytes, ranks, per_node, network);

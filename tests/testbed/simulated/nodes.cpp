@@ -5,21 +5,36 @@
 #include "collectives/transports/nodes.hpp"
 
 #include <cstdlib>
+#include <numeric>
 #include <utility>
 
 namespace lockstep {
 
-std::vector<int> nodes_of(MPI_Comm comm) {
-  int size = 1, world_rank = 0;
-  check_mpi(MPI_Comm_size(comm, &size));
-  check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &world_rank));
-  const char* per_node = std::getenv("SIMULATED_DEVICES_PER_NODE");
-  const int node = world_rank / (per_node ? std::atoi(per_node) : 1);
+namespace {
 
-  std::vector<int> nodes(static_cast<std::size_t>(size));
-  check_mpi(MPI_Allgather(&node, 1, MPI_INT, nodes.data(), 1, MPI_INT, comm));
+std::vector<int> world_ranks(MPI_Comm comm) {
+  int size = 1;
+  MPI_Group group = MPI_GROUP_NULL, world = MPI_GROUP_NULL;
+  check_mpi(MPI_Comm_size(comm, &size));
+  check_mpi(MPI_Comm_group(comm, &group));
+  check_mpi(MPI_Comm_group(MPI_COMM_WORLD, &world));
+  std::vector<int> here(static_cast<std::size_t>(size)), there(here.size());
+  std::iota(here.begin(), here.end(), 0);
+  check_mpi(MPI_Group_translate_ranks(group, size, here.data(), world, there.data()));
+  check_mpi(MPI_Group_free(&group));
+  check_mpi(MPI_Group_free(&world));
+  return there;
+}
+
+}  // namespace
+
+// Asks nobody: an all-gather of a thousand ranks would be a million messages.
+std::vector<int> nodes_of(MPI_Comm comm) {
+  const char* per_node = std::getenv("SIMULATED_DEVICES_PER_NODE");
+  std::vector<int> nodes = world_ranks(comm);
   int num_nodes = 0, last = -1;
   for (int& n : nodes) {  // ascending: ranks are neighbours
+    n /= per_node ? std::atoi(per_node) : 1;
     if (n != last) ++num_nodes;
     last = std::exchange(n, num_nodes - 1);
   }
