@@ -10,6 +10,7 @@
 #include "collectives/algorithms/table.hpp"
 #include "collectives/sizes.hpp"
 #include "perfmodels/calibrate/call_trial.hpp"
+#include "perfmodels/calibrate/protocol_steps.hpp"
 #include "runtime/base/clock.hpp"
 
 namespace lockstep {
@@ -83,7 +84,21 @@ void CollectiveCalibration::add_size(const Extent& extent, std::size_t bytes, bo
     }
     for (const MemoryKind memory : {MemoryKind::plain, MemoryKind::shared}) {
       const bool possible = memory == MemoryKind::plain || shared_;
-      if (possible && !ended.count({what, memory})) add(what, memory, bytes);
+      if (!possible || ended.count({what, memory})) continue;
+      add(what, memory, bytes);
+      add_steps(what, memory, bytes, std::min(kGrowth * bytes, extent.most_vector));
+    }
+  }
+}
+
+// Those between two sizes of the grid.
+void CollectiveCalibration::add_steps(Collective what, MemoryKind memory, std::size_t first,
+                                      std::size_t end) {
+  GroupShape group = group_.shape();
+  group.memory = memory;
+  for (const ProtocolStep& step : protocol_steps(what, group, short_bytes(group.ranks))) {
+    for (const std::size_t bytes : {step.below, step.above}) {
+      if (first < bytes && bytes < end) add(what, memory, bytes);
     }
   }
 }

@@ -91,9 +91,11 @@ class LaunchTrial : public Trial {
 
 Item kernel_item(Device& device, const std::string& name, double bytes,
                  std::function<Launch()> prepare, Found found = Found::cached) {
-  return {.name = name, .prepare = [&device, prepare = std::move(prepare), bytes, found] {
-            return std::make_unique<KernelTrial>(device, prepare, bytes, found);
-          }};
+  return {
+      .name = name,
+      .prepare = [&device, prepare = std::move(prepare), bytes,
+                  found] { return std::make_unique<KernelTrial>(device, prepare, bytes, found); },
+      .equal_work = true};
 }
 
 // The figure of amount / t where t is the figure.
