@@ -11,7 +11,7 @@ namespace lockstep {
 namespace {
 
 constexpr std::size_t kElement = sizeof(float);
-constexpr double kApart = 1.02;  // both sides of a step
+constexpr double kApart = 1.02;  // no further, and two steps are one: of blocks that are not even
 
 // How many events of the schedule take the long way.
 int long_events(const Algorithm& algorithm, std::size_t bytes, const GroupShape& group,
@@ -34,11 +34,27 @@ void find_steps(std::size_t from, int before, std::size_t to, int behind, const 
                 std::vector<ProtocolStep>& steps) {
   if (before == behind) return;
   const std::size_t middle = (from + to) / 2 / kElement * kElement;
-  if (static_cast<double>(to) <= kApart * static_cast<double>(from) || middle <= from)
-    return steps.push_back({from, to});
+  if (middle <= from) return steps.push_back({from, to});
   const int there = count(middle);
   find_steps(from, before, middle, there, count, steps);
   find_steps(middle, there, to, behind, count, steps);
+}
+
+// Ascending, with those next to each other as one.
+std::vector<ProtocolStep> joined(std::vector<ProtocolStep> steps) {
+  std::sort(steps.begin(), steps.end(),
+            [](const ProtocolStep& a, const ProtocolStep& b) { return a.below < b.below; });
+  std::vector<ProtocolStep> all;
+  for (const ProtocolStep& s : steps) {
+    const bool next = !all.empty() && static_cast<double>(s.above) <=
+                                          kApart * static_cast<double>(all.back().below);
+    if (next) {
+      all.back().above = std::max(all.back().above, s.above);
+    } else {
+      all.push_back(s);
+    }
+  }
+  return all;
 }
 
 }  // namespace
@@ -59,11 +75,7 @@ std::vector<ProtocolStep> protocol_steps(Collective what, const GroupShape& grou
   }
   std::sort(steps.begin(), steps.end(),
             [](const ProtocolStep& a, const ProtocolStep& b) { return a.below < b.below; });
-  const auto same = [](const ProtocolStep& a, const ProtocolStep& b) {
-    return b.below < a.above && a.below < b.above;
-  };
-  steps.erase(std::unique(steps.begin(), steps.end(), same), steps.end());
-  return steps;
+  return joined(steps);
 }
 
 }  // namespace lockstep

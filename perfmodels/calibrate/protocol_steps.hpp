@@ -11,8 +11,7 @@
 
 namespace lockstep {
 
-// Bytes of the full vector: `below` is the last size before a step, within a percent or two, and
-// `above` the first one behind it.
+// Bytes of the full vector: the last size before a step and the first one behind it.
 struct ProtocolStep {
   std::size_t below = 0, above = 0;
 };
