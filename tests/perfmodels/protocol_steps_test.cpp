@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps that are known from the algorithms: halves of a vector take twice as long a vector to
-// become too long for a slot.
+// become too long for a slot. And those that a curve shows.
 #include "perfmodels/calibrate/protocol_steps.hpp"
 
+#include "perfmodels/calibrate/jumps.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace lockstep;
@@ -39,4 +40,23 @@ TEST_CASE("without common memory there are none") {
   group.shared_memory = false;
   CHECK(protocol_steps(Collective::all_reduce, group, kLongest).empty());
   CHECK(protocol_steps(Collective::all_reduce, assumed_shape(4, 2), kLongest).empty());
+}
+
+TEST_CASE("a step shows on a flat curve as on a steep one") {
+  const auto curve = [](double (*seconds)(double)) {
+    std::vector<Point> points;
+    for (double bytes = 1000; bytes < 40000; bytes *= 2)
+      points.push_back({bytes, {seconds(bytes)}});
+    return points;
+  };
+  const auto flat = curve([](double bytes) { return bytes < 3000 ? 7.0 : 14.0; });
+  CHECK(steepness(flat, 1) == Approx(2));
+  CHECK(steepness(flat, 0) <= 1);
+  CHECK(steepness(flat, 2) == Approx(1));
+  const auto steep = curve([](double bytes) { return bytes < 3000 ? bytes : 1.5 * bytes; });
+  CHECK(steepness(steep, 1) == Approx(1.5));
+  CHECK(steepness(steep, 3) == Approx(1));
+  const auto smooth = curve([](double bytes) { return 7 + bytes / 1000; });
+  for (std::size_t i = 0; i + 1 < smooth.size(); ++i)
+    CHECK(steepness(smooth, i) < 1.2);
 }
