@@ -139,11 +139,16 @@ std::string skew_text(const SkewProfile& skew) {
       1e3 * longest.x, 1e3 * longest.y.value, 1e3 * longest.y.low, 1e3 * longest.y.high);
 }
 
+constexpr double kSteady = 0.1;  // drift of what is within caches
+
 std::string drift_text(const DriftProfile& drift) {
-  return format(
-      "\nfrom round to round all changed by: compute +- %.1f %%, memory +- %.1f %%, collectives +- "
-      "%.1f %%\n",
+  std::string text = format(
+      "\nwhat one more round would change, in 9 of 10: compute +- %.1f %%, memory +- %.1f %%, "
+      "collectives +- %.1f %%\n",
       100 * drift.compute, 100 * drift.memory, 100 * drift.collectives);
+  if (drift.compute > kSteady)
+    text += "the machine was busy with something else meanwhile: calibrate once more\n";
+  return text;
 }
 
 }  // namespace

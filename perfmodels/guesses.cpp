@@ -38,13 +38,13 @@ std::vector<Guess> GuessList::sorted() && {
 }
 
 double interpolation_error(const Recording& recording, OperationTimes& prices) {
-  std::map<const OperationTime*, double> of_shape;
+  std::map<OperationKind, double> of_kind;
   for (const Record& r : recording.records()) {
     const OperationTime& t = prices.of(r.operation);
-    of_shape[&t] += t.seconds.value * t.error;
+    of_kind[r.operation.kind] += t.seconds.value * t.error;
   }
   double squares = 0;
-  for (const auto& [shape, error] : of_shape)
+  for (const auto& [kind, error] : of_kind)
     squares += error * error;
   return std::sqrt(squares);
 }

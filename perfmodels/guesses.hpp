@@ -33,7 +33,8 @@ class GuessList {
   double all_ = 0, outside_ = 0;
 };
 
-// Half of what interpolation may miss of the whole step: independent for each shape.
+// Half of what interpolation may miss of the whole step. The shapes of a job have their sizes in
+// common: those of one kind are missed alike, kinds independently.
 double interpolation_error(const Recording& recording, OperationTimes& prices);
 
 // One of the operations of the record by name and sizes: "all_reduce 1024 (native/ring)".

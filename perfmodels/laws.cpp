@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "perfmodels/calibrate/statistics.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
 
@@ -159,14 +160,6 @@ std::array<Derived, kMost> parameters_from(Law law, const Row& c) {
   return {{{1 / a, {-1 / (a * a)}},
            {c[1] / a, {-c[1] / (a * a), 1 / a}},
            {c[2] / a, {-c[2] / (a * a), 0, 1 / a}}}};
-}
-
-// 95 % quantile of Student's t: by table, then by its expansion about the normal (within 0.5 %).
-double student(int freedom) {
-  constexpr double kFew[] = {6.314, 2.920, 2.353, 2.132, 2.015};
-  if (freedom <= 5) return kFew[freedom - 1];
-  const double v = freedom;
-  return 1.645 + 1.524 / v + 1.42 / (v * v);
 }
 
 double deviation(const Row& gradient, const Matrix& covariance) {

@@ -87,26 +87,27 @@ class Step {
     return {waited(middle), waited(low), waited(high)};
   }
 
-  // What the machine may drift by, all of a class together; seconds of the whole step.
-  double drift_error() const {
+  double drift_of(std::size_t i) const {
     const DriftProfile& drift = machine_.drift;
-    double sum = 0;
-    for (std::size_t i = 0; i < records_.size(); ++i) {
-      const Operation& o = records_[i].operation;
-      const bool collective = records_[i].stream == StreamKind::communication;
-      const bool memory = !collective && updates_[i];
-      const double share = collective ? drift.collectives : memory ? drift.memory : drift.compute;
-      if (o.kind != OperationKind::phase) sum += share * priced_[i]->seconds.value;
-    }
-    return sum;
+    if (records_[i].stream == StreamKind::communication) return drift.collectives;
+    return updates_[i] ? drift.memory : drift.compute;
+  }
+  // The end of a step on a machine that has drifted, all classes together, to the slow end (+1) or
+  // the fast one (-1). Replayed: what is hidden stays so as long as there is something to hide it.
+  double end_drifted(int direction) const {
+    std::vector<double> seconds = seconds_at(middle);
+    for (std::size_t i = 0; i < seconds.size(); ++i)
+      seconds[i] *= std::pow(1 + drift_of(i), direction);
+    return end_of(replayed(seconds, middle));
   }
 
   void set_interval(StepPrediction& p) {
-    const double least = end_at(low), most = end_at(high), drift = drift_error();
-    const double error = std::hypot(interpolation_error(record_.recording, times_), drift);
-    if (most <= least && drift == 0) return;
-    p.low = std::max(p.seconds - std::hypot(p.seconds - least, error), 0.0);
-    p.high = p.seconds + std::hypot(most - p.seconds, error);
+    const double least = end_at(low), most = end_at(high);
+    const double faster = p.seconds - end_drifted(-1), slower = end_drifted(1) - p.seconds;
+    const double error = interpolation_error(record_.recording, times_);
+    if (most <= least && slower <= 0) return;
+    p.low = std::max(p.seconds - std::hypot(p.seconds - least, error, faster), 0.0);
+    p.high = p.seconds + std::hypot(most - p.seconds, error, slower);
   }
 
   void set_guesses(StepPrediction& p) {

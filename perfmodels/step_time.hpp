@@ -5,7 +5,7 @@
 //
 //   interval   90 %: the figures of the profile move together, as the machine's state does; what
 //              that drifted by between rounds of the calibration comes on top; errors of
-//              interpolation are independent for each shape
+//              interpolation are those of a kind of kernels alike
 //   in range   at least 95 % of the time of its operations lie between points that were measured
 #pragma once
 

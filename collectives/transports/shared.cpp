@@ -278,6 +278,10 @@ class SharedTransport : public Transport, private SharedMemory {
 
 }  // namespace
 
+ShortBytes short_bytes(int ranks) {
+  return {SegmentLayout(ranks).slot_bytes(), sizeof(Flag::staged)};
+}
+
 std::unique_ptr<Transport> make_shared_transport(std::unique_ptr<SharedSpace> space) {
   if (space->alone()) return space->messages();
   if (auto segment = space->map(SegmentLayout(space->size()).bytes())) {

@@ -18,6 +18,13 @@
 
 namespace lockstep {
 
+// What a message and what is staged may have at most to take the short way, among so many ranks: a
+// slot, the line of the flag. Longer ones begin later, all at once.
+struct ShortBytes {
+  std::size_t message = 0, staged = 0;
+};
+ShortBytes short_bytes(int ranks);
+
 // Messages only, where the segment does not fit or there is nobody to share it. Collective.
 std::unique_ptr<Transport> make_shared_transport(std::unique_ptr<SharedSpace> space);
 

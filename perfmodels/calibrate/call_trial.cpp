@@ -77,7 +77,7 @@ void CallTrial::add_buffer() {
 std::shared_ptr<void> CallTrial::memory() {
   const std::size_t bytes = std::max<std::size_t>(sample_.count * sizeof(float), 1);
   auto memory = sample_.memory == MemoryKind::shared ? group_.allocate(device_, bytes)
-                                                     : device_.allocate(bytes);
+                                                     : fresh_->allocate(bytes);
   std::memset(memory.get(), 0, bytes);
   return memory;
 }

@@ -2,6 +2,9 @@
 // One collective of one size, served by every candidate in turn, timed as `lockstep bench` times
 // it: every rank rewrites its whole input (untimed), all meet at a barrier, each times its own
 // call; the slowest rank counts. Several buffers in turn; calls below 2 us are timed 16 at a time.
+//
+// Every trial takes memory of its own from the system and gives it back: which pages a buffer gets
+// changes what it costs by a third, for as long as it is kept, and medians are to be over many.
 #pragma once
 
 #include <string>
@@ -37,6 +40,7 @@ class CallTrial : public Trial {
 
   Backend& group_;
   Device& device_;
+  std::unique_ptr<Device> fresh_ = make_cpu_device(CommunicationDriver::caller);
   Sample sample_;
   std::vector<Choice> candidates_;
   Choice barrier_;

@@ -10,6 +10,8 @@
 #include "collectives/algorithms/table.hpp"
 #include "collectives/sizes.hpp"
 #include "perfmodels/calibrate/call_trial.hpp"
+#include "perfmodels/calibrate/jumps.hpp"
+#include "perfmodels/calibrate/protocol_steps.hpp"
 #include "runtime/base/clock.hpp"
 
 namespace lockstep {
@@ -83,7 +85,21 @@ void CollectiveCalibration::add_size(const Extent& extent, std::size_t bytes, bo
     }
     for (const MemoryKind memory : {MemoryKind::plain, MemoryKind::shared}) {
       const bool possible = memory == MemoryKind::plain || shared_;
-      if (possible && !ended.count({what, memory})) add(what, memory, bytes);
+      if (!possible || ended.count({what, memory})) continue;
+      add(what, memory, bytes);
+      add_steps(what, memory, bytes, std::min(kGrowth * bytes, extent.most_vector));
+    }
+  }
+}
+
+// Those between two sizes of the grid.
+void CollectiveCalibration::add_steps(Collective what, MemoryKind memory, std::size_t first,
+                                      std::size_t end) {
+  GroupShape group = group_.shape();
+  group.memory = memory;
+  for (const ProtocolStep& step : protocol_steps(what, group, short_bytes(group.ranks))) {
+    for (const std::size_t bytes : {step.below, step.above}) {
+      if (first < bytes && bytes < end) add(what, memory, bytes);
     }
   }
 }
@@ -168,18 +184,22 @@ bool CollectiveCalibration::missed(const Line& line, std::size_t i, double by) c
   return false;
 }
 
-// How much faster than the bytes the time grows between i and i + 1, for the candidate that shows
-// it most: above 1 a change of protocol, of which a straight line between logarithms knows no
-// place.
+// For the candidate that shows it most (jumps.hpp).
 double CollectiveCalibration::steepness(const Line& line, std::size_t i) const {
-  const CollectivePoint &left = *line[i], &right = *line[i + 1];
   double most = 0;
-  for (std::size_t c = 0; c < left.labels.size(); ++c) {
-    const std::size_t r = find(right, left.labels[c]);
-    if (r == right.labels.size()) continue;
-    most = std::max(most, seconds(right, r).value / seconds(left, c).value);
+  for (const std::string& label : line[i]->labels) {
+    std::vector<Point> near;
+    std::size_t at = 0;
+    for (std::size_t k = i > 0 ? i - 1 : 0; k < std::min(i + 3, line.size()); ++k) {
+      const std::size_t c = find(*line[k], label);
+      if (c == line[k]->labels.size()) continue;
+      if (k == i) at = near.size();
+      near.push_back({place_of(*line[k]), seconds(*line[k], c)});
+    }
+    if (find(*line[i + 1], label) < line[i + 1]->labels.size())
+      most = std::max(most, lockstep::steepness(near, at));
   }
-  return most * place_of(left) / place_of(right);
+  return most;
 }
 
 // The few steepest places that are still wide.

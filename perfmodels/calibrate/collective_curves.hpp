@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every candidate of every collective costs among these ranks, over the bytes of the full
-// vector: medians at powers of 8, midpoints where straight lines between logarithms would miss
-// them, and both sides of each jump. What `auto` and predictions look up.
+// vector: medians at powers of 8, both sides of each step that our algorithms are known to make
+// (protocol_steps.hpp), midpoints where straight lines between logarithms would miss them, and both
+// sides of each jump that shows. What `auto` and predictions look up.
 #pragma once
 
 #include <optional>
@@ -32,7 +33,7 @@ class CollectiveCalibration {
   // Only plain memory where the ranks share none.
   CollectiveCalibration(Sampler& sampler, Backend& group, Device& device);
 
-  // Powers of 8 for every collective of the extent.
+  // Powers of 8, and known steps, for every collective of the extent.
   void add_grid(const Extent& extent);
   // The same, measured in ascending order within `seconds`: formulas over these links, and what the
   // size before took, say what a size is going to take. Where that is too long its line ends.
@@ -52,6 +53,7 @@ class CollectiveCalibration {
   using Line = std::vector<const CollectivePoint*>;  // ascending sizes of one kind of call
 
   void add_size(const Extent& extent, std::size_t bytes, bool is_first);
+  void add_steps(Collective what, MemoryKind memory, std::size_t first, std::size_t end);
   std::vector<Line> lines() const;
   double priced(const Sample& sample, const std::vector<Choice>& candidates) const;
   std::optional<double> expected(const CollectivePoint& point) const;

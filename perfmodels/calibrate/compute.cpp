@@ -19,7 +19,7 @@ constexpr double kMostSets = 64;     // of what is found in caches
 constexpr double kShortest = 20e-6;  // timed at once: the clock's 30 ns are below 0.2 %
 constexpr double kPeakSeconds = 0.01;
 constexpr std::int64_t kFewHeads = 4;
-constexpr std::int64_t kManySequences = 4;
+constexpr std::int64_t kSequences[] = {1, 4, 64};
 
 // Launches of one kernel on several sets of tensors in turn.
 class KernelTrial : public Trial {
@@ -91,9 +91,11 @@ class LaunchTrial : public Trial {
 
 Item kernel_item(Device& device, const std::string& name, double bytes,
                  std::function<Launch()> prepare, Found found = Found::cached) {
-  return {.name = name, .prepare = [&device, prepare = std::move(prepare), bytes, found] {
-            return std::make_unique<KernelTrial>(device, prepare, bytes, found);
-          }};
+  return {
+      .name = name,
+      .prepare = [&device, prepare = std::move(prepare), bytes,
+                  found] { return std::make_unique<KernelTrial>(device, prepare, bytes, found); },
+      .equal_work = true};
 }
 
 // The figure of amount / t where t is the figure.
@@ -141,7 +143,7 @@ void ComputeCalibration::add_attention(const Extent& extent) {
   for (const AttentionKernel& kernel : attention_kernels()) {
     for (const std::int64_t T : extent.attention_tokens) {
       for (const std::int64_t D : extent.attention_channels) {
-        for (const std::int64_t B : {std::int64_t{1}, kManySequences}) {
+        for (const std::int64_t B : kSequences) {
           const std::int64_t H = kFewHeads;
           if (8.0 * B * T * T * H * D > extent.most_flops) continue;
           const auto shape = kernels::AttentionShape::whole(B, T, H, D);

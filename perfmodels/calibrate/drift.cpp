@@ -1,26 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "perfmodels/calibrate/drift.hpp"
 
-#include <algorithm>
+#include <cmath>
 #include <map>
 
 namespace lockstep {
 
-double drift_of(const Sampler& sampler, const std::vector<std::size_t>& items) {
+namespace {
+
+double mean_of(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double v : values)
+    sum += v;
+  return sum / static_cast<double>(values.size());
+}
+
+double deviation_of(const std::vector<double>& values) {
+  const double mean = mean_of(values);
+  double squares = 0;
+  for (const double v : values)
+    squares += (v - mean) * (v - mean);
+  return std::sqrt(squares / static_cast<double>(values.size() - 1));
+}
+
+}  // namespace
+
+double drift_between(const std::vector<std::vector<double>>& items) {
   std::map<std::size_t, std::vector<double>> by_round;
-  for (const std::size_t item : items) {
-    const Samples& samples = sampler.samples(item);
-    if (samples.num_visits() < 2) continue;
-    const double usual = samples.figure().value;
-    for (std::size_t round = 0; round < samples.num_visits(); ++round)
-      by_round[round].push_back(median_of(samples.visits()[round]) / usual);
+  for (std::vector<double> logs : items) {
+    if (logs.size() < 2) continue;
+    for (double& t : logs)
+      t = std::log(t);
+    const double mean = mean_of(logs);
+    for (std::size_t round = 0; round < logs.size(); ++round)
+      by_round[round].push_back(logs[round] - mean);
   }
   if (by_round.size() < 2) return 0;
-  std::vector<double> factors;
-  for (auto& [round, ratios] : by_round)
-    factors.push_back(median_of(std::move(ratios)));
-  const auto [least, most] = std::minmax_element(factors.begin(), factors.end());
-  return (*most - *least) / 2;
+  std::vector<double> changes;
+  for (auto& [round, logs] : by_round)
+    changes.push_back(median_of(std::move(logs)));
+  const auto rounds = static_cast<double>(changes.size());
+  const double t = student(static_cast<int>(changes.size()) - 1);
+  return std::expm1(t * deviation_of(changes) * std::sqrt(1 + 1 / rounds));
+}
+
+double drift_of(const Sampler& sampler, const std::vector<std::size_t>& items) {
+  std::vector<std::vector<double>> all;
+  for (const std::size_t item : items) {
+    std::vector<double>& medians = all.emplace_back();
+    for (const std::vector<double>& visit : sampler.samples(item).visits())
+      medians.push_back(median_of(visit));
+  }
+  return drift_between(all);
 }
 
 }  // namespace lockstep

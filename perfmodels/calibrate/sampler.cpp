@@ -2,6 +2,7 @@
 #include "perfmodels/calibrate/sampler.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <random>
 
 #include "runtime/base/clock.hpp"
@@ -73,8 +74,12 @@ void Sampler::visit(State& state, double seconds) {
   state.least = prepared + few * each;
 
   state.fresh.resize(n * static_cast<std::size_t>(repetitions));
+  const double start = now();
   for (std::size_t i = 0; i < state.fresh.size(); i += n)
     trial->run(std::span(state.fresh).subspan(i, n));
+  if (!state.item.equal_work) return;
+  const double samples = std::accumulate(state.fresh.begin(), state.fresh.end(), 0.0);
+  work_.push_back({samples, now() - start});
 }
 
 bool Sampler::enough(const State& state) const {

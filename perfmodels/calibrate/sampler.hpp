@@ -43,9 +43,15 @@ struct Item {
   std::function<std::unique_ptr<Trial>()> prepare{};  // collective
   std::size_t num_series = 1;
   Over over = Over::mean;
+  bool equal_work = false;  // the same on all ranks: who takes longer has a slower core
   // Seconds of the first visit, the same on all ranks; it is left out where they are not there.
   // Without, the first visit is made whatever it takes.
   std::optional<double> expected{};
+};
+
+// What a visit of equal work took on this rank: its samples together, and by the clock.
+struct EqualWork {
+  double samples = 0, seconds = 0;
 };
 
 class Sampler {
@@ -64,6 +70,8 @@ class Sampler {
   const Samples& samples(std::size_t item, std::size_t series = 0) const {
     return items_[item].samples[series];
   }
+  // Of this rank, in order of time: all visits of items of equal work.
+  const std::vector<EqualWork>& work() const { return work_; }
   bool has(std::size_t item) const { return !items_[item].samples.front().empty(); }
   // Of one more visit with as few repetitions as there may be; 0 before the first.
   double least_seconds(std::size_t item) const { return items_[item].least; }
@@ -96,6 +104,7 @@ class Sampler {
   const Context& context_;
   double narrow_;
   std::vector<State> items_;
+  std::vector<EqualWork> work_;
 };
 
 }  // namespace lockstep

@@ -21,6 +21,8 @@ constexpr std::size_t kGrowth = 4;      // slices of a window, from level to lev
 constexpr double kLeastWaiting = 1e-9;  // of curves, whose points lie above 0
 constexpr int kTurns = 6;               // in every round
 constexpr double kTail = 0.05;
+constexpr double kLongest = 4;  // seconds of a window
+constexpr std::size_t kLeastWindows = 8;
 
 class SkewTrial : public Trial {
  public:
@@ -110,11 +112,37 @@ std::size_t levels_of(int slices) {
   return levels;
 }
 
+// Median, and what 90 % of them lie between; they ascend.
+Figure spread_of(const std::vector<double>& waited) {
+  const auto at = [&](double share) {
+    const double place = share * static_cast<double>(waited.size() - 1);
+    return std::max(waited[static_cast<std::size_t>(std::lround(place))], kLeastWaiting);
+  };
+  return {.value = at(0.5), .low = at(kTail), .high = at(1 - kTail)};
+}
+
 }  // namespace
+
+std::vector<Window> windows_of(const std::vector<double>& own, const std::vector<double>& average,
+                               double seconds) {
+  std::vector<Window> all;
+  Window next;
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    next.own += own[i];
+    next.average += average[i];
+    if (next.average < seconds) continue;
+    all.push_back(next);
+    next = {};
+  }
+  return all;
+}
 
 SkewCalibration::SkewCalibration(const Context& context, Sampler& sampler, Device& device,
                                  const Extent& extent)
-    : sampler_(sampler), ranks_(context.size()), levels_(levels_of(extent.skew_slices)) {
+    : context_(context),
+      sampler_(sampler),
+      ranks_(context.size()),
+      levels_(levels_of(extent.skew_slices)) {
   for (int i = 0; i < kTurns; ++i) {
     items_.push_back(sampler.add({.name = "skew of the ranks",
                                   .prepare =
@@ -136,18 +164,47 @@ std::vector<double> SkewCalibration::samples(std::size_t series) const {
   return all;
 }
 
+// A rank that took twice as long as the average for its launches took twice as long by the clock:
+// how many of them it timed at once it chose itself.
+void SkewCalibration::add_long_windows(std::vector<Point>& points) const {
+  std::vector<double> own, all;
+  for (const EqualWork& w : sampler_.work()) {
+    own.push_back(w.samples);
+    all.insert(all.end(), {w.samples, w.seconds});
+  }
+  check_mpi(MPI_Allreduce(MPI_IN_PLACE, all.data(), static_cast<int>(all.size()), MPI_DOUBLE,
+                          MPI_SUM, context_.world()));
+  std::vector<double> average;
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    average.push_back(all[2 * i + 1] / ranks_);
+    own[i] *= all[2 * i + 1] / all[2 * i];
+  }
+  for (double seconds = kGrowth * points.back().x; seconds < kLongest; seconds *= kGrowth) {
+    const std::vector<Window> windows = windows_of(own, average, seconds);
+    if (windows.size() < kLeastWindows) return;
+    std::vector<double> slowest, waited;
+    double computed = 0;
+    for (const Window& w : windows) {
+      slowest.push_back(w.own);
+      computed += w.average;
+    }
+    check_mpi(MPI_Allreduce(MPI_IN_PLACE, slowest.data(), static_cast<int>(slowest.size()),
+                            MPI_DOUBLE, MPI_MAX, context_.world()));
+    for (std::size_t i = 0; i < windows.size(); ++i)
+      waited.push_back(slowest[i] - windows[i].average);
+    std::sort(waited.begin(), waited.end());
+    points.push_back({computed / static_cast<double>(windows.size()), spread_of(waited)});
+  }
+}
+
 SkewProfile SkewCalibration::profile() const {
   std::vector<Point> points;
   for (std::size_t level = 0; level < levels_; ++level) {
     const double computed = median_of(samples(2 * level));
     if (!points.empty() && computed <= points.back().x) continue;
-    const std::vector<double> waited = samples(2 * level + 1);
-    const auto at = [&](double share) {
-      const double place = share * static_cast<double>(waited.size() - 1);
-      return std::max(waited[static_cast<std::size_t>(std::lround(place))], kLeastWaiting);
-    };
-    points.push_back({computed, {.value = at(0.5), .low = at(kTail), .high = at(1 - kTail)}});
+    points.push_back({computed, spread_of(samples(2 * level + 1))});
   }
+  add_long_windows(points);
   return {.source = "measured, all ranks at once", .ranks = ranks_, .waiting = Curve(points)};
 }
 

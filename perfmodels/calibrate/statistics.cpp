@@ -41,6 +41,14 @@ Figure median_figure(std::vector<double> values) {
           .high = sorted_at(values, std::ceil(1 + (n + wide) / 2) - 1)};
 }
 
+// By table, then by its expansion about the normal.
+double student(int freedom) {
+  constexpr double kFew[] = {6.314, 2.920, 2.353, 2.132, 2.015};
+  if (freedom <= 5) return kFew[freedom - 1];
+  const double v = freedom;
+  return kZ + 1.524 / v + 1.42 / (v * v);
+}
+
 int count_outliers(std::vector<double> values) {
   if (values.size() < 4) return 0;
   std::sort(values.begin(), values.end());

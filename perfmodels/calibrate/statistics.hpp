@@ -22,6 +22,9 @@ double median_of(std::vector<double> values);
 // (n - z sqrt n) / 2 and 1 + (n + z sqrt n) / 2 with z = 1.645; of few values, all of them.
 Figure median_figure(std::vector<double> values);
 
+// 95 % quantile of Student's t with that many degrees of freedom, 1 or more (within 0.5 %).
+double student(int freedom);
+
 // Beyond the quartiles by more than three times their distance (Tukey's "far out").
 int count_outliers(std::vector<double> values);
 

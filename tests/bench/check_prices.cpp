@@ -5,13 +5,13 @@
 //
 // Calibrates the curves of every candidate as `lockstep calibrate` does, and times every candidate
 // at two random sizes between each two powers of 8, in the same rounds: the machine drifts for both
-// alike, and no curve has seen the sizes it is judged on. Many rounds of short visits: a median
-// over many moments is of the machine, not of a moment. Too little time leaves visits out, by
-// chance; of fewer than three nothing is judged. Where the host moved the cores meanwhile
-// (rounds.hpp), the rounds of the state that most of them found are judged, and all are printed as
-// well. Prints the errors of the prices beside the noise floor (even against odd rounds) and
-// simpler answers, and what the choice by price costs. Exit status 1 where a bar is missed. With
-// LOCKSTEP_SAMPLES=FILE every visit's median is written there.
+// alike, and no curve has seen the sizes it is judged on. As many rounds of short visits as there
+// is time for: a median over many moments is of the machine, not of a moment. Too little time
+// leaves visits out, by chance; of fewer than three nothing is judged. Where the host moved the
+// cores meanwhile (rounds.hpp), the rounds of the state that most of them found are judged, and all
+// are printed as well. Prints the errors of the prices beside the noise floor (even against odd
+// rounds) and simpler answers, and what the choice by price costs. Exit status 1 where a bar is
+// missed. With LOCKSTEP_SAMPLES=FILE every visit's median is written there.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -33,7 +33,8 @@ using namespace lockstep;
 
 namespace {
 
-constexpr int kRounds = 12;
+constexpr int kFewestRounds = 12, kMostRounds = 60;
+constexpr double kRoom = 1.3;        // a round may take, of what it must
 constexpr double kSameState = 0.25;  // rounds no further apart than that
 constexpr double kFirst = 0.1;       // of the time, for the first round; as much for midpoints
 constexpr int kSizesBetween = 2;     // two powers of 8
@@ -136,7 +137,10 @@ int run(const Context& context, int argc, char** argv) {
   add_unseen(collectives, extent, argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1);
   sampler.run(kFirst * extent.seconds, 1, unseen);
   rounds.note();
-  for (int left = kRounds; left > 0; --left) {
+  const double time = extent.seconds - sampler.greatest(now() - begin);
+  const double affordable = time / (kRoom * sampler.least_seconds());
+  for (int left = static_cast<int>(std::clamp<double>(affordable, kFewestRounds, kMostRounds));
+       left > 0; --left) {
     sampler.run((extent.seconds - sampler.greatest(now() - begin)) / left, 1);
     rounds.note();
   }

@@ -5,7 +5,9 @@
   check_steps.py --build build/release --machine 1=one.toml --machine 2=two.toml --calibrate \\
       --measured measured.json
 
-For each number of ranks a profile; --calibrate measures it first. Then 20 small GPTs (layers,
+For each number of ranks a profile; --calibrate measures it first. Of several profiles for as many
+ranks each run is predicted by the one that was measured nearest in time, of those whose own rounds
+agree; --calibrate measures those that there are not yet: calibrations and jobs take turns. Then 20 small GPTs (layers,
 channels, sequences, batches) are trained for a few steps, one thread a rank, in --rounds rounds.
 Measured: the median of the steps after the second; its parts from the trace of those steps, medians,
 mean over ranks; tensors at their peak. Predicted: what `lockstep predict` says.
@@ -26,6 +28,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+import tomllib
 
 from step_errors import judge
 
@@ -35,6 +39,7 @@ JOBS = [(6, 384, 6, 256, 8), (5, 320, 5, 128, 8), (6, 384, 6, 64, 16), (6, 384, 
         (3, 320, 5, 192, 6), (5, 448, 7, 160, 4), (2, 704, 11, 128, 4), (12, 192, 3, 128, 8), (4, 384, 6, 96, 12),
         (6, 288, 6, 256, 4), (1, 640, 10, 256, 4), (3, 384, 12, 384, 4), (8, 128, 4, 256, 8), (2, 896, 7, 64, 8)]
 STEPS, FIRST = 6, 2  # the first two allocate and warm up
+STEADY = 0.10  # the drift of products between the rounds of a calibration
 MPIRUN = pathlib.Path(__file__).parent.parent / "support/mpirun"
 
 
@@ -49,11 +54,14 @@ def main():
     parser.add_argument("--measured", type=pathlib.Path, help="keep runs in this file, and use those in it")
     parser.add_argument("--json", help="write predictions beside measurements to this file")
     a = parser.parse_args()
-    machines = {int(ranks): pathlib.Path(file) for ranks, file in (m.split("=", 1) for m in a.machine)}
+    machines = {}
+    for ranks, file in (m.split("=", 1) for m in a.machine):
+        machines.setdefault(int(ranks), []).append(pathlib.Path(file))
     first, end = (int(x) for x in a.jobs.split(":"))
     if a.calibrate:
-        for ranks, file in machines.items():
-            calibrate(a, ranks, file)
+        for ranks, files in machines.items():
+            for file in files if len(files) == 1 else [f for f in files if not f.exists()]:
+                calibrate(a, ranks, file)
     runs = json.loads(a.measured.read_text()) if a.measured and a.measured.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -65,9 +73,9 @@ def main():
                 runs[key] = run(a, folder, ranks, JOBS[i])
                 if a.measured:
                     a.measured.write_text(json.dumps(runs, indent=1))
-        rows = [row_of(a, folder, ranks, file, i, [r for r in (runs.get(f"{ranks} ranks, job {i}, round {round}")
-                                                               for round in range(a.rounds)) if r])
-                for ranks, file in machines.items() for i in range(first, end)]
+        rows = [row_of(a, folder, ranks, files, i, [r for r in (runs.get(f"{ranks} ranks, job {i}, round {round}")
+                                                                for round in range(a.rounds)) if r])
+                for ranks, files in machines.items() for i in range(first, end)]
     if a.json:
         pathlib.Path(a.json).write_text(json.dumps(rows, indent=1))
     sys.exit(judge(rows) if rows else 0)
@@ -91,7 +99,7 @@ def calibrate(a, ranks, file):
     before = speed(a, ranks)
     print(launched(a, ranks, a.build / "lockstep", "calibrate", "-o", file), flush=True)
     after = speed(a, ranks)
-    speed_file(file).write_text(json.dumps({k: (before[k] + after[k]) / 2 for k in before}))
+    speed_file(file).write_text(json.dumps({"at": time.time()} | {k: (before[k] + after[k]) / 2 for k in before}))
 
 
 def speed_file(machine):
@@ -126,7 +134,7 @@ global = {batch}
 
 
 def run(a, folder, ranks, job):
-    measured = {"speed": speed(a, ranks)}
+    measured = {"at": time.time(), "speed": speed(a, ranks)}
     text = launched(a, ranks, a.build / "lockstep", "train", write_job(folder, job))
     out = folder / "run"
     steps = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()][FIRST:]
@@ -173,23 +181,49 @@ def parts_of_rank(events):
     return steps
 
 
-def row_of(a, folder, ranks, machine, index, runs):
+def row_of(a, folder, ranks, machines, index, runs):
     write_job(folder, JOBS[index])
     write_text(folder / "text")
-    predicted = json.loads(subprocess.run(
-        [a.build / "lockstep", "predict", folder / "job.toml", "--machine", machine, "--ranks", str(ranks), "--json"],
-        check=True, capture_output=True, text=True).stdout)
+    usable = [m for m in machines if drift_within(m) <= STEADY] or machines
+    nearest = [min(usable, key=lambda m: abs(calibrated(m).get("at", 0) - r.get("at", 0))) for r in runs]
+    predicted = middle_of([predict(a, folder, ranks, machine) for machine in nearest])
     seconds = [statistics.median(r["steps"]) for r in runs]
     halves = [(statistics.median(r["steps"][::2]), statistics.median(r["steps"][1::2])) for r in runs]
-    calibrated = json.loads(speed_file(machine).read_text()) if speed_file(machine).exists() else None
-    drift = {k: statistics.median(r["speed"][k] for r in runs) / calibrated[k] for k in calibrated} if calibrated else {}
+    drift = {k: statistics.median(r["speed"][k] / calibrated(m)[k] for r, m in zip(runs, nearest))
+             for k in runs[0]["speed"] if all(calibrated(m) for m in nearest)}
     parts = {p: statistics.median(r["parts"][p] for r in runs) for p in runs[0]["parts"]}
-    return {"job": JOBS[index], "ranks": ranks, "predicted": predicted, "machine": str(machine),
+    return {"job": JOBS[index], "ranks": ranks, "predicted": predicted, "machine": str(nearest[0]),
             "measured": statistics.median(seconds), "parts": parts, "memory": runs[0]["memory"],
             # Of two rounds or more the rounds, else even against odd steps of the run.
             "noise": (seconds[-1] / seconds[0] if len(runs) > 1 else halves[0][0] / halves[0][1]) - 1,
             "part_noise": {p: runs[-1]["parts"][p] / max(runs[0]["parts"][p], 1e-9) - 1 for p in parts}
             if len(runs) > 1 else {}, "drift": drift}
+
+
+def drift_within(machine):
+    return tomllib.loads(machine.read_text()).get("drift", {}).get("compute", 0)
+
+
+def calibrated(machine):
+    """How fast the machine was about this profile, and when."""
+    return json.loads(speed_file(machine).read_text()) if speed_file(machine).exists() else {}
+
+
+def predict(a, folder, ranks, machine):
+    return json.loads(subprocess.run(
+        [a.build / "lockstep", "predict", folder / "job.toml", "--machine", machine, "--ranks", str(ranks), "--json"],
+        check=True, capture_output=True, text=True).stdout)
+
+
+def middle_of(answers):
+    """Of answers of the same form the medians of their numbers; all else is the first one's."""
+    first = answers[0]
+    if isinstance(first, dict):
+        return {k: middle_of([a[k] for a in answers if k in a]) for k in first}
+    if isinstance(first, list) and all(isinstance(a, list) and len(a) == len(first) for a in answers):
+        return [middle_of([a[i] for a in answers]) for i in range(len(first))]
+    is_number = isinstance(first, (int, float)) and not isinstance(first, bool)
+    return statistics.median(answers) if is_number else first
 
 
 if __name__ == "__main__":

@@ -127,6 +127,7 @@ void PriceErrors::add_price(const CollectivePoint& point, std::size_t c, double 
   all_.values.push_back(error);
   by_operation_[name].values.push_back(error);
   if (twice) floor_.values.push_back(noise);
+  if (twice && std::abs(noise) <= kP95Bar) calm_.values.push_back(error);
   if (twice) floor_of_[name].values.push_back(noise);
   char text[200];
   std::snprintf(text, sizeof text, "%+6.1f %%  %s %s %s %zu bytes: %.2f us, noise %+.1f %%",
@@ -157,6 +158,7 @@ bool PriceErrors::print() const {
   std::printf("%-40s %5s %8s %8s %8s %8s %9s\n", "percent", "n", "mean", "median", "p95", "max",
               "signed");
   all_.print("error of the price");
+  calm_.print("  of those whose rounds agree within 15 %");
   floor_.print("noise floor: even rounds / odd rounds");
   for (const auto& [name, errors] : by_operation_) {
     errors.print("  " + name);

@@ -47,7 +47,7 @@ class PriceErrors {
   GroupShape group_;
   const Rounds& rounds_;
   Rounds::Kept kept_;
-  Errors all_{}, floor_{}, regret_{}, against_library_{};
+  Errors all_{}, calm_{}, floor_{}, regret_{}, against_library_{};
   std::map<std::string, Errors> by_operation_{}, floor_of_{}, baselines_{};
   std::vector<Worst> worst_{};
   int unjudged_ = 0;

@@ -30,6 +30,8 @@ def judge_ranks(rows, ranks):
     for part in PARTS:
         known = [r for r in rows if r["parts"][part] > LEAST_SECONDS]
         missed.append(table(part, [part_error(r, part) for r in known], BARS["part"], statistics.mean))
+        table("  of all jobs together", [sum(r["predicted"]["breakdown"][part] for r in known)
+                                         / sum(r["parts"][part] for r in known) - 1] if known else [])
         table("  corrected by machine_speed", [corrected(r, part) / r["parts"][part] - 1 for r in known if r["drift"]])
         table("  noise: last round / first", [r["part_noise"][part] for r in known if r["part_noise"]])
     shared = [r for r in rows if r["ranks"] > 1]

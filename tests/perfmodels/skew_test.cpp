@@ -3,6 +3,7 @@
 // worked out by hand.
 #include "perfmodels/skew.hpp"
 
+#include "perfmodels/calibrate/skew.hpp"
 #include "perfmodels/step_replay.hpp"
 #include "perfmodels/step_time.hpp"
 #include "tests/support/catch.hpp"
@@ -104,4 +105,14 @@ TEST_CASE("what ranks wait for is part of the exposed communication, and of the 
   m.drift = {.compute = 0.1, .memory = 0.1, .collectives = 0.1};
   const StepPrediction drifting = predict_step(*record, m);
   CHECK(drifting.high > 1.05 * drifting.seconds);
+}
+
+TEST_CASE("windows are of visits that follow each other, and the last one is whole") {
+  const std::vector<Window> windows = windows_of({1.5, 0.5, 1, 1, 9}, {1, 1, 1, 2, 1}, 2);
+  REQUIRE(windows.size() == 2);
+  CHECK(windows[0].own == 2);
+  CHECK(windows[0].average == 2);
+  CHECK(windows[1].own == 2);
+  CHECK(windows[1].average == 3);
+  CHECK(windows_of({}, {}, 1).empty());
 }

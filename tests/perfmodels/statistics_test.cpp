@@ -4,6 +4,7 @@
 #include <cmath>
 #include <random>
 
+#include "perfmodels/calibrate/drift.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace lockstep;
@@ -82,4 +83,43 @@ TEST_CASE("samples are enough once two visits agree") {
   CHECK_FALSE(visits({{1, 1, 1, 1}}).settled(0.02));
   CHECK(visits({{1, 1, 1, 1}, {1, 1, 1.01, 1}}).settled(0.02));
   CHECK_FALSE(Samples().settled(0.02));
+}
+
+TEST_CASE("drift is what all items do together, not what each does alone") {
+  std::mt19937 random(1);
+  std::lognormal_distribution<double> alone(0.0, 0.02);
+  const auto rounds = [&](const std::vector<double>& together) {
+    std::vector<std::vector<double>> items;
+    for (int i = 0; i < 999; ++i) {
+      std::vector<double>& item = items.emplace_back();
+      for (const double factor : together)
+        item.push_back((1 + i % 7) * factor * alone(random));
+    }
+    return items;
+  };
+  CHECK(drift_between(rounds({1, 1, 1})) < 0.01);
+  // Student's t of 2 degrees of freedom, deviation 0.1, one more round beside the mean of three.
+  const double expected = std::expm1(2.920 * 0.1 * std::sqrt(4.0 / 3));
+  CHECK(drift_between(rounds({1, std::exp(0.1), std::exp(-0.1)})) ==
+        Approx(expected).epsilon(0.05));
+  CHECK(drift_between(rounds({1})) == 0);
+  CHECK(drift_between({}) == 0);
+}
+
+TEST_CASE("the next round lies within the drift of the first three, nine times of ten") {
+  std::mt19937 random(2);
+  std::normal_distribution<double> change(0, 0.05);
+  int held = 0;
+  constexpr int kTrials = 500;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    std::vector<double> rounds;
+    double mean = 0;
+    for (int r = 0; r < 3; ++r) {
+      rounds.push_back(std::exp(change(random)));
+      mean += std::log(rounds.back()) / 3;
+    }
+    held += std::abs(change(random) - mean) <= std::log1p(drift_between({rounds, rounds}));
+  }
+  CHECK(held > 0.87 * kTrials);
+  CHECK(held < 0.93 * kTrials);
 }
