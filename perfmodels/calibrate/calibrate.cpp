@@ -105,7 +105,7 @@ class Groups {
  private:
   // Not between nodes: ranks that communicated in the background over Open MPI's TCP came to hang
   // in the library calls after it.
-  bool can_overlap() const { return context_.threads_allowed() && context_.nodes() == 1; }
+  bool can_overlap() const { return context_.threads_allowed(); }
   void add_overlap(const Machine& known) {
     if (!can_overlap()) return;
     std::int64_t elements = kMostElements;
