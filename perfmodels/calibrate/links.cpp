@@ -184,7 +184,12 @@ std::vector<Point> LinkCalibration::points() const {
   std::vector<Point> all;
   for (const Size& size : sizes_)
     all.push_back({static_cast<double>(size.bytes), seconds(size.item)});
-  return all;
+  return in_order(all);
+}
+
+// Inside a node the protocol of longer messages may be the faster one.
+std::vector<Point> LinkCalibration::in_order(const std::vector<Point>& points) const {
+  return level_ == "across" ? ascending(points) : points;
 }
 
 // By bisection, once it is known between which sizes the jump lies.
@@ -207,7 +212,7 @@ std::vector<Point> LinkCalibration::gap_points() const {
     all.push_back({static_cast<double>(t.bytes),
                    difference(seconds(t.many), seconds(t.one), t.messages - 1)});
   }
-  return all;
+  return in_order(all);
 }
 
 // g is where the line of short messages begins, G how the line of long ones rises.

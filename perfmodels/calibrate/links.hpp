@@ -71,6 +71,7 @@ class LinkCalibration {
   std::vector<Point> points() const;
   Figure seconds(std::size_t item) const { return sampler_.samples(item).figure(); }
   std::vector<Point> gap_points() const;
+  std::vector<Point> in_order(const std::vector<Point>& points) const;
   LogGP loggp(const std::vector<Point>& gaps) const;
   Figure contention(double latency) const;
 
