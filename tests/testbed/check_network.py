@@ -72,10 +72,13 @@ def quick():
         assert row["median_seconds"] > 0.9 * delay, "no message between nodes can be faster"
     with tempfile.TemporaryDirectory() as folder:
         profile = pathlib.Path(folder) / "shaped.toml"
-        found = json.loads(on_network("1+1", network, "calibrate", "--quick", "--json", "--output", profile))
+        found = json.loads(on_network("2+2", network, "calibrate", "--quick", "--json", "--output", profile))
         link = next(l for l in found["links"] if l["level"] == "across")
         assert all(link[x] and link[x]["value"] > 0 for x in ("L", "o_send", "o_recv", "g", "G")), link
         assert any("messages across" in item for item in found["left_out"]), found["left_out"]
+        assert link["o_recv"]["value"] < delay / 2, "a message that has come is not waited for"
+        across = next(l for l in tomllib.loads(profile.read_text())["link"] if l["level"] == "across")
+        assert across["ports"] == 1, f"two pairs of ranks share an adapter, yet contention is {across['contention']}"
         print(f"{found['seconds']:.1f} s, left out: {'; '.join(found['left_out'])}")
         row, = bench("1+1+1", network, ("ring",), "--sizes", "20000:20000", "--repetitions", 3, "--machine", profile)
         assert row["predicted_seconds"] > 4 * delay, "a ring of three ranks takes four messages"
