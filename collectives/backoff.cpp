@@ -22,7 +22,7 @@ constexpr double kYieldSeconds = 200e-6;
 // A sleep while a message crosses a slow network makes it late by up to 150 us, a fifth of a
 // millisecond's latency for nothing: this rank has no other work, and its core is given away.
 constexpr double kFarYieldSeconds = 20e-3;
-constexpr std::chrono::microseconds kSleep{20}, kLongSleep{50};
+constexpr std::chrono::microseconds kSleep{20}, kLongSleep{50}, kPatientSleep{1000};
 constexpr double kLongWaitSeconds = 2e-3;
 constexpr double kLookSeconds = 0.25;
 }  // namespace
@@ -31,6 +31,7 @@ Backoff::Backoff(const Deadline& deadline, Crowding crowding)
     : deadline_(deadline),
       yield_seconds_(crowding == Crowding::far && !in_background() ? kFarYieldSeconds
                                                                    : kYieldSeconds),
+      long_sleep_(crowding == Crowding::patient ? kPatientSleep : kLongSleep),
       spins_(crowding == Crowding::own_core && !in_background() ? kSpins : kPollsAtOnce) {}
 
 bool Backoff::pause() {
@@ -57,7 +58,7 @@ bool Backoff::pause_long() {
   if (waited < yield_seconds_) {
     sched_yield();
   } else {
-    std::this_thread::sleep_for(waited < kLongWaitSeconds ? kSleep : kLongSleep);
+    std::this_thread::sleep_for(waited < kLongWaitSeconds ? kSleep : long_sleep_);
   }
   return true;
 }

@@ -5,6 +5,7 @@
 // wait gets long.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 #include "collectives/deadline.hpp"
@@ -14,7 +15,8 @@ namespace lockstep {
 enum class Crowding : std::uint8_t {
   own_core,
   shared_core,
-  far  // shared, and the answer may come over a network, in milliseconds: no sleep before that
+  far,     // shared, and the answer may come over a network, in milliseconds: no sleep before that
+  patient  // shared with ranks that are being timed: what it waits for may come a little later
 };
 
 class Backoff {
@@ -30,6 +32,7 @@ class Backoff {
 
   const Deadline& deadline_;
   double begin_ = 0, looked_ = 0, yield_seconds_;
+  std::chrono::microseconds long_sleep_;
   int polls_ = 0, spins_;
 };
 

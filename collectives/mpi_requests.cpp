@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collectives/mpi_requests.hpp"
 
-#include "collectives/backoff.hpp"
-
 namespace lockstep {
 
 namespace {
@@ -24,9 +22,9 @@ int tag_of(std::uint64_t fingerprint) {
 }
 
 bool wait_all(std::span<MPI_Request> requests, std::vector<MPI_Status>& statuses,
-              const Deadline& deadline) {
+              const Deadline& deadline, Crowding crowding) {
   statuses.resize(requests.size());
-  Backoff backoff(deadline, Crowding::far);
+  Backoff backoff(deadline, crowding);
   for (;;) {
     int done = 0;
     check_each(

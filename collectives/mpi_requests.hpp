@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "collectives/deadline.hpp"
+#include "collectives/backoff.hpp"
 #include "runtime/context/mpi.hpp"
 
 namespace lockstep {
@@ -18,6 +18,6 @@ int tag_of(std::uint64_t fingerprint);
 // True when all are complete, with their statuses; false when the deadline passed first: the
 // requests then stay open. Failures of MPI throw SystemError.
 bool wait_all(std::span<MPI_Request> requests, std::vector<MPI_Status>& statuses,
-              const Deadline& deadline);
+              const Deadline& deadline, Crowding crowding = Crowding::far);
 
 }  // namespace lockstep

@@ -129,7 +129,9 @@ std::unique_ptr<SharedSpace> make_process_space(CommHandle node, MPI_Comm whole)
   check_mpi(MPI_Comm_size(node.get(), &ranks));
   const bool own_core = crowding_of(node.get(), ranks) == Crowding::own_core;
   const bool everywhere = on_all(own_core, whole == MPI_COMM_NULL ? node.get() : whole);
-  const Crowding crowding = everywhere ? Crowding::own_core : Crowding::shared_core;
+  // Where there are other nodes, a neighbour comes late because it waits for them.
+  const Crowding shared = whole == MPI_COMM_NULL ? Crowding::shared_core : Crowding::far;
+  const Crowding crowding = everywhere ? Crowding::own_core : shared;
   return std::make_unique<ProcessSpace>(std::move(node), whole, crowding);
 }
 

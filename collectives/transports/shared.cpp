@@ -181,7 +181,7 @@ class SharedTransport : public Transport, private SharedMemory {
 
   // ---- shared memory ----
 
-  bool crowded() const override { return space_->crowding() == Crowding::shared_core; }
+  bool crowded() const override { return space_->crowding() != Crowding::own_core; }
   void barrier() override { arrive({}); }
 
   void stage(const Elements& data) override {

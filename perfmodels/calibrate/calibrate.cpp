@@ -64,12 +64,13 @@ class Groups {
   }
 
   void survey_collectives(const Extent& extent, double seconds) {
-    Machine known;
-    for (const auto& level : levels_)
-      known.links.push_back(level->profile());
-    known.shared = shared_->profile();
-    add_overlap(known);
-    collectives_.survey(extent, links_of(known), seconds, kBrief * extent.seconds);
+    if (context_.nodes() == 1) add_overlap();
+    collectives_.survey(extent, links_of(known()), seconds, kBrief * extent.seconds);
+  }
+  // Between nodes overlap comes last: its worker lives on, and where ranks outnumber cores a thread
+  // that wakes up now and then makes every later message come late.
+  void end() {
+    if (context_.nodes() > 1) add_overlap();
   }
   void refine(double seconds, int times) {
     for (int i = 0; i < times; ++i) {
@@ -103,15 +104,21 @@ class Groups {
   }
 
  private:
-  // Not between nodes: ranks that communicated in the background over Open MPI's TCP came to hang
-  // in the library calls after it.
-  bool can_overlap() const { return context_.threads_allowed() && context_.nodes() == 1; }
-  void add_overlap(const Machine& known) {
-    if (!can_overlap()) return;
+  Machine known() const {
+    Machine machine;
+    for (const auto& level : levels_)
+      machine.links.push_back(level->profile());
+    machine.shared = shared_->profile();
+    return machine;
+  }
+  void add_overlap() {
+    if (!context_.threads_allowed()) return;
+    const Machine machine = known();
     std::int64_t elements = kMostElements;
     const auto seconds = [&] {
       const auto bytes = static_cast<double>(elements) * sizeof(float);
-      return price_of(known, Collective::all_reduce, bytes, backend_->shape(), "mpi").seconds.value;
+      return price_of(machine, Collective::all_reduce, bytes, backend_->shape(), "mpi")
+          .seconds.value;
     };
     while (elements > kLeastElements && seconds() > kOverlapped)
       elements /= 2;
@@ -192,6 +199,7 @@ Calibration calibrate(const Context& context, const Extent& extent, int threads)
     groups->refine(0.1 * all, extent.refinements);
   }
   if (extent.rounds > 1) sampler.run(left(), extent.rounds - 1);
+  if (groups) groups->end();
 
   Calibration result;
   result.machine = describe(context, threads);

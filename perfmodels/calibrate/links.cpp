@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kShort = 8, kContended = 1 << 20, kLeastContended = 128 << 10;
 constexpr std::size_t kTrainGrowth = 4;
 constexpr int kLeastTrain = 4;
+constexpr int kStreamed = 4;                // messages, for contention
 constexpr std::size_t kAlways = 512 << 10;  // what libraries change below is seen at any speed
 constexpr double kShare = 0.15;             // of all seconds: for the first visits
 constexpr double kMessagesOfVisit = 10;     // one way: to prepare, to warm up, to time
@@ -103,10 +104,17 @@ LinkCalibration::Rough LinkCalibration::probe(const Extent& extent) {
   return line;
 }
 
-std::size_t LinkCalibration::add_ping_pong(std::size_t bytes, Who who) {
-  const int peer = who == Who::all_pairs || pairing_.lead ? pairing_.peer : -1;
+std::size_t LinkCalibration::add_ping_pong(std::size_t bytes) {
+  const int peer = pairing_.lead ? pairing_.peer : -1;
   return sampler_.add({.name = level_ + " ping-pong", .prepare = [&net = net_, peer, bytes] {
                          return std::make_unique<PingPongTrial>(net, peer, bytes);
+                       }});
+}
+
+std::size_t LinkCalibration::add_stream(std::size_t bytes, Who who) {
+  const int peer = who == Who::all_pairs || pairing_.lead ? pairing_.peer : -1;
+  return sampler_.add({.name = level_ + " stream", .prepare = [&net = net_, peer, bytes] {
+                         return std::make_unique<TrainTrial>(net, peer, bytes, kStreamed);
                        }});
 }
 
@@ -123,7 +131,7 @@ void LinkCalibration::add_messages(const Extent& extent) {
       too_long_ = bytes;
       return;
     }
-    sizes_.push_back({bytes, add_ping_pong(bytes, Who::one_pair)});
+    sizes_.push_back({bytes, add_ping_pong(bytes)});
   }
 }
 
@@ -131,10 +139,10 @@ void LinkCalibration::add_messages(const Extent& extent) {
 void LinkCalibration::add_contention() {
   contended_ = std::min(kContended, sizes_.back().bytes);
   while (contended_ > kLeastContended &&
-         4 * kMessagesOfVisit * rough_.at(contended_) > seconds_ / 4)
+         kStreamed * kMessagesOfVisit * rough_.at(contended_) > seconds_ / 4)
     contended_ /= 2;
-  alone_ = add_ping_pong(contended_, Who::one_pair);
-  together_ = add_ping_pong(contended_, Who::all_pairs);
+  alone_ = add_stream(contended_, Who::one_pair);
+  together_ = add_stream(contended_, Who::all_pairs);
 }
 
 // Of a train whose messages are so far apart.
@@ -176,7 +184,12 @@ std::vector<Point> LinkCalibration::points() const {
   std::vector<Point> all;
   for (const Size& size : sizes_)
     all.push_back({static_cast<double>(size.bytes), seconds(size.item)});
-  return all;
+  return in_order(all);
+}
+
+// Inside a node the protocol of longer messages may be the faster one.
+std::vector<Point> LinkCalibration::in_order(const std::vector<Point>& points) const {
+  return level_ == "across" ? ascending(points) : points;
 }
 
 // By bisection, once it is known between which sizes the jump lies.
@@ -189,7 +202,7 @@ bool LinkCalibration::refine() {
   const auto at =
       std::find_if(sizes_.begin(), sizes_.end(), [&](const Size& s) { return s.bytes >= between; });
   if (at != sizes_.end() && at->bytes == between) return false;
-  sizes_.insert(at, {between, add_ping_pong(between, Who::one_pair)});
+  sizes_.insert(at, {between, add_ping_pong(between)});
   return true;
 }
 
@@ -199,7 +212,7 @@ std::vector<Point> LinkCalibration::gap_points() const {
     all.push_back({static_cast<double>(t.bytes),
                    difference(seconds(t.many), seconds(t.one), t.messages - 1)});
   }
-  return all;
+  return in_order(all);
 }
 
 // g is where the line of short messages begins, G how the line of long ones rises.
@@ -218,7 +231,8 @@ LogGP LinkCalibration::loggp(const std::vector<Point>& gaps) const {
   return p;
 }
 
-// Of the bytes: latencies do not stand in each other's way.
+// Of the bytes: latencies, of the first message and of the answer, do not stand in each other's
+// way.
 Figure LinkCalibration::contention(double latency) const {
   const Figure alone = seconds(alone_), together = seconds(together_);
   const double least = kLeastOfBytes * alone.value;
@@ -243,7 +257,7 @@ LinkProfile LinkCalibration::profile() const {
                 .rendezvous_bytes = jump.below};
   p.ports = pairing_.pairs_per_node;
   if (pairing_.pairs_per_node < 2) return p;
-  p.contention = contention(fit_.segment_of(static_cast<double>(contended_)).alpha.value);
+  p.contention = contention(2 * fit_.segments.front().alpha.value);
   p.ports = std::max(std::round(pairing_.pairs_per_node / p.contention.value), 1.0);
   return p;
 }

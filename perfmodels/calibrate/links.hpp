@@ -3,7 +3,8 @@
 // the algorithms use.
 //
 //   messages    ping-pong of one pair while all others are silent: half a round trip
-//   contention  the same with every pair at once, of long messages
+//   contention  trains of long messages, all pairs in the same direction at once, against one
+//                 pair's: ping-pongs would use the two directions by turns and not meet
 //   LogGP       PRTT(n,d,s): n messages of s bytes, d seconds apart, one answer when all have come
 //                 g + (s-1) G  = (PRTT(n,0,s) - PRTT(1,0,s)) / (n-1)
 //                 o_send       = (PRTT(n,d,s) - PRTT(1,0,s)) / (n-1) - d,  d above a round trip
@@ -61,7 +62,8 @@ class LinkCalibration {
   };
 
   Rough probe(const Extent& extent);
-  std::size_t add_ping_pong(std::size_t bytes, Who who);
+  std::size_t add_ping_pong(std::size_t bytes);
+  std::size_t add_stream(std::size_t bytes, Who who);
   void add_messages(const Extent& extent);
   void add_contention();
   void add_loggp(const Extent& extent);
@@ -69,6 +71,7 @@ class LinkCalibration {
   std::vector<Point> points() const;
   Figure seconds(std::size_t item) const { return sampler_.samples(item).figure(); }
   std::vector<Point> gap_points() const;
+  std::vector<Point> in_order(const std::vector<Point>& points) const;
   LogGP loggp(const std::vector<Point>& gaps) const;
   Figure contention(double latency) const;
 

@@ -69,20 +69,20 @@ PairTrial::Train PairTrial::train(int messages, double delay) {
   return {};
 }
 
+double PairTrial::told(double value) {
+  const Elements data{reinterpret_cast<std::byte*>(&value), 1, DType::float64};
+  if (speaks()) net_.send(data, peer_);
+  if (answers()) net_.receive(data, peer_);
+  return value;
+}
+
 // Short round trips are timed several at once; both must know how many.
 PingPongTrial::PingPongTrial(Transport& net, int peer, std::size_t bytes)
     : PairTrial(net, peer, bytes) {
   if (peer_ < 0) return;
   round_trips(1);
   const double fitting = kShortest / std::max(round_trips(1), 1e-9);
-  std::int64_t batch = static_cast<std::int64_t>(std::clamp(fitting, 1.0, 1.0 * kMostRoundTrips));
-  const Elements told{reinterpret_cast<std::byte*>(&batch), sizeof batch, DType::uint8};
-  if (speaks()) {
-    net_.send(told, peer_);
-  } else {
-    net_.receive(told, peer_);
-  }
-  batch_ = static_cast<int>(batch);
+  batch_ = static_cast<int>(told(std::clamp(fitting, 1.0, 1.0 * kMostRoundTrips)));
 }
 
 double PingPongTrial::round_trips(int n) {
@@ -112,15 +112,21 @@ void SendOverheadTrial::run(std::span<double> seconds) {
   seconds[0] = speaks() ? std::max(each, kLeastSeconds) : -1;
 }
 
+ReceiveOverheadTrial::ReceiveOverheadTrial(Transport& net, int peer, std::size_t bytes)
+    : PairTrial(net, peer, bytes) {
+  train(1, 0);
+  round_trip_ = told(train(1, 0).seconds);
+}
+
+// From its answer a round trip passes until the message has come.
 void ReceiveOverheadTrial::run(std::span<double> seconds) {
   seconds[0] = -1;
-  const double begin = now();
+  round_trip_ = std::max(round_trip_, told(train(1, 0).seconds));
   train(1, 0);
-  const double trip = now() - begin;
   if (speaks()) {
     net_.send(out_.next(bytes_), peer_);
   } else if (answers()) {
-    wait_for(2 * trip + 1e-6);
+    wait_for(2 * round_trip_ + 1e-6);
     const double start = now();
     net_.receive(in_.next(bytes_), peer_);
     seconds[0] = now() - start;

@@ -33,6 +33,8 @@ class PairTrial : public Trial {
     double seconds = 0, delays = 0;
   };
   Train train(int messages, double delay);
+  // What the speaking rank says, on both.
+  double told(double value);
 
   Transport& net_;
   const int peer_;
@@ -77,11 +79,15 @@ class SendOverheadTrial : public PairTrial {
   const int messages_;
 };
 
-// o_recv: how long it takes to receive what has come already. The answering rank holds the clock.
+// o_recv: how long it takes to receive what has come already. The answering rank holds the clock;
+// how long a message takes only the speaking one can tell it.
 class ReceiveOverheadTrial : public PairTrial {
  public:
-  using PairTrial::PairTrial;
+  ReceiveOverheadTrial(Transport& net, int peer, std::size_t bytes);
   void run(std::span<double> seconds) override;
+
+ private:
+  double round_trip_ = 0;
 };
 
 }  // namespace lockstep

@@ -177,6 +177,36 @@ PiecewiseFit fit_segments(const std::vector<Point>& points, int most) {
   return fit;
 }
 
+std::vector<Point> ascending(const std::vector<Point>& points) {
+  struct Pool {
+    double weight;
+    Figure mean;
+    std::size_t members;
+  };
+  const auto mean = [](double a, double b, double share) { return a + share * (b - a); };
+  std::vector<Pool> pools;
+  for (const Point& p : points) {
+    const double width = (p.y.high - p.y.low) / p.y.value;
+    Pool last{1 / (width * width + kResolution * kResolution), p.y, 1};
+    for (; !pools.empty() && pools.back().mean.value > last.mean.value; pools.pop_back()) {
+      const Pool& before = pools.back();
+      const double share = last.weight / (before.weight + last.weight);
+      last = {before.weight + last.weight,
+              {mean(before.mean.value, last.mean.value, share),
+               mean(before.mean.low, last.mean.low, share),
+               mean(before.mean.high, last.mean.high, share)},
+              before.members + last.members};
+    }
+    pools.push_back(last);
+  }
+  std::vector<Point> all;
+  for (const Pool& pool : pools) {
+    for (std::size_t i = 0; i < pool.members; ++i)
+      all.push_back({points[all.size()].x, pool.mean});
+  }
+  return all;
+}
+
 Jump find_jump(const PiecewiseFit& fit, const std::vector<Point>& points) {
   Jump jump;
   double most = 1 + kLeastJump;

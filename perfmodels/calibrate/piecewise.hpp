@@ -25,6 +25,12 @@ struct PiecewiseFit {
 // Of ascending points. Two at least; fewer than six make one segment.
 PiecewiseFit fit_segments(const std::vector<Point>& points, int most = kMostSegments);
 
+// The points, made to ascend: neighbours that contradict each other become their mean, in which the
+// one with the narrower interval counts more. For times of which it is known that they ascend:
+// what disturbs a measurement of milliseconds disturbs single points of it.
+// R. Barlow et al., Statistical Inference under Order Restrictions, 1972: pool adjacent violators.
+std::vector<Point> ascending(const std::vector<Point>& points);
+
 // Where messages begin to wait for their receiver: between the last point of one segment and the
 // first of the next if the time jumps there by a sixth at least, and the intercept grows beyond
 // what the scatter explains (a slope that changes at the end of a cache leaves the time

@@ -100,6 +100,7 @@ class Sampler {
   void combine(std::span<State> states);
   void combine(std::vector<double>& values, Over over) const;
   void greatest(std::span<double> values) const;
+  void over_ranks(std::span<double> values, MPI_Op op) const;
 
   const Context& context_;
   double narrow_;

@@ -98,3 +98,15 @@ TEST_CASE("two points are a line") {
   const PiecewiseFit fit = fit_segments({{1000, {.value = 2}}, {2000, {.value = 3}}});
   CHECK(fit.at(1500) == Approx(2.5));
 }
+
+TEST_CASE("points that contradict each other are pooled, the certain ones counting more") {
+  const std::vector<Point> points{
+      {1, {10, 9.9, 10.1}}, {2, {30, 10, 40}}, {4, {11, 10.9, 11.1}}, {8, {20, 19, 21}}};
+  const std::vector<Point> result = ascending(points);
+  REQUIRE(result.size() == points.size());
+  CHECK(result[0].y.value == 10);
+  CHECK(result[1].y.value == result[2].y.value);
+  CHECK(result[1].y.value == Approx(11).epsilon(0.01));
+  CHECK(result[2].x == 4);
+  CHECK(result[3].y.value == 20);
+}

@@ -7,9 +7,10 @@
 //
 // A frame of L bytes leaves through its node's port in L/rate, travels for the delay, and enters
 // through the other node's port, of the same rate; uncontended it takes L/rate + delay. A port
-// serves destinations in turn, so that a short message never waits behind all bulk data of another
-// pair. Nothing is lost, queues have no bound. TCP hands over frames of up to 16 KiB (segmentation
-// offload), which keeps the work per byte low and the headers' share of the rate below 1 %.
+// serves connections in turn, as the kernel's fair queues do, so that a short message never waits
+// behind all bulk data of another pair of ranks. Nothing is lost, queues have no bound. TCP hands
+// over frames of up to 16 KiB (segmentation offload), which keeps the work per byte low and the
+// headers' share of the rate below 1 %.
 //
 // Prepares each namespace's interface "sw0" with the address 10.78.0.(node+1).
 #include <algorithm>
@@ -24,9 +25,11 @@
 #include <deque>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -89,6 +92,12 @@ struct Frame {
   int size = 0;  // with the offload header
   Nanoseconds time = 0;
   int wire_bytes() const { return size - kOffloadHeader; }
+  // Both ports of TCP, behind 14 bytes of Ethernet and 20 of IP.
+  std::uint32_t connection() const {
+    std::uint32_t ports = 0;
+    if (size >= kOffloadHeader + 38) std::memcpy(&ports, bytes.data() + kOffloadHeader + 34, 4);
+    return ports;
+  }
   // The last byte of the Ethernet address says the node; -1: to all of them.
   int to() const {
     const char* address = bytes.data() + kOffloadHeader;
@@ -96,6 +105,7 @@ struct Frame {
   }
 };
 using FramePtr = std::unique_ptr<Frame>;
+using Flow = std::pair<std::size_t, std::uint32_t>;  // to which node, on which connection
 
 // A TAP device in the namespace that the file stands for; the address and all neighbours are set,
 // so that nobody asks.
@@ -139,7 +149,7 @@ class Switch {
     const int nodes = static_cast<int>(paths_.size());
     for (int i = 0; i < nodes; ++i) {
       const int tap = open_device(nets + "/n" + std::to_string(i), i, nodes);
-      ports_.emplace_back(tap, paths_.size());
+      ports_.emplace_back(tap);
       polled_.push_back({tap, POLLIN, 0});
     }
   }
@@ -163,11 +173,11 @@ class Switch {
 
  private:
   struct Port {
-    Port(int device, std::size_t nodes) : tap(device), leaving(nodes) {}
+    explicit Port(int device) : tap(device) {}
     Port(Port&&) noexcept = default;  // a deque's own may throw, so vector would copy
     int tap;
-    std::vector<std::deque<FramePtr>> leaving;  // by destination
-    std::size_t num_leaving = 0, turn = 0;
+    std::map<Flow, std::deque<FramePtr>> leaving;
+    std::deque<Flow> turns;  // of those that are not empty
     Nanoseconds out_free = 0, in_free = 0;
     std::deque<FramePtr> arriving;  // in the order of their times
   };
@@ -190,8 +200,9 @@ class Switch {
           continue;
         }
         frame->time = now();
-        port.leaving[static_cast<std::size_t>(to)].push_back(std::move(frame));
-        ++port.num_leaving;
+        const Flow flow{static_cast<std::size_t>(to), frame->connection()};
+        if (port.leaving[flow].empty()) port.turns.push_back(flow);
+        port.leaving[flow].push_back(std::move(frame));
       }
     }
     return any;
@@ -203,24 +214,24 @@ class Switch {
     const Nanoseconds time = now();
     for (std::size_t from = 0; from < ports_.size(); ++from) {
       Port& port = ports_[from];
-      while (port.num_leaving > 0 && port.out_free <= time)
+      while (!port.turns.empty() && port.out_free <= time)
         send_next(from);
-      if (port.num_leaving > 0) next = std::min(next, port.out_free);
+      if (!port.turns.empty()) next = std::min(next, port.out_free);
     }
     return next;
   }
 
   void send_next(std::size_t from) {
     Port& port = ports_[from];
-    do {
-      port.turn = (port.turn + 1) % ports_.size();
-    } while (port.leaving[port.turn].empty());
-    FramePtr frame = std::move(port.leaving[port.turn].front());
-    port.leaving[port.turn].pop_front();
-    --port.num_leaving;
+    const Flow flow = port.turns.front();
+    port.turns.pop_front();
+    std::deque<FramePtr>& queue = port.leaving[flow];
+    FramePtr frame = std::move(queue.front());
+    queue.pop_front();
+    if (!queue.empty()) port.turns.push_back(flow);
 
-    const Path& way = paths_[from][port.turn];
-    Port& to = ports_[port.turn];
+    const Path& way = paths_[from][flow.first];
+    Port& to = ports_[flow.first];
     const auto serial = static_cast<Nanoseconds>(frame->wire_bytes() * way.ns_per_byte);
     port.out_free = std::max(port.out_free, frame->time) + serial;
     to.in_free = std::max(port.out_free + way.delay, to.in_free + serial);
