@@ -174,8 +174,7 @@ class Rounds {
 
   void run_passes(int s, Stage& stage) {
     for (const std::size_t i : stage.rounds[stage.round].passes) {
-      const double seconds =
-          seconds_of(s, schedule_.stages[static_cast<std::size_t>(s)][i]);
+      const double seconds = seconds_of(s, schedule_.stages[static_cast<std::size_t>(s)][i]);
       stage.times[i] = {stage.now, stage.now + seconds};
       stage.now += seconds;
       stage.busy += seconds;

@@ -10,8 +10,8 @@
 // A message begins when both ends have come to it and, of several of one sender, one after the
 // other: they share its port. The stages go in step: what makes one late makes its neighbours late.
 //
-// Source: NVIDIA/Megatron-LM (2021, 2022), megatron/schedules.py and p2p_communication.py: a batch of
-// isend and irecv, wait, torch.cuda.synchronize().
+// Source: NVIDIA/Megatron-LM (2021, 2022), megatron/schedules.py and p2p_communication.py: a batch
+// of isend and irecv, wait, torch.cuda.synchronize().
 #pragma once
 
 #include <vector>
@@ -22,7 +22,7 @@ namespace lockstep {
 
 // Passes and what is exchanged behind them.
 struct Round {
-  std::vector<std::size_t> passes{};              // by place among the actions of the stage
+  std::vector<std::size_t> passes{};             // by place among the actions of the stage
   std::vector<std::vector<Action>> exchanges{};  // messages at once; sends before receives
 };
 

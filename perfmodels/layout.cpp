@@ -43,7 +43,8 @@ JobConfig with_layout(JobConfig job, const Layout& layout) {
 
 Layout layout_of(const JobConfig& job, const MeshDegrees& degrees) {
   const ParallelSection& p = job.parallel;
-  const std::int64_t of_rank = std::max<std::int64_t>(job.batch.global / std::max(degrees.data, 1), 1);
+  const std::int64_t of_rank =
+      std::max<std::int64_t>(job.batch.global / std::max(degrees.data, 1), 1);
   const std::int64_t micro = job.batch.micro > 0 ? job.batch.micro : of_rank;
   return {.degrees = degrees,
           .micro = micro,

@@ -7,7 +7,6 @@
 #include "collectives/links.hpp"
 #include "perfmodels/collective_price.hpp"
 #include "perfmodels/cost_table.hpp"
-#include "perfmodels/collective_price.hpp"
 #include "perfmodels/models/hockney.hpp"
 
 namespace lockstep {

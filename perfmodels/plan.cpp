@@ -37,7 +37,8 @@ std::vector<double> buckets_of(const JobConfig& job, const PlanChoices& choices)
   return sizes;
 }
 
-// Keys that a user may hold as the job has them: which layouts do so. Of one stage any schedule does.
+// Keys that a user may hold as the job has them: which layouts do so. Of one stage any schedule
+// does.
 struct KeptKey {
   std::string_view key;
   bool (*same)(const JobConfig&, const Layout&);
@@ -67,7 +68,8 @@ constexpr KeptKey kKeptKeys[] = {
      [](const JobConfig& j, const Layout& l) { return j.parallel.recompute == l.recompute; }},
     {"parallel.bucket_mb",
      [](const JobConfig& j, const Layout& l) { return j.parallel.bucket_mb == l.bucket_mb; }},
-    {"parallel.zero", [](const JobConfig& j, const Layout& l) { return j.parallel.zero == l.zero; }},
+    {"parallel.zero",
+     [](const JobConfig& j, const Layout& l) { return j.parallel.zero == l.zero; }},
     {"batch.micro",
      [](const JobConfig& j, const Layout& l) {
        return j.batch.micro == 0 ? l.num_micro == 1 : j.batch.micro == l.micro;

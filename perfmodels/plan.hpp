@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every valid layout of a job on so many ranks, priced: mesh degrees x micro-batch x ZeRO x
 // recomputation, with tensor > 1 x sequence parallelism, with pipeline > 1 x schedule x chunks.
-// What is not valid, or what the job's software cannot run (software.hpp), is counted by its reason,
-// what does not fit into the memory of a device is rejected.
+// What is not valid, or what the job's software cannot run (software.hpp), is counted by its
+// reason, what does not fit into the memory of a device is rejected.
 //
 // Layouts that only cut the batch are priced exactly, x bucket size x algorithm x compression; the
 // others from recordings of one and two blocks (plan_price.hpp). Cost of the first: a step of at

@@ -31,8 +31,7 @@ JobConfig one_layer_per_stage(const JobConfig& job, const Layout& l, int micro_b
 
 std::unique_ptr<StepRecord> record_layers(const JobConfig& job, const Machine& machine,
                                           const CommunicatorOptions& options) {
-  auto record =
-      record_step(job, job.parallel.pipeline * job.parallel.tensor, machine, options);
+  auto record = record_step(job, job.parallel.pipeline * job.parallel.tensor, machine, options);
   record->messages.awaited = true;
   return record;
 }
@@ -63,8 +62,8 @@ void add_passes(LayerCosts& layer, const StepPrediction& step, std::size_t stage
   for (const GanttSpan& pass : step.passes) {
     if (pass.stage != static_cast<int>(stage) || pass.micro_batch != 0) continue;
     if (pass.kind == ActionKind::forward) layer.forward += pass.end - pass.begin;
-    const bool backward = pass.kind == ActionKind::backward_input ||
-                          pass.kind == ActionKind::backward_weight;
+    const bool backward =
+        pass.kind == ActionKind::backward_input || pass.kind == ActionKind::backward_weight;
     if (backward) layer.backward += pass.end - pass.begin;
   }
 }
@@ -116,8 +115,8 @@ BlockCosts costs_of_blocks(const JobConfig& job, const Layout& l, const Machine&
   b.optimizer_bytes = at_peak(of_block, MemoryUse::optimizer) / elements;
   const ModelSection& m = job.model;
   b.table = static_cast<double>(m.vocabulary) * static_cast<double>(m.hidden) / l.degrees.tensor;
-  const double rows = static_cast<double>(l.micro * m.sequence) /
-                      (l.sequence_parallel ? l.degrees.tensor : 1);
+  const double rows =
+      static_cast<double>(l.micro * m.sequence) / (l.sequence_parallel ? l.degrees.tensor : 1);
   b.message_bytes = rows * static_cast<double>(m.hidden) * b.parameter_bytes;
   b.layers = survey(plan_model(m), job, l.degrees.tensor, l.micro);
   return b;

@@ -28,10 +28,10 @@ struct LayerCosts {
 
 struct BlockCosts {
   LayerCosts embedding{}, block{}, head{};
-  double update_seconds = 0;  // per element
+  double update_seconds = 0;                                            // per element
   double parameter_bytes = 0, gradient_bytes = 0, optimizer_bytes = 0;  // of an element
-  double table = 0;           // elements of the embedding table, which head and embedding share
-  double message_bytes = 0;   // between two stages
+  double table = 0;          // elements of the embedding table, which head and embedding share
+  double message_bytes = 0;  // between two stages
   std::vector<LayerSurvey> layers{};       // of the whole model
   std::map<int, std::vector<int>> cuts{};  // by number of parts
 };

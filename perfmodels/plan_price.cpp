@@ -2,6 +2,7 @@
 #include "perfmodels/plan_price.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "parallelism/pipeline/messages.hpp"
 #include "parallelism/pipeline/table.hpp"
@@ -17,7 +18,7 @@ namespace lockstep {
 namespace {
 
 constexpr double kGiB = 1 << 30;
-constexpr double kWide = 4, kNarrow = 2;  // bytes of an element of a sum of gradients
+constexpr double kGradientBytes = 4;
 
 // Micro-batches times chunks that a stage keeps.
 double stored(const Layout& l, int stage) {
@@ -78,8 +79,7 @@ PlanPrices::PlanPrices(const JobConfig& job, int ranks, const Machine& machine,
   if (ranks == 1) return;
   const int per_node = machine.devices_per_node, nodes = (ranks + per_node - 1) / per_node;
   const GroupShape world = on_machine(machine, assumed_shape(ranks, nodes));
-  world_seconds_ =
-      price_of(machine, Collective::all_reduce, kFewBytes, world, "").seconds.value;
+  world_seconds_ = price_of(machine, Collective::all_reduce, kFewBytes, world, "").seconds.value;
 }
 
 BlockCosts& PlanPrices::blocks_of(const Layout& l) {
@@ -181,32 +181,40 @@ PlanPrices::DataSeconds PlanPrices::data(const Layout& l, const BlockCosts& b,
   const int per_node = std::max(machine_.devices_per_node / l.degrees.tensor, 1);
   const Software& software = find_software(job_.job.software);
   const double elements = stages.most_elements(b);
-  const double gradients = elements * (software.narrow_sums ? kNarrow : kWide);
+  const double gradients = elements * kGradientBytes;
   const double values = elements * b.parameter_bytes;
   const double all = stages.seconds[stages.slowest];
-  const double backward = all * b.block.backward / (b.block.forward + b.block.backward);
+  // A chunk is done with its gradients while others have still P micro-batches to go.
+  const double passes_left = l.chunks > 1 ? l.degrees.pipeline : 1;
+  const double backward =
+      passes_left * all * b.block.backward / (b.block.forward + b.block.backward);
   // What nothing hides: the last bucket; where layers are summed and gathered each by itself, the
-  // table. Behind these sums wait those of the tensor group, in the same queue.
+  // table.
   const bool at_once = software.others && l.degrees.pipeline > 1;
-  const double last = at_once      ? 1
-                      : l.zero < 2 ? l.bucket_mb * 1e6 / std::max(gradients, 1.0)
-                                   : b.table / std::max(elements, 1.0);
-  const bool queued = l.zero >= 2 && l.degrees.tensor > 1;
+  const double buckets = at_once ? 1 : std::ceil(gradients / (l.bucket_mb * 1e6));
+  const double last = l.zero < 2 ? 1 / buckets : b.table / std::max(elements, 1.0);
+  const double calls =
+      l.zero < 2 ? buckets : *std::max_element(stages.blocks.begin(), stages.blocks.end());
+  // In the same queue: who needs what its tensor group gathers at once waits for all before it.
+  const bool queued = l.degrees.tensor > 1 && (l.sequence_parallel || software.others);
   const auto beyond = [&](double seconds, double hides) {
     return std::max(seconds - (queued ? 0 : hides), seconds * std::min(last, 1.0));
   };
   const auto m = static_cast<double>(l.num_micro);
   double exposed = 0, sent = 0;
   if (l.zero == 0) {
-    sent = line_of(Collective::all_reduce, D, per_node).at(gradients);
+    sent = line_of(Collective::all_reduce, D, per_node).at(gradients, calls);
     exposed = beyond(sent, backward);
   } else {
-    const double sum = line_of(Collective::reduce_scatter, D, per_node).at(gradients);
-    const double gather = line_of(Collective::all_gather, D, per_node).at(values);
+    const double sum = line_of(Collective::reduce_scatter, D, per_node).at(gradients, calls);
+    const double gather = line_of(Collective::all_gather, D, per_node).at(values, calls);
     sent = l.zero == 1 ? sum + gather : l.zero == 2 ? m * sum + gather : m * (sum + 2 * gather);
-    exposed = l.zero == 1   ? beyond(sum, backward) + gather
-              : l.zero == 2 ? m * beyond(sum, backward) + gather
-                            : m * (beyond(gather, all - backward) + beyond(sum + gather, backward));
+    exposed =
+        l.zero == 1 ? beyond(sum, backward) + gather
+        : l.zero == 2
+            ? m * beyond(sum, backward) + gather
+            : m * (beyond(gather, all * b.block.forward / (b.block.forward + b.block.backward)) +
+                   beyond(sum + gather, backward));
   }
   return {exposed, sent - std::min(exposed, sent)};
 }
@@ -214,12 +222,11 @@ PlanPrices::DataSeconds PlanPrices::data(const Layout& l, const BlockCosts& b,
 double PlanPrices::sums_besides(const Layout& l, const BlockCosts& b) {
   const MeshDegrees& d = l.degrees;
   const bool tied = d.pipeline > 1 && job_.model.tied;
-  const double bytes = find_software(job_.job.software).narrow_sums ? kNarrow : kWide;
   const bool far = d.data * d.tensor >= machine_.devices_per_node;
   double seconds = 0;
   if (tied) {
     seconds += line_of(Collective::all_reduce, 2, far ? 1 : machine_.devices_per_node)
-                   .at(b.table * bytes / (l.zero > 0 ? d.data : 1));
+                   .at(b.table * kGradientBytes / (l.zero > 0 ? d.data : 1));
   }
   return seconds + 2 * world_seconds_;  // the loss; the squares of the gradients
 }
@@ -255,7 +262,8 @@ PricedLayout PlanPrices::of(const Layout& l) {
   const auto m = static_cast<double>(l.num_micro);
   const double passing = passes(l, b, stages);
   const DataSeconds sums = data(l, b, stages);
-  const double update = b.update_seconds * stages.most_elements(b) / (l.zero > 0 ? l.degrees.data : 1);
+  const double update =
+      b.update_seconds * stages.most_elements(b) / (l.zero > 0 ? l.degrees.data : 1);
 
   PricedLayout priced{.layout = l,
                       .seconds = passing + sums.exposed + sums_besides(l, b) + update,

@@ -2,12 +2,13 @@
 // What a step takes in a layout that cuts the model, from what its kinds of layers take alone
 // (plan_blocks.hpp).
 //
-//   passes    the layers of each part, simulated in the order of the schedule (pipeline/simulate.hpp,
-//             or exchanges.hpp for software that waits for its messages): the first micro-batches of
-//             it, each other one takes what those in the middle do
+//   passes    the layers of each part, simulated in the order of the schedule
+//   (pipeline/simulate.hpp,
+//             or exchanges.hpp for software that waits for its messages): the first micro-batches
+//             of it, each other one takes what those in the middle do
 //   data      sums of gradients and gathers of values at the prices of the group, behind the passes
-//             that can hide them; sums over stages and over all ranks; optimizer by the elements that
-//             a rank updates
+//             that can hide them; sums over stages and over all ranks; optimizer by the elements
+//             that a rank updates
 //   memory    bytes of model states, of what each layer keeps times the micro-batches of its stage,
 //             and of the most that one layer works with
 //
@@ -43,7 +44,7 @@ class PlanPrices {
   };
   struct Line {
     double alpha = 0, beta = 0;
-    double at(double bytes) const { return alpha + beta * bytes; }
+    double at(double bytes, double calls = 1) const { return calls * alpha + beta * bytes; }
   };
   using Key = std::tuple<int, std::int64_t, std::string, bool>;
 

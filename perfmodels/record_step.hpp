@@ -56,7 +56,8 @@ std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ran
 // With collectives that are chosen otherwise than the job says.
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ranks_per_node,
                                         const CommunicatorOptions& options);
-// On the nodes of a machine (ConfigError also for what the job's software cannot run), with its number of threads: kernels take their workspace by that.
+// On the nodes of a machine (ConfigError also for what the job's software cannot run), with its
+// number of threads: kernels take their workspace by that.
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, const Machine& machine);
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, const Machine& machine,
                                         const CommunicatorOptions& options);

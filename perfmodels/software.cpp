@@ -13,7 +13,7 @@ namespace {
 
 constexpr Software kSoftware[] = {
     {.name = "lockstep"},
-    {.name = "megatron-2021", .others = true, .narrow_sums = true, .korthikanti = false},
+    {.name = "megatron-2021", .others = true, .korthikanti = false},
     {.name = "megatron-2022", .others = true},
 };
 constexpr double kAllGradientsMb = 1e6;
@@ -55,7 +55,6 @@ DryPolicy policy_of(const JobConfig& job) {
   const Software& s = find_software(job.job.software);
   return {.mixed = job.job.precision == "bfloat16",
           .separate = s.others,
-          .narrow_sums = s.narrow_sums,
           .drops = job.model.dropout > 0,
           .optimizer_states = job.optimizer.kind == "adamw" ? 2 : 1};
 }

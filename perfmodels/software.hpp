@@ -3,13 +3,14 @@
 // than we do. One table; `predict` and `plan` ask it, and device and replay do as it says.
 //
 //   lockstep       this program
-//   megatron-2021  Megatron-LM 2.x (D. Narayanan et al., SC 2021): 1F1B or, on more than two stages,
-//                  interleaved; every stage the same number of blocks; float16 gradients are added
-//                  up and summed over data ranks in 16 bits, of a pipeline all at once behind the
-//                  last pass (local DDP); tensors between stages in parts, one per tensor rank,
-//                  while nothing is computed (exchanges.hpp)
+//   megatron-2021  Megatron-LM 2.x (D. Narayanan et al., SC 2021): 1F1B or, on more than two
+//   stages,
+//                  interleaved; every stage the same number of blocks; of a pipeline all gradients
+//                  are summed over data ranks at once, behind the last pass (local DDP); tensors
+//                  between stages in parts, one per tensor rank, while nothing is computed
+//                  (exchanges.hpp)
 //   megatron-2022  with sequence parallelism and selective recomputation (V. Korthikanti et al.,
-//                  2022); gradients are added up in 32 bits
+//                  2022)
 //
 // Sources: NVIDIA/Megatron-LM: megatron/arguments.py, training.py, schedules.py,
 // p2p_communication.py, model/distributed.py; examples/academic_paper_scripts/sc21.
@@ -24,10 +25,9 @@
 namespace lockstep {
 
 struct Software {
-  const char* name;             // as job.software spells it
-  bool others = false;          // has the kernels, messages and cuts of Megatron-LM
-  bool narrow_sums = false;     // see above
-  bool korthikanti = true;      // sequence parallelism, selective recomputation
+  const char* name;         // as job.software spells it
+  bool others = false;      // has the kernels, messages and cuts of Megatron-LM
+  bool korthikanti = true;  // sequence parallelism, selective recomputation
 };
 
 // Of a name that the configuration accepts.

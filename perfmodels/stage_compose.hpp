@@ -30,9 +30,9 @@ struct ComposedStage {
   std::vector<Figure> compute{}, communication{}, messages{};  // seconds of the items
   std::vector<const Operation*> operations{};                  // of the communication items
   std::vector<ActionItems> actions{};
-  StageItems items{};                          // with the middle of the seconds
-  // Kernels that need what an action receives apart, that let an awaited message begin, and that wait
-  // until such a message has been sent (an item).
+  StageItems items{};  // with the middle of the seconds
+  // Kernels that need what an action receives apart, that let an awaited message begin, and that
+  // wait until such a message has been sent (an item).
   std::vector<std::pair<int, int>> waiting{}, posting{}, sending{};
   KernelTotals kernels{};
 };

@@ -79,8 +79,8 @@ Tensor TensorAttention::kept_besides_of(const Core& core, const Stash& stash) co
   const kernels::AttentionShape shape = shape_of(stash.batch());
   const auto scores = static_cast<double>(shape.batch * shape.heads * shape.tokens * shape.tokens);
   const bool again = options_.recompute == Recompute::selective;
-  return kept_besides(device, again ? per.of_context * static_cast<double>(core.o.count())
-                                    : per.of_score * scores);
+  return kept_besides(
+      device, again ? per.of_context * static_cast<double>(core.o.count()) : per.of_score * scores);
 }
 
 kernels::AttentionShape TensorAttention::shape_of(const MicroBatch& batch) const {

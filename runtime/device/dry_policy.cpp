@@ -14,20 +14,18 @@ constexpr double kHalf = 2;  // bytes of an element of 16 bits
 constexpr std::string_view kOfUpdate[] = {"adamw_update", "momentum_update", "squared_sums",
                                           "norm_of", "clip_factor"};
 
-// Sums of gradients and of a few numbers stay as they are, unless gradients are narrow too.
-bool stays_wide(const Operation& o, bool narrow_sums) {
+// Sums of gradients and of a few numbers stay as they are.
+bool stays_wide(const Operation& o) {
   const std::string_view name = o.name;
   if (o.kind != OperationKind::collective)
     return std::find(std::begin(kOfUpdate), std::end(kOfUpdate), name) != std::end(kOfUpdate);
   const std::string_view group = o.group ? std::string_view(o.group->name) : "";
-  if (group == "world") return true;
-  if (narrow_sums) return false;
-  if (group == "tied") return true;
+  if (group == "world" || group == "tied") return true;
   return group == "data" && (name == "all_reduce" || name == "reduce_scatter");
 }
 
-Operation narrowed(Operation o, bool narrow_sums) {
-  if (o.dtype != DType::float32 || stays_wide(o, narrow_sums)) return o;
+Operation narrowed(Operation o) {
+  if (o.dtype != DType::float32 || stays_wide(o)) return o;
   o.dtype = DType::bfloat16;
   o.bytes_read /= 2;
   o.bytes_written /= 2;
@@ -88,26 +86,21 @@ Operation entropy_pass(Operation o, double read, double written) {
 }
 
 // Gradients n: unscaled and checked, clipped, used, and the values copied to 16 bits.
-std::vector<Operation> update_passes(const Operation& o, bool narrow_sums) {
+std::vector<Operation> update_passes(const Operation& o) {
   const std::int64_t n = o.shape[0];
-  std::vector<Operation> all;
-  if (narrow_sums) all.push_back(pass("widened_gradients", o, n, kHalf, 4));
-  all.insert(all.end(), {pass("unscaled_gradients", o, n, 4, 4),
-                         pass("clipped_gradients", o, n, 4, 4), o,
-                         pass("narrowed_values", o, n, 4, kHalf)});
-  return all;
+  return {pass("unscaled_gradients", o, n, 4, 4), pass("clipped_gradients", o, n, 4, 4), o,
+          pass("narrowed_values", o, n, 4, kHalf)};
 }
 
-std::vector<Operation> separated(const Operation& o, bool narrow_sums) {
+std::vector<Operation> separated(const Operation& o) {
   const std::string_view name = o.name;
-  const double sum = narrow_sums ? kHalf : 4;  // bytes of an element of a sum of gradients
   if (o.kind == OperationKind::attention) return unfused(o);
   if (name == "linear_backward_weight") {
     const auto [m, n, k, times] = o.shape;
-    return {o, pass("gradient_accumulation", o, m * n, kHalf + sum, sum),
+    return {o, pass("gradient_accumulation", o, m * n, kHalf + 4, 4),
             pass("bias_gradient", o, m * k, kHalf, 0)};
   }
-  if (name == "adamw_update") return update_passes(o, narrow_sums);
+  if (name == "adamw_update") return update_passes(o);
   if (name == "cross_entropy_statistics") return {entropy_pass(o, 2 + 4 + 4 + 4 + 4, 4 + 4 + 4)};
   if (name == "cross_entropy_gradient") return {entropy_pass(o, 4 + 4 + 4, 4 + 4 + 2)};
   if (name == "cross_entropy") return {entropy_pass(o, 18 + 12, 12 + 10)};
@@ -117,8 +110,8 @@ std::vector<Operation> separated(const Operation& o, bool narrow_sums) {
 }  // namespace
 
 std::vector<Operation> recorded_as(const Operation& operation, const DryPolicy& policy) {
-  const Operation o = policy.mixed ? narrowed(operation, policy.narrow_sums) : operation;
-  return policy.separate ? separated(o, policy.narrow_sums) : std::vector{o};
+  const Operation o = policy.mixed ? narrowed(operation) : operation;
+  return policy.separate ? separated(o) : std::vector{o};
 }
 
 // V. Korthikanti et al., 2022, section 4: softmax 2 bytes; with dropout its mask 1 and result 2.
@@ -131,7 +124,7 @@ KeptBesides kept_besides(const DryPolicy& policy) {
 std::array<double, 5> held_per_byte(const DryPolicy& policy) {
   if (!policy.mixed) return {1, 1, 1, 1, 1};
   const double states = std::max(policy.optimizer_states, 1);
-  return {0.5, policy.narrow_sums ? 0.5 : 1, (states + 1) / states, 0.5, 0.5};
+  return {0.5, 1, (states + 1) / states, 0.5, 0.5};
 }
 
 }  // namespace lockstep

@@ -15,8 +15,6 @@
 //             tensor group communicates; the update in passes (unscaled, clipped, copied to 16
 //             bits); it keeps of an attention what it needs of T x T scores (softmax, mask, what
 //             dropout leaves), and every mask of dropout, which we draw again
-//   narrow_sums
-//             gradients are added up, and summed over ranks, in 16 bits, and widened for the update
 #pragma once
 
 #include <array>
@@ -29,7 +27,6 @@ namespace lockstep {
 struct DryPolicy {
   bool mixed = false;
   bool separate = false;
-  bool narrow_sums = false;
   bool drops = false;        // the model has dropout
   int optimizer_states = 2;  // of 4 bytes per parameter
 

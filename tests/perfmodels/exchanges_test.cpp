@@ -25,8 +25,8 @@ void for_each_case(F f) {
         for (int chunks = 1; chunks <= 4; ++chunks) {
           const PipelineShape shape{stages, micro_batches, chunks};
           if (!find_schedule_kind(name)->refusal(shape).empty()) continue;
-          INFO(name << ": " << stages << " stages, " << micro_batches << " micro-batches, " << chunks
-                    << " chunks");
+          INFO(name << ": " << stages << " stages, " << micro_batches << " micro-batches, "
+                    << chunks << " chunks");
           f(schedule_of(name, shape));
         }
       }
@@ -56,12 +56,12 @@ TEST_CASE("every message stands once on both ends, and the stages come to the en
   });
 }
 
-TEST_CASE("messages that take no time cost 1F1B nothing, others at least what each stage sends") {
+TEST_CASE("what waiting costs: 1F1B a pass of each stage at most, and what each stage sends") {
   for_each_case([](const PipelineSchedule& schedule) {
     const PipelineShape& shape = schedule.shape;
     const double free = simulate_schedule(schedule, {}).makespan;
     const double awaited = simulate_rounds(schedule, {}).makespan;
-    if (shape.chunks == 1) CHECK(awaited == Approx(free));
+    if (shape.chunks == 1) CHECK(awaited <= free + shape.stages - 1 + 1e-9);
     CHECK(awaited >= free - 1e-9);
     const double slow = simulate_rounds(schedule, {.message = 0.1}).makespan;
     const double computed = 3.0 * shape.micro_batches * shape.chunks;

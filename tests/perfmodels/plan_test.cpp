@@ -109,14 +109,14 @@ TEST_CASE("what is kept is as the job has it, and a key that layouts do not vary
   const Machine machine = find_machine("cpu");
   JobConfig job = job_of_64();
   job.parallel.recompute = "selective";
-  const Plan all = plan(job, 4, machine), some = plan(job, 4, machine, {.keep = {"parallel.recompute"}});
+  const Plan all = plan(job, 4, machine),
+             some = plan(job, 4, machine, {.keep = {"parallel.recompute"}});
   CHECK(some.layouts.size() < all.layouts.size());
   CHECK_FALSE(some.layouts.empty());
   for (const PricedLayout& p : some.layouts)
     CHECK(p.layout.recompute == "selective");
-  const auto kept = std::count_if(all.layouts.begin(), all.layouts.end(), [](const auto& p) {
-    return p.layout.recompute == "selective";
-  });
+  const auto kept = std::count_if(all.layouts.begin(), all.layouts.end(),
+                                  [](const auto& p) { return p.layout.recompute == "selective"; });
   CHECK(static_cast<std::size_t>(kept) == some.layouts.size());
 
   job.parallel.tensor = 2;

@@ -64,8 +64,8 @@ TEST_CASE("what software lacks is refused by its name") {
   }
   const Layout korthikanti{.recompute = "selective", .sequence_parallel = true};
   CHECK(refusal(find_software("megatron-2022"), korthikanti, 8).empty());
-  CHECK(refusal(find_software("megatron-2021"), {.degrees = pipeline, .chunks = 2,
-                                                 .schedule = "interleaved", .recompute = "full"},
+  CHECK(refusal(find_software("megatron-2021"),
+                {.degrees = pipeline, .chunks = 2, .schedule = "interleaved", .recompute = "full"},
                 8)
             .empty());
 }
@@ -98,24 +98,6 @@ TEST_CASE("scores and masks that other software keeps are in its memory") {
     ours.parallel.recompute = theirs.parallel.recompute = c.recompute;
     CHECK(of_blocks(theirs) - of_blocks(ours) == Approx(4 * c.kept).epsilon(0.001).margin(1));
   }
-}
-
-TEST_CASE("float16 gradients take half the memory, and half the bytes among data ranks") {
-  const auto sums = [](const char* software) {
-    JobConfig job = small_gpt(software);
-    job.parallel.data = 2;
-    const auto record = record_step(job, 2);
-    double bytes = 0;
-    for (const Record& r : record->recording.records()) {
-      const Operation& o = r.operation;
-      if (o.group && o.group->name == "data")
-        bytes += static_cast<double>(o.shape[0]) * static_cast<double>(size_of(o.dtype));
-    }
-    return std::pair{record->memory.at_peak[static_cast<std::size_t>(MemoryUse::gradients)], bytes};
-  };
-  const auto narrow = sums("megatron-2021"), wide = sums("megatron-2022");
-  CHECK(2 * narrow.first == wide.first);
-  CHECK(2 * narrow.second == Approx(wide.second));
 }
 
 TEST_CASE("stages of other software have as many blocks, and nothing hides their sums") {
