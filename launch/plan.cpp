@@ -135,6 +135,9 @@ CommandAction prepare_plan(CLI::App& app) {
   app.add_option("--compressions", options->choices.compressions,
                  "Compressions of gradients to try (default: the job's; others change the sums)")
       ->delimiter(',');
+  app.add_option("--keep", options->choices.keep,
+                 "Keys of [parallel] and batch.micro that stay as the job has them")
+      ->delimiter(',');
   return [options] { return show_plan(*options); };
 }
 

@@ -5,6 +5,8 @@
 #include <map>
 
 #include "collectives/links.hpp"
+#include "perfmodels/collective_price.hpp"
+#include "perfmodels/cost_table.hpp"
 #include "perfmodels/models/hockney.hpp"
 
 namespace lockstep {
@@ -53,6 +55,17 @@ MessageTime message_time(const Machine& machine, double bytes, const MessagePlac
                                   place.at_once > 1 ? contention : 1.0);
   const bool waits = link->rendezvous_bytes > 0 && bytes > link->rendezvous_bytes;
   return {slowed(alone, line_of(*link).beta, bytes, std::max(sharing - 1, 0.0)), !waits, true};
+}
+
+MessageTime message_time(const Machine& machine, double bytes, const MessagePlace& place,
+                         const MessageKind& kind) {
+  if (kind.parts <= 1) return message_time(machine, bytes, place);
+  MessageTime part = message_time(machine, bytes / kind.parts, place);
+  const GroupShape tensor = on_machine(machine, assumed_shape(kind.parts, 1));
+  const Price gather = price_of(machine, Collective::all_gather, bytes, tensor, "");
+  part.seconds = sum(part.seconds, gather.seconds);
+  part.in_range = part.in_range && gather.in_range;
+  return part;
 }
 
 }  // namespace lockstep

@@ -8,6 +8,7 @@
 #include "parallelism/pipeline/table.hpp"
 #include "perfmodels/plan_price.hpp"
 #include "perfmodels/plan_step.hpp"
+#include "perfmodels/software.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
@@ -36,6 +37,61 @@ std::vector<double> buckets_of(const JobConfig& job, const PlanChoices& choices)
   return sizes;
 }
 
+// Keys that a user may hold as the job has them: which layouts do so. Of one stage any schedule
+// does.
+struct KeptKey {
+  std::string_view key;
+  bool (*same)(const JobConfig&, const Layout&);
+};
+constexpr KeptKey kKeptKeys[] = {
+    {"parallel.data",
+     [](const JobConfig& j, const Layout& l) {
+       return j.parallel.data == 0 || j.parallel.data == l.degrees.data;
+     }},
+    {"parallel.tensor",
+     [](const JobConfig& j, const Layout& l) { return j.parallel.tensor == l.degrees.tensor; }},
+    {"parallel.pipeline",
+     [](const JobConfig& j, const Layout& l) { return j.parallel.pipeline == l.degrees.pipeline; }},
+    {"parallel.chunks",
+     [](const JobConfig& j, const Layout& l) {
+       return l.degrees.pipeline == 1 || j.parallel.chunks == l.chunks;
+     }},
+    {"parallel.schedule",
+     [](const JobConfig& j, const Layout& l) {
+       return l.degrees.pipeline == 1 || j.parallel.schedule == l.schedule;
+     }},
+    {"parallel.sequence_parallel",
+     [](const JobConfig& j, const Layout& l) {
+       return j.parallel.sequence_parallel == l.sequence_parallel;
+     }},
+    {"parallel.recompute",
+     [](const JobConfig& j, const Layout& l) { return j.parallel.recompute == l.recompute; }},
+    {"parallel.bucket_mb",
+     [](const JobConfig& j, const Layout& l) { return j.parallel.bucket_mb == l.bucket_mb; }},
+    {"parallel.zero",
+     [](const JobConfig& j, const Layout& l) { return j.parallel.zero == l.zero; }},
+    {"batch.micro",
+     [](const JobConfig& j, const Layout& l) {
+       return j.batch.micro == 0 ? l.num_micro == 1 : j.batch.micro == l.micro;
+     }},
+};
+
+std::vector<const KeptKey*> kept_keys(const std::vector<std::string>& names) {
+  std::vector<const KeptKey*> keys;
+  for (const std::string& name : names) {
+    const auto* found = std::find_if(std::begin(kKeptKeys), std::end(kKeptKeys),
+                                     [&](const KeptKey& k) { return k.key == name; });
+    if (found == std::end(kKeptKeys)) {
+      std::string all;
+      for (const KeptKey& k : kKeptKeys)
+        all += (all.empty() ? "" : ", ") + std::string(k.key);
+      throw ConfigError("--keep: \"" + name + "\" is no key that layouts vary; these are: " + all);
+    }
+    keys.push_back(found);
+  }
+  return keys;
+}
+
 class Planner {
  public:
   Planner(const JobConfig& job, int ranks, const Machine& machine, const PlanChoices& choices)
@@ -43,9 +99,11 @@ class Planner {
         ranks_(ranks),
         machine_(machine),
         choices_(choices),
+        kept_(kept_keys(choices.keep)),
+        software_(find_software(job.job.software)),
         options_(options_on(machine, job, ranks)),
         times_(machine),
-        prices_(job, machine, options_) {}
+        prices_(job, ranks, machine, options_) {}
 
   Plan run() {
     const double begin = now();
@@ -83,6 +141,7 @@ class Planner {
                   .bucket_mb = job_.parallel.bucket_mb};
     layout.zero = job_.parallel.zero;
     layout.recompute = job_.parallel.recompute;
+    if (!may_run(layout)) return;
     for (const std::string& compression : compressions) {
       layout.compression = compression;
       if (alone) {
@@ -91,10 +150,23 @@ class Planner {
       }
       for (const double size : buckets_of(job_, choices_)) {
         layout.bucket_mb = size;
+        if (!keeps(layout)) continue;
         add_recording(layout);
         if (size >= gradients_mb_) break;  // one bucket holds all: larger ones are the same
       }
     }
+  }
+
+  bool keeps(const Layout& l) const {
+    return std::all_of(kept_.begin(), kept_.end(),
+                       [&](const KeptKey* k) { return k->same(job_, l); });
+  }
+  // As its user wants and its software can; where it cannot, that is counted.
+  bool may_run(const Layout& l) {
+    if (!keeps(l)) return false;
+    const std::string why = lockstep::refusal(software_, l, job_.model.layers);
+    if (!why.empty()) ++plan_.left_out[why];
+    return why.empty();
   }
 
   // Why no layout of these degrees is valid; "" if some may be.
@@ -139,7 +211,7 @@ class Planner {
     if (P == 1) {
       const bool priced = l.degrees.tensor == 1 && l.zero == job_.parallel.zero &&
                           l.recompute == job_.parallel.recompute;
-      if (!priced) plan_.layouts.push_back(prices_.of(l));
+      if (!priced && may_run(l)) plan_.layouts.push_back(prices_.of(l));
       return;
     }
     for (const ScheduleKind* kind : schedule_kinds()) {
@@ -155,7 +227,7 @@ class Planner {
           continue;
         }
         l.chunks = chunks;
-        plan_.layouts.push_back(prices_.of(l));
+        if (may_run(l)) plan_.layouts.push_back(prices_.of(l));
       }
     }
   }
@@ -241,6 +313,8 @@ class Planner {
   int ranks_;
   const Machine& machine_;
   const PlanChoices& choices_;
+  std::vector<const KeptKey*> kept_;
+  const Software& software_;
   CommunicatorOptions options_;
   OperationTimes times_;
   PlanPrices prices_;
@@ -249,40 +323,6 @@ class Planner {
 };
 
 }  // namespace
-
-std::string text_of(const Layout& l) {
-  std::string text = format("data %d", l.degrees.data);
-  if (l.degrees.tensor > 1) text += format(", tensor %d", l.degrees.tensor);
-  if (l.degrees.pipeline > 1) text += format(", pipeline %d", l.degrees.pipeline);
-  if (l.degrees.pipeline > 1) text += ", " + l.schedule;
-  if (l.chunks > 1) text += format(" of %d chunks", l.chunks);
-  if (l.zero > 0) text += format(", ZeRO %d", l.zero);
-  if (l.recompute != "none") text += ", " + l.recompute + " recomputation";
-  if (l.sequence_parallel) text += ", sequence parallel";
-  text += format(", micro-batch %lld x %lld", static_cast<long long>(l.micro),
-                 static_cast<long long>(l.num_micro));
-  if (l.degrees.data > 1) {
-    text += format(", buckets of %g MB, %s", l.bucket_mb, l.algorithm.c_str());
-    if (l.compression != "none") text += ", " + l.compression;
-  }
-  return text;
-}
-
-JobConfig with_layout(JobConfig job, const Layout& layout) {
-  job.parallel.data = layout.degrees.data;
-  job.parallel.tensor = layout.degrees.tensor;
-  job.parallel.pipeline = layout.degrees.pipeline;
-  job.parallel.bucket_mb = layout.bucket_mb;
-  job.parallel.chunks = layout.chunks;
-  job.parallel.schedule = layout.schedule;
-  job.parallel.zero = layout.zero;
-  job.parallel.recompute = layout.recompute;
-  job.parallel.sequence_parallel = layout.sequence_parallel;
-  job.batch.micro = layout.micro;
-  job.collectives.compression = layout.compression;
-  job.collectives.algorithm = layout.algorithm;
-  return job;
-}
 
 std::vector<MeshDegrees> degrees_for(int ranks) {
   std::vector<MeshDegrees> all;

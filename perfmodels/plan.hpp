@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every valid layout of a job on so many ranks, priced: mesh degrees x micro-batch x ZeRO x
 // recomputation, with tensor > 1 x sequence parallelism, with pipeline > 1 x schedule x chunks.
-// What is not valid is counted by its reason, what does not fit into the memory of a device is
-// rejected.
+// What is not valid, or what the job's software cannot run (software.hpp), is counted by its
+// reason, what does not fit into the memory of a device is rejected.
 //
 // Layouts that only cut the batch are priced exactly, x bucket size x algorithm x compression; the
 // others from recordings of one and two blocks (plan_price.hpp). Cost of the first: a step of at
@@ -16,26 +16,10 @@
 #include <string>
 #include <vector>
 
-#include "parallelism/mesh/degrees.hpp"
+#include "perfmodels/layout.hpp"
 #include "perfmodels/machine/machine.hpp"
-#include "runtime/config/job_config.hpp"
 
 namespace lockstep {
-
-struct Layout {
-  MeshDegrees degrees{};
-  std::int64_t micro = 1, num_micro = 1;  // sequences per micro-batch; micro-batches per step
-  double bucket_mb = 0;
-  std::string algorithm = "auto", compression = "none";
-  int chunks = 1, zero = 0;
-  std::string schedule = "1f1b", recompute = "none";
-  bool sequence_parallel = false;
-};
-
-// "data 8, micro-batch 2 x 4, buckets of 16 MB, ring"
-std::string text_of(const Layout& layout);
-// The job in that layout.
-JobConfig with_layout(JobConfig job, const Layout& layout);
 
 struct PricedLayout {
   Layout layout{};
@@ -62,6 +46,7 @@ struct Plan {
 struct PlanChoices {
   std::vector<double> bucket_mb = {1, 4, 16, 64, 256};  // and the job's own; up to all gradients
   std::vector<std::string> compressions{};              // empty: the job's own; others change sums
+  std::vector<std::string> keep{};                      // keys that stay as the job has them
 };
 
 // Degrees whose product is `ranks`.

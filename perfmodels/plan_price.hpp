@@ -1,56 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a step takes in a layout that cuts the model, from recordings of one and of two of its
-// blocks: their difference is a block, what is left over are the ends (embedding, head and loss).
+// What a step takes in a layout that cuts the model, from what its kinds of layers take alone
+// (plan_blocks.hpp).
 //
-//   passes    the layers of each part times what a block takes on its tensor group, replayed
-//   pipeline  the schedule simulated with these (pipeline/simulate.hpp), the first micro-batches of
-//             it; every other one takes what the slowest stage does
+//   passes    the layers of each part, simulated in the order of the schedule
+//   (pipeline/simulate.hpp,
+//             or exchanges.hpp for software that waits for its messages): the first micro-batches
+//             of it, each other one takes what those in the middle do
 //   data      sums of gradients and gathers of values at the prices of the group, behind the passes
-//             that can hide them; optimizer by the elements that a rank updates
-//   memory    bytes of model states and of activations per block, times what each stage keeps
+//             that can hide them; sums over stages and over all ranks; optimizer by the elements
+//             that a rank updates
+//   memory    bytes of model states, of what each layer keeps times the micro-batches of its stage,
+//             and of the most that one layer works with
 //
 // Cost: some ms per (tensor, micro-batch, recomputation, sequence parallelism), then 10 to 1000 us
-// per layout. Within some percent of a whole recording's prediction.
+// per layout. tests/bench/check_plan.py holds it against whole predictions.
 #pragma once
 
 #include <map>
-#include <memory>
 #include <string>
 #include <tuple>
 
 #include "collectives/options.hpp"
 #include "perfmodels/collective_price.hpp"
 #include "perfmodels/plan.hpp"
+#include "perfmodels/plan_blocks.hpp"
 
 namespace lockstep {
 
 class PlanPrices {
  public:
   // The references stay.
-  PlanPrices(const JobConfig& job, const Machine& machine, const CommunicatorOptions& options);
-  ~PlanPrices();
+  PlanPrices(const JobConfig& job, int ranks, const Machine& machine,
+             const CommunicatorOptions& options);
 
   // Of a layout that is valid.
   PricedLayout of(const Layout& layout);
-  int recordings() const { return recordings_; }
+  int recordings() const { return kBlockRecordings * static_cast<int>(blocks_.size()); }
 
  private:
-  struct Blocks;
+  struct Stages;
+  struct DataSeconds {
+    double exposed = 0, hidden = 0;
+  };
   struct Line {
     double alpha = 0, beta = 0;
+    double at(double bytes, double calls = 1) const { return calls * alpha + beta * bytes; }
   };
   using Key = std::tuple<int, std::int64_t, std::string, bool>;
 
-  Blocks& blocks_of(const Layout& layout);
-  // Seconds of a collective of these bytes among the ranks of a data group.
-  double among_data(Collective what, const Layout& layout, double bytes);
+  BlockCosts& blocks_of(const Layout& layout);
+  Stages stages_of(const Layout& layout, BlockCosts& blocks) const;
+  // Seconds until the last pass of the step has ended.
+  double passes(const Layout& layout, const BlockCosts& blocks, const Stages& stages) const;
+  DataSeconds data(const Layout& layout, const BlockCosts& blocks, const Stages& stages);
+  // Sums over the two stages that share a table, and of a few numbers over all ranks.
+  double sums_besides(const Layout& layout, const BlockCosts& blocks);
+  double memory(const Layout& layout, const BlockCosts& blocks, const Stages& stages) const;
+  // Seconds of a collective among so many ranks, so many of them on each node.
+  Line line_of(Collective what, int ranks, int per_node);
 
   const JobConfig& job_;
   const Machine& machine_;
   const CommunicatorOptions& options_;
-  std::map<Key, std::unique_ptr<Blocks>> blocks_;
+  std::map<Key, BlockCosts> blocks_;
   std::map<std::tuple<Collective, int, int>, Line> lines_;
-  int recordings_ = 0;
+  double world_seconds_ = 0;  // of a sum of a few numbers over all ranks
 };
 
 }  // namespace lockstep

@@ -11,6 +11,7 @@
 #include "parallelism/pipeline/check.hpp"
 #include "parallelism/pipeline/partition.hpp"
 #include "perfmodels/cost_table.hpp"
+#include "perfmodels/software.hpp"
 #include "perfmodels/stage_segments.hpp"
 
 namespace lockstep {
@@ -61,16 +62,11 @@ std::int64_t model_elements(const TrainingStep& step) {
   return count;
 }
 
-DryPolicy policy_of(const JobConfig& job) {
-  return {.mixed = job.job.precision == "bfloat16",
-          .separate = job.job.software == "megatron-2021",
-          .optimizer_states = job.optimizer.kind == "adamw" ? 2 : 1};
-}
-
 class Recorder {
  public:
   Recorder(const JobConfig& job, int ranks, int ranks_per_node, const CommunicatorOptions& options)
-      : job_(job),
+      : degrees_(resolve({job.parallel.data, job.parallel.tensor, job.parallel.pipeline}, ranks)),
+        job_(as_its_software_sums(job, degrees_)),
         ranks_(ranks),
         ranks_per_node_(ranks_per_node),
         options_(options),
@@ -79,8 +75,8 @@ class Recorder {
   std::unique_ptr<StepRecord> run() {
     auto record = std::make_unique<StepRecord>();
     record->ranks = ranks_;
-    const JobConfig& j = job_;
-    record->degrees = resolve({j.parallel.data, j.parallel.tensor, j.parallel.pipeline}, ranks_);
+    record->degrees = degrees_;
+    record->messages = messages_of(job_);
     record_stage(0, *record, record.get());
     for (const int stage : find_roles(*record))
       record_stage(stage, record->others.emplace_back(), nullptr);
@@ -115,7 +111,7 @@ class Recorder {
     const PipelineShape& shape = record.schedule.shape;
     const BatchSplit split = split_batch(job_.batch.global, job_.batch.micro, record.degrees.data);
     const auto layers = survey(plan_, job_, record.degrees.tensor, split.micro);
-    const std::vector<int> cuts = cut_layers(layers, shape.parts());
+    const std::vector<int> cuts = cut_layers(layers, shape.parts(), cut_of(job_));
     std::vector<RoleKey> keys(static_cast<std::size_t>(shape.stages));
     for (int part = 0; part < shape.parts(); ++part) {
       const auto at = static_cast<std::size_t>(part);
@@ -129,10 +125,9 @@ class Recorder {
   // `whole`: what is the same for all stages, if it is wanted.
   void record_stage(int stage, RoleRecord& role, StepRecord* whole) const {
     const auto device = make_dry_device(policy_of(job_));
-    const MeshDegrees wanted{job_.parallel.data, job_.parallel.tensor, job_.parallel.pipeline};
-    const int rank = rank_at({.pipeline = stage}, resolve(wanted, ranks_));
+    const int rank = rank_at({.pipeline = stage}, degrees_);
     const auto world = Communicator::dry(*device, ranks_, rank, options_, ranks_per_node_);
-    const Mesh mesh(world, wanted);
+    const Mesh mesh(world, degrees_);
     TrainingStep step(plan_, mesh, *device, job_);
     const BatchSplit& split = step.split();
     device->record_into(&role.recording);
@@ -155,7 +150,8 @@ class Recorder {
     whole->schedule = step.schedule();
   }
 
-  const JobConfig& job_;
+  MeshDegrees degrees_;
+  JobConfig job_;
   int ranks_, ranks_per_node_;
   const CommunicatorOptions& options_;
   ModelPlan plan_;
@@ -189,6 +185,8 @@ CommunicatorOptions options_on(const Machine& machine, const JobConfig& job, int
 }
 
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, const Machine& machine) {
+  const ParallelSection& p = job.parallel;
+  expect_runnable(job, resolve({p.data, p.tensor, p.pipeline}, ranks));
   return record_step(job, ranks, machine, options_on(machine, job, ranks));
 }
 

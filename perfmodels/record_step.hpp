@@ -14,6 +14,7 @@
 #include "parallelism/mesh/degrees.hpp"
 #include "parallelism/pipeline/schedule.hpp"
 #include "perfmodels/machine/machine.hpp"
+#include "perfmodels/message_time.hpp"
 #include "runtime/config/job_config.hpp"
 #include "runtime/device/device.hpp"
 
@@ -36,6 +37,7 @@ struct StepRecord : RoleRecord {
   int ranks = 1;
   MeshDegrees degrees{1, 1, 1};
   PipelineSchedule schedule{};
+  MessageKind messages{};  // between its stages
   std::deque<RoleRecord> others{};
   std::vector<int> role_of{};  // of each stage: 0 is this, 1 the first of the others
 
@@ -54,7 +56,8 @@ std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ran
 // With collectives that are chosen otherwise than the job says.
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ranks_per_node,
                                         const CommunicatorOptions& options);
-// On the nodes of a machine, with its number of threads: kernels take their workspace by that.
+// On the nodes of a machine (ConfigError also for what the job's software cannot run), with its
+// number of threads: kernels take their workspace by that.
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, const Machine& machine);
 std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, const Machine& machine,
                                         const CommunicatorOptions& options);

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <utility>
 
+#include "perfmodels/exchanges.hpp"
 #include "runtime/base/error.hpp"
 
 namespace lockstep {
@@ -39,20 +40,21 @@ double bytes_of(const Operation& o) {
 // Messages of one size between two stages cost the same each time.
 class MessageTimes {
  public:
-  MessageTimes(const Machine& machine, const MeshDegrees& degrees)
-      : machine_(machine), degrees_(degrees) {}
+  MessageTimes(const Machine& machine, const StepRecord& record)
+      : machine_(machine), degrees_(record.degrees), kind_(record.messages) {}
 
   const MessageTime& of(int from, int to, double bytes) {
     const std::tuple key{from, to, bytes};
     const auto known = known_.find(key);
     if (known != known_.end()) return known->second;
     const MessagePlace place = message_place(from, to, degrees_, machine_.devices_per_node);
-    return known_.emplace(key, message_time(machine_, bytes, place)).first->second;
+    return known_.emplace(key, message_time(machine_, bytes, place, kind_)).first->second;
   }
 
  private:
   const Machine& machine_;
   MeshDegrees degrees_;
+  MessageKind kind_;
   std::map<std::tuple<int, int, double>, MessageTime> known_;
 };
 
@@ -73,6 +75,18 @@ class Composer {
     for (std::size_t i = 0; i < actions.size(); ++i) {
       const Action& a = actions[i];
       is_compute(a.kind) ? append_pass(a, weights_at_once(actions, i)) : append_message(a);
+    }
+    append(role_.behind(), -1);
+  }
+
+  // With messages that are awaited between rounds of passes.
+  void compose(const std::vector<Action>& actions, const std::vector<Round>& rounds) {
+    append(role_.before(), -1);
+    for (const Round& round : rounds) {
+      for (const std::size_t i : round.passes)
+        append_pass(actions[i], weights_at_once(actions, i));
+      for (const std::vector<Action>& exchange : round.exchanges)
+        append_exchange(exchange);
     }
     append(role_.behind(), -1);
   }
@@ -134,6 +148,27 @@ class Composer {
     into_.actions.push_back({.action = a, .message = place});
   }
 
+  // Receivers say that they are there; then each message is waited for.
+  void append_exchange(const std::vector<Action>& messages) {
+    for (const Action& a : messages) {
+      if (!is_send(a.kind))
+        into_.posting.emplace_back(static_cast<int>(into_.actions.size()), append_mark());
+      append_message(a);
+    }
+    const std::size_t first = into_.actions.size() - messages.size();
+    for (std::size_t i = first; i < into_.actions.size(); ++i) {
+      const ActionItems& m = into_.actions[i];
+      is_send(m.action.kind) ? into_.sending.emplace_back(m.message, append_mark())
+                             : into_.waiting.emplace_back(static_cast<int>(i), append_mark());
+    }
+  }
+  // An item without seconds.
+  int append_mark() {
+    into_.items.compute.emplace_back();
+    into_.compute.emplace_back();
+    return static_cast<int>(into_.compute.size()) - 1;
+  }
+
   // An item of the sender; of the receiver the number of its action.
   int add_apart(const Figure& seconds, bool sends) {
     if (!sends) return static_cast<int>(into_.actions.size());
@@ -165,7 +200,8 @@ class Composer {
 
 class Joiner {
  public:
-  Joiner(ComposedStep& step, std::vector<Meetings>& meetings) : step_(step), meetings_(meetings) {}
+  Joiner(ComposedStep& step, std::vector<Meetings>& meetings, bool awaited)
+      : step_(step), meetings_(meetings), awaited_(awaited) {}
 
   void join(MessageTimes& messages) {
     for (std::size_t from = 0; from < meetings_.size(); ++from) {
@@ -199,7 +235,7 @@ class Joiner {
     const int number = static_cast<int>(step_.joints.size());
     stage(from).items.messages[static_cast<std::size_t>(sent)].joint = number;
     stage(to).actions[static_cast<std::size_t>(received)].message = number;
-    step_.joints.push_back({{from, to}, true, true});
+    step_.joints.push_back({{from, to}, true, true, awaited_});
     step_.places.resize(step_.joints.size());
     step_.places.back() = sent;
   }
@@ -207,10 +243,18 @@ class Joiner {
   // Kernels that wait for messages apart, once these have their numbers.
   void set_needs() {
     for (ComposedStage& s : step_.stages) {
-      for (const auto& [action, kernels] : s.waiting) {
-        s.items.compute[static_cast<std::size_t>(kernels)].needs =
-            s.actions[static_cast<std::size_t>(action)].message;
-      }
+      const auto item = [&](int kernels) -> ReplayItem& {
+        return s.items.compute[static_cast<std::size_t>(kernels)];
+      };
+      const auto received = [&](int action) {
+        return s.actions[static_cast<std::size_t>(action)].message;
+      };
+      for (const auto& [action, kernels] : s.waiting)
+        item(kernels).needs = received(action);
+      for (const auto& [action, kernels] : s.posting)
+        item(kernels).posts = received(action);
+      for (const auto& [sent, kernels] : s.sending)
+        item(kernels).needs = s.items.messages[static_cast<std::size_t>(sent)].joint;
     }
   }
 
@@ -241,6 +285,7 @@ class Joiner {
 
   ComposedStep& step_;
   std::vector<Meetings>& meetings_;
+  bool awaited_;
 };
 
 }  // namespace
@@ -251,16 +296,19 @@ ComposedStep compose(const StepRecord& record, const std::vector<StageSegments>&
   const auto P = static_cast<std::size_t>(schedule.shape.stages);
   ComposedStep step;
   step.stages.resize(P);
-  step.apart = machine.device == "cuda";
+  const bool awaited = record.messages.awaited;
+  step.apart = awaited || machine.device == "cuda";
   std::vector<Meetings> meetings(P);
-  MessageTimes messages(machine, record.degrees);
+  MessageTimes messages(machine, record);
   for (std::size_t s = 0; s < P; ++s) {
     const StageSegments& role = roles[static_cast<std::size_t>(record.role_of[s])];
-    Composer(step.stages[s], meetings[s], role, static_cast<int>(s), schedule.shape, messages,
-             step.apart)
-        .compose(schedule.stages[s]);
+    const int stage = static_cast<int>(s);
+    Composer composer(step.stages[s], meetings[s], role, stage, schedule.shape, messages,
+                      step.apart);
+    awaited ? composer.compose(schedule.stages[s], rounds_of(schedule, stage))
+            : composer.compose(schedule.stages[s]);
   }
-  Joiner(step, meetings).join(messages);
+  Joiner(step, meetings, awaited).join(messages);
   return step;
 }
 

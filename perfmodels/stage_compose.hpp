@@ -6,6 +6,8 @@
 //   and
 //                communicate apart ("cuda") messages have a queue of their own, and receiving takes
 //                none: a pass waits for its message alone
+//   awaited      messages of a software that computes nothing meanwhile (exchanges.hpp): apart, and
+//                between two rounds of passes items without seconds post and wait for them
 //   collective   of ranks of several stages: the k-th of its name on each of them
 #pragma once
 
@@ -28,8 +30,10 @@ struct ComposedStage {
   std::vector<Figure> compute{}, communication{}, messages{};  // seconds of the items
   std::vector<const Operation*> operations{};                  // of the communication items
   std::vector<ActionItems> actions{};
-  StageItems items{};                          // with the middle of the seconds
-  std::vector<std::pair<int, int>> waiting{};  // actions that receive apart, kernels that need them
+  StageItems items{};  // with the middle of the seconds
+  // Kernels that need what an action receives apart, that let an awaited message begin, and that
+  // wait until such a message has been sent (an item).
+  std::vector<std::pair<int, int>> waiting{}, posting{}, sending{};
   KernelTotals kernels{};
 };
 

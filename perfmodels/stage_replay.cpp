@@ -55,7 +55,8 @@ class Replay {
         delay_(slowdowns.delay),
         ranks_(stages.size()),
         progress_(joints.size()),
-        arrived_(joints.size()) {
+        arrived_(joints.size()),
+        posted_(joints.size()) {
     for (std::size_t s = 0; s < stages.size(); ++s) {
       spans_[s].compute.resize(stages[s].compute.size());
       spans_[s].communication.resize(stages[s].communication.size());
@@ -127,6 +128,7 @@ class Replay {
       const Queue& other = r.queues[s == 0 ? 1 : 0];
       if (item.after >= 0 && other.next <= static_cast<std::size_t>(item.after)) continue;
       if (item.needs >= 0 && !arrived_[static_cast<std::size_t>(item.needs)]) continue;
+      if (s == 2 && awaits_receiver(item.joint)) continue;
       if (item.joint >= 0 && s == 1) {
         come(stage, q);
       } else {
@@ -135,6 +137,10 @@ class Replay {
       }
     }
     begin_waiting(r);
+  }
+  bool awaits_receiver(int message) const {
+    const auto number = static_cast<std::size_t>(message);
+    return joints_[number].awaited && !posted_[number];
   }
   void wait_to_begin(Rank& r) const {
     Queue& q = r.queues[1];
@@ -227,8 +233,9 @@ class Replay {
     std::size_t next = needs(1) < needs(0) ? 1 : 0;
     if (needs(2) < needs(next)) next = 2;
     Queue& q = r.queues[next];
-    const int joint = q.front().joint;
+    const int joint = q.front().joint, posts = q.front().posts;
     if (next == 2) return arrive(r, q, joint);
+    if (posts >= 0) return post(r, q, posts);
     if (joint < 0 || joints_[static_cast<std::size_t>(joint)].eager) return finish(r, q);
     q.at_work = false;
     q.done = true;
@@ -249,6 +256,13 @@ class Replay {
     advance(at(to), r.now);
     proceed(to);
   }
+  void post(const Rank& r, Queue& q, int message) {
+    finish(r, q);
+    posted_[static_cast<std::size_t>(message)] = true;
+    const int from = joints_[static_cast<std::size_t>(message)].stages[0];
+    advance(at(from), r.now);
+    proceed(from);
+  }
   static void finish(const Rank& r, Queue& q) {
     q.span().end = r.now;
     q.at_work = q.came = q.done = false;
@@ -261,7 +275,7 @@ class Replay {
   double delay_;
   std::vector<Rank> ranks_;
   std::vector<Progress> progress_;
-  std::vector<char> arrived_;  // of messages apart
+  std::vector<char> arrived_, posted_;  // of messages apart
   std::priority_queue<Due, std::vector<Due>, std::greater<>> events_;
 };
 

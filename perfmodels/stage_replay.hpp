@@ -11,6 +11,7 @@
 //                once if it comes later
 //   apart        the same in a stream for messages only, and the receiver has no item for it: what
 //                needs it begins when it has arrived
+//   awaited      apart, and begins when the receiver has come to it: to the item that posts it
 //
 // Cost: O(log stages) per item, some 50 to 100 ns; a step of 64 stages and 512 micro-batches has a
 // million items.
@@ -48,6 +49,7 @@ struct ReplayItem {
   double late = 0;     // how long after that the last rank is there; not of joint operations
   int joint = -1;      // number of the joint operation that this is the rank's share of
   int needs = -1;      // number of a message apart that has arrived before
+  int posts = -1;      // number of an awaited message that may begin when this has ended
 };
 
 // Items of `messages` wait for those of `compute`, as `communication` does.
@@ -57,7 +59,7 @@ struct StageItems {
 
 struct Joint {
   std::vector<int> stages{};  // who takes part; of a message the sender, then the receiver
-  bool eager = false, apart = false;
+  bool eager = false, apart = false, awaited = false;
 };
 
 struct StageSpans {

@@ -31,14 +31,6 @@ bool is_phase_of(const Record& r, const Action& a) {
          r.operation.shape[1] == a.micro_batch && r.operation.shape[2] == a.chunk;
 }
 
-// Ends to ends; where one is without an interval, its value stands for both.
-Figure sum(const Figure& a, const Figure& b) {
-  if (a.high == 0 && b.high == 0) return {a.value + b.value};
-  const auto low = [](const Figure& f) { return f.high > 0 ? f.low : f.value; };
-  const auto high = [](const Figure& f) { return f.high > 0 ? f.high : f.value; };
-  return {a.value + b.value, low(a) + low(b), high(a) + high(b)};
-}
-
 // Groups with ranks of one stage only.
 bool is_of_one_stage(const OperationGroup& group) {
   return group.name == "data" || group.name == "tensor";

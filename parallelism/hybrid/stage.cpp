@@ -32,7 +32,8 @@ Stage::Stage(const ModelPlan& plan, const Mesh& mesh, Device& device, const JobC
              .seed = static_cast<std::uint64_t>(job.job.seed),
              .tensor = tensor_,
              .recompute = recompute_of(job)};
-  build(plan, cut_layers(survey_, mesh.pipeline().size() * job.parallel.chunks), mesh, with);
+  build(plan, cut_layers(survey_, mesh.pipeline().size() * job.parallel.chunks, cut_of(job)), mesh,
+        with);
 }
 
 void Stage::build(const ModelPlan& plan, const std::vector<int>& cuts, const Mesh& mesh,

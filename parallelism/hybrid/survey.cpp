@@ -58,7 +58,19 @@ std::vector<LayerSurvey> survey(const ModelPlan& plan, const JobConfig& job, int
   return all;
 }
 
-std::vector<int> cut_layers(const std::vector<LayerSurvey>& layers, int parts) {
+Cut cut_of(const JobConfig& job) {
+  return job.job.software == "lockstep" ? Cut::by_cost : Cut::even_blocks;
+}
+
+std::vector<int> cut_layers(const std::vector<LayerSurvey>& layers, int parts, Cut how) {
+  const int num_layers = static_cast<int>(layers.size()), blocks = num_layers - 2;
+  if (how == Cut::even_blocks && blocks > 0 && blocks % parts == 0) {
+    std::vector<int> cuts{0};
+    for (int part = 1; part < parts; ++part)
+      cuts.push_back(1 + part * (blocks / parts));
+    cuts.push_back(num_layers);
+    return cuts;
+  }
   std::vector<double> costs;
   for (const LayerSurvey& layer : layers)
     costs.push_back(layer.cost);

@@ -3,6 +3,7 @@
 // a layer is a recording. The same on every rank.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,14 @@ struct LayerSurvey {
 std::vector<LayerSurvey> survey(const ModelPlan& plan, const JobConfig& job, int tensor,
                                 std::int64_t samples);
 
+// How a model is cut into the parts of a pipeline: so that the most expensive one is as cheap as
+// can be, or, as other software does (job.software), with as many blocks in each part, the
+// embedding before them in the first and the head behind them in the last. By cost where that does
+// not divide.
+enum class Cut : std::uint8_t { by_cost, even_blocks };
+Cut cut_of(const JobConfig& job);
+
 // The parts of a pipeline as partition() returns them.
-std::vector<int> cut_layers(const std::vector<LayerSurvey>& layers, int parts);
+std::vector<int> cut_layers(const std::vector<LayerSurvey>& layers, int parts, Cut how);
 
 }  // namespace lockstep

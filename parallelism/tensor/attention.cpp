@@ -31,6 +31,7 @@ Tensor TensorAttention::forward(const Tensor& x, Stash& stash) {
   }
   stash.save(this, qkv);
   const Core core = heads_of(qkv, stash);
+  stash.save(this, kept_besides_of(core, stash));
   if (options_.recompute == Recompute::selective) {
     const Forgetful forgetful(stash);
     return out_.forward(core.o, stash);
@@ -46,6 +47,7 @@ Tensor TensorAttention::backward_input(Tensor dy, Stash& stash) {
     core.log_sums = stash.take(this);
     core.o = stash.take(this);
   }
+  const Tensor kept = stash.take(this);
   const Tensor qkv = stash.take(this);
   if (options_.recompute == Recompute::selective) {
     const PhaseSpan span(qkv.device().compute(), "recompute");
@@ -69,6 +71,16 @@ TensorAttention::Core TensorAttention::heads_of(const Tensor& qkv, const Stash& 
             Tensor::empty(device, {shape.batch, shape.heads, shape.tokens})};
   kernels::attention_forward(core.o, core.log_sums, qkv, shape, mask_of(stash), device.compute());
   return core;
+}
+
+Tensor TensorAttention::kept_besides_of(const Core& core, const Stash& stash) const {
+  Device& device = core.o.device();
+  const KeptBesides per = kept_besides(device.policy());
+  const kernels::AttentionShape shape = shape_of(stash.batch());
+  const auto scores = static_cast<double>(shape.batch * shape.heads * shape.tokens * shape.tokens);
+  const bool again = options_.recompute == Recompute::selective;
+  return kept_besides(
+      device, again ? per.of_context * static_cast<double>(core.o.count()) : per.of_score * scores);
 }
 
 kernels::AttentionShape TensorAttention::shape_of(const MicroBatch& batch) const {

@@ -42,6 +42,8 @@ class TensorAttention : public Module {
   kernels::AttentionShape shape_of(const MicroBatch& batch) const;
   kernels::DropoutMask mask_of(const Stash& stash) const;
   Core heads_of(const Tensor& qkv, const Stash& stash) const;
+  // Other software: its scores, or the outputs of the heads.
+  Tensor kept_besides_of(const Core& core, const Stash& stash) const;
 
   TensorGroup group_;
   AttentionOptions options_;

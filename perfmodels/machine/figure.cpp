@@ -17,6 +17,13 @@ Figure scaled(const Figure& f, double value) {
 
 }  // namespace
 
+Figure sum(const Figure& a, const Figure& b) {
+  if (a.high == 0 && b.high == 0) return {a.value + b.value};
+  const auto low = [](const Figure& f) { return f.high > 0 ? f.low : f.value; };
+  const auto high = [](const Figure& f) { return f.high > 0 ? f.high : f.value; };
+  return {a.value + b.value, low(a) + low(b), high(a) + high(b)};
+}
+
 bool Curve::covers(double x) const {
   return !points_.empty() && points_.front().x <= x && x <= points_.back().x;
 }

@@ -18,6 +18,9 @@ struct Figure {
   double spread() const { return high > low && value > 0 ? (high - low) / (2 * value) : 0; }
 };
 
+// Ends to ends; where one is without an interval, its value stands for both.
+Figure sum(const Figure& a, const Figure& b);
+
 struct Point {
   double x = 0;  // bytes, mostly
   Figure y{};    // seconds, mostly

@@ -8,7 +8,7 @@ namespace lockstep {
 namespace {
 
 constexpr const char* kDeviceNames[] = {"auto", "cpu", "dry"};
-constexpr const char* kSoftwareNames[] = {"lockstep", "megatron-2021"};
+constexpr const char* kSoftwareNames[] = {"lockstep", "megatron-2021", "megatron-2022"};
 constexpr const char* kPrecisionNames[] = {"float32", "bfloat16"};
 constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};

@@ -72,6 +72,11 @@ MemoryUse Device::allocate_for(MemoryUse use) {
   return std::exchange(ledger_->use, use);
 }
 
+const DryPolicy& Device::policy() const {
+  static constexpr DryPolicy kAsItIs{};
+  return kAsItIs;
+}
+
 void Device::record_into(Recording* recording) {
   compute_->record_into(recording);
   communication_->record_into(recording);
@@ -109,9 +114,11 @@ class DryDevice : public Device {
   explicit DryDevice(const DryPolicy& policy)
       : Device(make_dry_stream(StreamKind::compute, policy),
                make_dry_stream(StreamKind::communication, policy)),
+        policy_(policy),
         held_(held_per_byte(policy)) {}
 
   DeviceKind kind() const override { return DeviceKind::dry; }
+  const DryPolicy& policy() const override { return policy_; }
 
  protected:
   std::shared_ptr<void> take(std::size_t) override { return nullptr; }
@@ -121,6 +128,7 @@ class DryDevice : public Device {
   }
 
  private:
+  DryPolicy policy_;
   std::array<double, kNumMemoryUses> held_;
 };
 

@@ -50,6 +50,8 @@ class Device {
   Stream& compute() { return *compute_; }
   Stream& communication() { return *communication_; }
   bool executes() const { return compute_->executes(); }
+  // What it stands for, where that is not this program.
+  virtual const DryPolicy& policy() const;
   void record_into(Recording* recording);
 
  protected:

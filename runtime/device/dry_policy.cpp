@@ -85,6 +85,13 @@ Operation entropy_pass(Operation o, double read, double written) {
   return o;
 }
 
+// Gradients n: unscaled and checked, clipped, used, and the values copied to 16 bits.
+std::vector<Operation> update_passes(const Operation& o) {
+  const std::int64_t n = o.shape[0];
+  return {pass("unscaled_gradients", o, n, 4, 4), pass("clipped_gradients", o, n, 4, 4), o,
+          pass("narrowed_values", o, n, 4, kHalf)};
+}
+
 std::vector<Operation> separated(const Operation& o) {
   const std::string_view name = o.name;
   if (o.kind == OperationKind::attention) return unfused(o);
@@ -93,6 +100,7 @@ std::vector<Operation> separated(const Operation& o) {
     return {o, pass("gradient_accumulation", o, m * n, kHalf + 4, 4),
             pass("bias_gradient", o, m * k, kHalf, 0)};
   }
+  if (name == "adamw_update") return update_passes(o);
   if (name == "cross_entropy_statistics") return {entropy_pass(o, 2 + 4 + 4 + 4 + 4, 4 + 4 + 4)};
   if (name == "cross_entropy_gradient") return {entropy_pass(o, 4 + 4 + 4, 4 + 4 + 2)};
   if (name == "cross_entropy") return {entropy_pass(o, 18 + 12, 12 + 10)};
@@ -104,6 +112,13 @@ std::vector<Operation> separated(const Operation& o) {
 std::vector<Operation> recorded_as(const Operation& operation, const DryPolicy& policy) {
   const Operation o = policy.mixed ? narrowed(operation) : operation;
   return policy.separate ? separated(o) : std::vector{o};
+}
+
+// V. Korthikanti et al., 2022, section 4: softmax 2 bytes; with dropout its mask 1 and result 2.
+KeptBesides kept_besides(const DryPolicy& policy) {
+  if (!policy.separate) return {};
+  const double mask = policy.drops ? 1 / kHalf : 0;
+  return {.of_score = policy.drops ? 2 + mask : 1, .of_context = 1, .of_dropped = mask};
 }
 
 std::array<double, 5> held_per_byte(const DryPolicy& policy) {

@@ -12,7 +12,9 @@
 //             attention as products and passes over the T x T scores, as before FlashAttention; the
 //             cross entropy in passes over float32 logits; weight gradients added to those of the
 //             step, and those of biases summed, by passes of their own; nothing computed while the
-//             tensor group communicates
+//             tensor group communicates; the update in passes (unscaled, clipped, copied to 16
+//             bits); it keeps of an attention what it needs of T x T scores (softmax, mask, what
+//             dropout leaves), and every mask of dropout, which we draw again
 #pragma once
 
 #include <array>
@@ -25,6 +27,7 @@ namespace lockstep {
 struct DryPolicy {
   bool mixed = false;
   bool separate = false;
+  bool drops = false;        // the model has dropout
   int optimizer_states = 2;  // of 4 bytes per parameter
 
   bool changes_nothing() const { return !mixed && !separate; }
@@ -32,6 +35,14 @@ struct DryPolicy {
 
 // What the device records in place of an operation.
 std::vector<Operation> recorded_as(const Operation& operation, const DryPolicy& policy);
+
+// Activations that the software keeps beside ours, in elements; nothing where nothing is separate.
+struct KeptBesides {
+  double of_score = 0;    // of each of B H T T
+  double of_context = 0;  // of each output of the attention core that is computed again
+  double of_dropped = 0;  // of each element of a residual branch
+};
+KeptBesides kept_besides(const DryPolicy& policy);
 
 // Bytes held for each byte that is taken in float32, by use: parameters, gradients, optimizer
 // states, activations, buffers.

@@ -31,6 +31,11 @@ Tensor Dropout::add_to(const Tensor& residual, Tensor x, const Stash& stash) con
   return x;
 }
 
+Tensor Dropout::mask_kept(const Tensor& x) {
+  const double of_each = kept_besides(x.device().policy()).of_dropped;
+  return kept_besides(x.device(), of_each * static_cast<double>(x.count()));
+}
+
 Tensor Dropout::backward(const Tensor& dy, const Stash& stash) const {
   if (share_ == 0) return dy;
   Tensor dx = Tensor::empty(dy.device(), dy.shape());

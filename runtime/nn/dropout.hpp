@@ -18,6 +18,8 @@ class Dropout {
   void apply(Tensor& x, const Stash& stash) const;  // in place
   // residual + dropout(x); the result takes x's memory.
   Tensor add_to(const Tensor& residual, Tensor x, const Stash& stash) const;
+  // What other software keeps for rows x of it; our masks are drawn again.
+  static Tensor mask_kept(const Tensor& x);
   // Gradient of the dropped branch: dy itself where nothing is dropped.
   Tensor backward(const Tensor& dy, const Stash& stash) const;
 

@@ -15,9 +15,11 @@ class Residual : public Module {
       : norm_(std::move(norm)), branch_(std::move(branch)), dropout_(dropout) {}
 
   Tensor forward(const Tensor& x, Stash& stash) override {
+    stash.save(this, dropout_.mask_kept(x));
     return dropout_.add_to(x, branch_->forward(norm_->forward(x, stash), stash), stash);
   }
   Tensor backward_input(Tensor dy, Stash& stash) override {
+    stash.take(this);
     Tensor branch = branch_->backward_input(dropout_.backward(dy, stash), stash);
     return norm_->backward_input(std::move(branch), dy, stash);
   }

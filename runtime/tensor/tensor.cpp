@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/tensor/tensor.hpp"
 
+#include <cmath>
 #include <utility>
 
 namespace lockstep {
@@ -62,6 +63,10 @@ Tensor Tensor::slice(std::int64_t begin, std::int64_t end) const {
   t.shape_ = shape_.rank() == 2 ? Shape{end - begin, row} : Shape{end - begin};
   if (data_) t.data_ = data_ + static_cast<std::size_t>(begin * row) * size_of(dtype_);
   return t;
+}
+
+Tensor kept_besides(Device& device, double elements) {
+  return elements > 0 ? Tensor::empty(device, {std::llround(elements)}) : Tensor();
 }
 
 float read_scalar(const Tensor& tensor) {

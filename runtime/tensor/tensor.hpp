@@ -82,6 +82,10 @@ class Tensor {
   DType dtype_ = DType::float32;
 };
 
+// Stands for so many elements that other software keeps (dry_policy.hpp); nothing where there are
+// none.
+Tensor kept_besides(Device& device, double elements);
+
 // The one element of a float32 tensor, after the compute stream is done with it; 0 on dry.
 float read_scalar(const Tensor& tensor);
 

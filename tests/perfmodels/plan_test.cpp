@@ -6,6 +6,7 @@
 #include <set>
 
 #include "perfmodels/machine/find_machine.hpp"
+#include "perfmodels/software.hpp"
 #include "perfmodels/step_time.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/config_error.hpp"
@@ -102,6 +103,50 @@ TEST_CASE("layouts that cut the model are priced nearly as a whole recording of 
   }
   CHECK(misses / count < 0.06);
   CHECK(largest < 0.35);
+}
+
+TEST_CASE("what is kept is as the job has it, and a key that layouts do not vary is an error") {
+  const Machine machine = find_machine("cpu");
+  JobConfig job = job_of_64();
+  job.parallel.recompute = "selective";
+  const Plan all = plan(job, 4, machine),
+             some = plan(job, 4, machine, {.keep = {"parallel.recompute"}});
+  CHECK(some.layouts.size() < all.layouts.size());
+  CHECK_FALSE(some.layouts.empty());
+  for (const PricedLayout& p : some.layouts)
+    CHECK(p.layout.recompute == "selective");
+  const auto kept = std::count_if(all.layouts.begin(), all.layouts.end(),
+                                  [](const auto& p) { return p.layout.recompute == "selective"; });
+  CHECK(static_cast<std::size_t>(kept) == some.layouts.size());
+
+  job.parallel.tensor = 2;
+  job.batch.micro = 4;
+  const Plan narrow = plan(job, 4, machine, {.keep = {"parallel.tensor", "batch.micro"}});
+  for (const PricedLayout& p : narrow.layouts) {
+    CHECK(p.layout.degrees.tensor == 2);
+    CHECK(p.layout.micro == 4);
+  }
+  const std::string why =
+      test::config_error([&] { plan(job, 4, machine, {.keep = {"parallel.colour"}}); });
+  CHECK(why.find("--keep: \"parallel.colour\"") == 0);
+  CHECK(why.find("batch.micro") != std::string::npos);
+}
+
+TEST_CASE("layouts that the job's software cannot run are left out and counted") {
+  const Machine machine = find_machine("a100");
+  JobConfig job = job_of_64();
+  job.job.software = "megatron-2021";
+  job.job.precision = "bfloat16";
+  job.model.layers = 8;
+  const Plan found = plan(job, 8, machine);
+  int counted = 0;
+  for (const auto& [why, count] : found.left_out)
+    counted += why.find("megatron-2021") == 0 ? count : 0;
+  CHECK(counted > 0);
+  for (const PricedLayout& p : found.layouts) {
+    INFO(text_of(p.layout));
+    CHECK(refusal(find_software(job.job.software), p.layout, job.model.layers).empty());
+  }
 }
 
 TEST_CASE("one rank has nothing to communicate, and what the job names is not varied") {

@@ -62,6 +62,21 @@ double end_of(const std::vector<StageSpans>& spans) {
 
 }  // namespace
 
+TEST_CASE("an awaited message begins when both ends have come to it") {
+  // Half a second, to a stage that computes for three before it is there.
+  std::vector<StageItems> stages(2);
+  stages[0].compute = {{.seconds = 1}, {.seconds = 0, .needs = 0}, {.seconds = 1}};
+  stages[0].messages = {{.seconds = 0.5, .after = 0, .joint = 0}};
+  stages[1].compute = {{.seconds = 3}, {.posts = 0}, {.seconds = 0, .needs = 0}, {.seconds = 1}};
+  for (const bool awaited : {false, true}) {
+    const std::vector<Joint> joints = {{{0, 1}, true, true, awaited}};
+    const auto spans = replay(stages, joints, {});
+    CHECK(spans[0].messages[0].begin == Approx(awaited ? 3 : 1));
+    CHECK(spans[0].compute[2].begin == Approx(awaited ? 3.5 : 1.5));
+    CHECK(spans[1].compute[3].begin == Approx(awaited ? 3.5 : 3));
+  }
+}
+
 TEST_CASE("a message begins when both ends have come to it, and the next pass waits for it") {
   const TwoStages job(false);
   const auto spans = replay(job.stages, job.joints, {});

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "perfmodels/plan_blocks.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include "models/registry.hpp"
+#include "perfmodels/record_step.hpp"
+#include "perfmodels/step_time.hpp"
+
+namespace lockstep {
+
+namespace {
+
+constexpr int kBlocks = 2, kFewer = 2, kMore = 3;  // of a recording; micro-batches of the two
+
+// gpipe keeps all micro-batches until all of them have come to the last stage.
+JobConfig one_layer_per_stage(const JobConfig& job, const Layout& l, int micro_batches) {
+  JobConfig small = job;
+  small.model.layers = kBlocks;
+  const auto stages = static_cast<int>(plan_model(small.model).layers.size());
+  small.batch = {.global = micro_batches * l.micro, .micro = l.micro};
+  small.parallel = {.data = 1,
+                    .tensor = l.degrees.tensor,
+                    .pipeline = stages,
+                    .schedule = "gpipe",
+                    .sequence_parallel = l.sequence_parallel,
+                    .recompute = l.recompute};
+  return small;
+}
+
+std::unique_ptr<StepRecord> record_layers(const JobConfig& job, const Machine& machine,
+                                          const CommunicatorOptions& options) {
+  auto record = record_step(job, job.parallel.pipeline * job.parallel.tensor, machine, options);
+  record->messages.awaited = true;
+  return record;
+}
+
+const RoleRecord& role_at(const StepRecord& record, std::size_t stage) {
+  return record.role(record.role_of[stage]);
+}
+
+double at_peak(const RoleRecord& role, MemoryUse use) {
+  return static_cast<double>(role.memory.at_peak[static_cast<std::size_t>(use)]);
+}
+
+double besides_states(const RoleRecord& role) {
+  return at_peak(role, MemoryUse::activations) + at_peak(role, MemoryUse::buffers);
+}
+
+double weight_seconds(const RoleRecord& role, OperationTimes& times) {
+  double seconds = 0;
+  for (const Record& r : role.recording.records()) {
+    if (std::string_view(r.operation.name).find("backward_weight") != std::string_view::npos)
+      seconds += times.of(r.operation).seconds.value;
+  }
+  return seconds / kFewer;
+}
+
+// The passes of the first micro-batch.
+void add_passes(LayerCosts& layer, const StepPrediction& step, std::size_t stage) {
+  for (const GanttSpan& pass : step.passes) {
+    if (pass.stage != static_cast<int>(stage) || pass.micro_batch != 0) continue;
+    if (pass.kind == ActionKind::forward) layer.forward += pass.end - pass.begin;
+    const bool backward =
+        pass.kind == ActionKind::backward_input || pass.kind == ActionKind::backward_weight;
+    if (backward) layer.backward += pass.end - pass.begin;
+  }
+}
+
+struct Recorded {
+  const StepRecord& fewer;
+  const StepRecord& more;
+  const StepPrediction& step;  // of the first
+  OperationTimes& times;
+  double update_seconds;  // per element
+
+  LayerCosts layer(std::size_t stage) const {
+    const RoleRecord &few = role_at(fewer, stage), &many = role_at(more, stage);
+    LayerCosts c{.weights = weight_seconds(few, times),
+                 .parameters = static_cast<double>(few.parameters)};
+    add_passes(c, step, stage);
+    c.computing = (step.stages[stage].computing - update_seconds * c.parameters) / kFewer;
+    c.kept = besides_states(many) - besides_states(few);
+    c.working = besides_states(few) - kFewer * c.kept;
+    return c;
+  }
+};
+
+double update_seconds(const StepRecord& record, const StepPrediction& step) {
+  double elements = 0;
+  for (std::size_t s = 0; s < record.role_of.size(); ++s)
+    elements += static_cast<double>(role_at(record, s).parameters);
+  return step.breakdown.optimizer * static_cast<double>(record.role_of.size()) / elements;
+}
+
+}  // namespace
+
+BlockCosts costs_of_blocks(const JobConfig& job, const Layout& l, const Machine& machine,
+                           const CommunicatorOptions& options) {
+  const auto fewer = record_layers(one_layer_per_stage(job, l, kFewer), machine, options);
+  const auto more = record_layers(one_layer_per_stage(job, l, kMore), machine, options);
+  const StepPrediction step = predict_step(*fewer, machine);
+  OperationTimes times(machine);
+  const Recorded recorded{*fewer, *more, step, times, update_seconds(*fewer, step)};
+  BlockCosts b{.embedding = recorded.layer(0),
+               .block = recorded.layer(1),
+               .head = recorded.layer(fewer->role_of.size() - 1),
+               .update_seconds = recorded.update_seconds};
+
+  const RoleRecord& of_block = role_at(*fewer, 1);
+  const double elements = b.block.parameters;
+  b.parameter_bytes = at_peak(of_block, MemoryUse::parameters) / elements;
+  b.gradient_bytes = at_peak(of_block, MemoryUse::gradients) / elements;
+  b.optimizer_bytes = at_peak(of_block, MemoryUse::optimizer) / elements;
+  const ModelSection& m = job.model;
+  b.table = static_cast<double>(m.vocabulary) * static_cast<double>(m.hidden) / l.degrees.tensor;
+  const double rows =
+      static_cast<double>(l.micro * m.sequence) / (l.sequence_parallel ? l.degrees.tensor : 1);
+  b.message_bytes = rows * static_cast<double>(m.hidden) * b.parameter_bytes;
+  b.layers = survey(plan_model(m), job, l.degrees.tensor, l.micro);
+  return b;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the layers of a model take on their tensor group, each kind alone: from recordings of a
+// pipeline with one layer to a stage (embedding, block, block, head), two and three micro-batches.
+//
+//   seconds  the spans of the passes of such a stage; messages are awaited, so that none is in them
+//   memory   of m micro-batches M(m) = m kept + working: two recordings tell both
+//
+// Cost: some ms, for each (tensor, micro-batch, recomputation, sequence parallelism).
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "collectives/options.hpp"
+#include "parallelism/hybrid/survey.hpp"
+#include "perfmodels/layout.hpp"
+#include "perfmodels/machine/machine.hpp"
+
+namespace lockstep {
+
+struct LayerCosts {
+  // Of one micro-batch; weights, which a schedule may defer, are contained in backward.
+  double forward = 0, backward = 0, weights = 0;  // seconds
+  double computing = 0;                           // of it seconds of kernels
+  double parameters = 0;                          // elements of a rank
+  double kept = 0, working = 0;                   // bytes of activations and buffers
+};
+
+struct BlockCosts {
+  LayerCosts embedding{}, block{}, head{};
+  double update_seconds = 0;                                            // per element
+  double parameter_bytes = 0, gradient_bytes = 0, optimizer_bytes = 0;  // of an element
+  double table = 0;          // elements of the embedding table, which head and embedding share
+  double message_bytes = 0;  // between two stages
+  std::vector<LayerSurvey> layers{};       // of the whole model
+  std::map<int, std::vector<int>> cuts{};  // by number of parts
+};
+
+// Recordings that it takes.
+inline constexpr int kBlockRecordings = 2;
+
+BlockCosts costs_of_blocks(const JobConfig& job, const Layout& layout, const Machine& machine,
+                           const CommunicatorOptions& options);
+
+}  // namespace lockstep
