@@ -88,6 +88,7 @@ const CollectiveCurve* PriceErrors::curve_of(const CollectivePoint& point, std::
 
 void PriceErrors::add(const CollectivePoint& point) {
   double best = HUGE_VAL, cheapest = HUGE_VAL, chosen = 0, library = 0;
+  std::string fastest, choice;
   for (std::size_t c = 0; c < point.labels.size(); ++c) {
     const double measured = rounds_.median(point.item, c, kept_, kLeastVisits);
     if (measured == 0 || !curve_of(point, c)) {
@@ -100,15 +101,24 @@ void PriceErrors::add(const CollectivePoint& point) {
         price_of(machine_, point.what, static_cast<double>(point.bytes), group, point.labels[c]);
     add_price(point, c, measured, price.seconds.value);
     add_baselines(point, c, measured);
+    if (measured < best) fastest = point.labels[c];
     best = std::min(best, measured);
     if (point.labels[c] == "mpi") library = measured;
     if (price.seconds.value < cheapest) {
       cheapest = price.seconds.value;
+      choice = point.labels[c];
       chosen = measured;
     }
   }
   if (chosen == 0) return;
   regret_.values.push_back(chosen / best - 1);
+  if (chosen > (1 + kRegretBar) * best) {
+    char text[200];
+    std::snprintf(text, sizeof text, "%+6.1f %%  %s %s %zu bytes: %s instead of %s",
+                  100 * (chosen / best - 1), name_of(point.what), name_of(point.memory),
+                  point.bytes, choice.c_str(), fastest.c_str());
+    regretted_.push_back({chosen / best - 1, text});
+  }
   if (library > 0) against_library_.values.push_back(chosen / library - 1);
 }
 
@@ -154,6 +164,15 @@ void PriceErrors::add_baselines(const CollectivePoint& point, std::size_t c, dou
   }
 }
 
+void PriceErrors::print_worst(const char* name, std::vector<Worst> all) {
+  if (all.empty()) return;
+  std::sort(all.begin(), all.end(),
+            [](const Worst& a, const Worst& b) { return a.error > b.error; });
+  std::printf("\nworst %s\n", name);
+  for (std::size_t i = 0; i < std::min(all.size(), kShown); ++i)
+    std::printf("  %s\n", all[i].text.c_str());
+}
+
 bool PriceErrors::print() const {
   std::printf("%-40s %5s %8s %8s %8s %8s %9s\n", "percent", "n", "mean", "median", "p95", "max",
               "signed");
@@ -172,12 +191,8 @@ bool PriceErrors::print() const {
   if (unjudged_ > 0) {
     std::printf("not judged, for fewer than %zu visits: %d prices\n", kLeastVisits, unjudged_);
   }
-  std::vector<Worst> worst = worst_;
-  std::sort(worst.begin(), worst.end(),
-            [](const Worst& a, const Worst& b) { return a.error > b.error; });
-  std::printf("\nworst prices\n");
-  for (std::size_t i = 0; i < std::min(worst.size(), kShown); ++i)
-    std::printf("  %s\n", worst[i].text.c_str());
+  print_worst("prices", worst_);
+  print_worst("choices", regretted_);
 
   std::printf("\n");
   bool holds = judged("median error of a price", all_.median(), kMedianBar);

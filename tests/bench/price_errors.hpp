@@ -41,6 +41,7 @@ class PriceErrors {
 
   void add_price(const CollectivePoint& point, std::size_t c, double measured, double predicted);
   void add_baselines(const CollectivePoint& point, std::size_t c, double measured);
+  static void print_worst(const char* name, std::vector<Worst> all);
   const CollectiveCurve* curve_of(const CollectivePoint& point, std::size_t c) const;
 
   const Machine& machine_;
@@ -49,7 +50,7 @@ class PriceErrors {
   Rounds::Kept kept_;
   Errors all_{}, calm_{}, floor_{}, regret_{}, against_library_{};
   std::map<std::string, Errors> by_operation_{}, floor_of_{}, baselines_{};
-  std::vector<Worst> worst_{};
+  std::vector<Worst> worst_{}, regretted_{};
   int unjudged_ = 0;
 };
 
