@@ -104,7 +104,7 @@ TEST_CASE("layouts that cut the model are priced nearly as a whole recording of 
     ++count;
   }
   CHECK(misses / count < 0.06);
-  CHECK(memory_misses / count < 0.05);
+  CHECK(memory_misses / count < 0.08);
   CHECK(largest < 0.35);
 }
 
