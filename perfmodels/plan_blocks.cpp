@@ -118,7 +118,9 @@ BlockCosts costs_of_blocks(const JobConfig& job, const Layout& l, const Machine&
   const double rows =
       static_cast<double>(l.micro * m.sequence) / (l.sequence_parallel ? l.degrees.tensor : 1);
   b.message_bytes = rows * static_cast<double>(m.hidden) * b.parameter_bytes;
-  b.layers = survey(plan_model(m), job, l.degrees.tensor, l.micro);
+  JobConfig whole = one_layer_per_stage(job, l, kFewer);
+  whole.model.layers = m.layers;
+  b.layers = survey(plan_model(whole.model), whole, l.degrees.tensor, l.micro);
   return b;
 }
 

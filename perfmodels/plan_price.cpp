@@ -184,8 +184,9 @@ PlanPrices::DataSeconds PlanPrices::data(const Layout& l, const BlockCosts& b,
   const double gradients = elements * kGradientBytes;
   const double values = elements * b.parameter_bytes;
   const double all = stages.seconds[stages.slowest];
-  // A chunk is done with its gradients while others have still P micro-batches to go.
-  const double passes_left = l.chunks > 1 ? l.degrees.pipeline : 1;
+  // A chunk is done with its gradients while others have still P micro-batches to go; where a
+  // tensor group needs the queue, too, no more than one of them is counted on.
+  const double passes_left = l.chunks > 1 && l.degrees.tensor == 1 ? l.degrees.pipeline : 1;
   const double backward =
       passes_left * all * b.block.backward / (b.block.forward + b.block.backward);
   // What nothing hides: the last bucket; where layers are summed and gathered each by itself, the
@@ -195,8 +196,8 @@ PlanPrices::DataSeconds PlanPrices::data(const Layout& l, const BlockCosts& b,
   const double last = l.zero < 2 ? 1 / buckets : b.table / std::max(elements, 1.0);
   const double calls =
       l.zero < 2 ? buckets : *std::max_element(stages.blocks.begin(), stages.blocks.end());
-  // In the same queue: who needs what its tensor group gathers at once waits for all before it.
-  const bool queued = l.degrees.tensor > 1 && (l.sequence_parallel || software.others);
+  // In the same queue: who needs at once what its tensor group gathers waits for all before it.
+  const bool queued = l.degrees.tensor > 1 && (l.sequence_parallel || l.zero >= 2);
   const auto beyond = [&](double seconds, double hides) {
     return std::max(seconds - (queued ? 0 : hides), seconds * std::min(last, 1.0));
   };

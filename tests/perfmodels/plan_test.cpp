@@ -90,18 +90,21 @@ TEST_CASE("layouts that cut the model are priced nearly as a whole recording of 
   CHECK(found.seconds_per_layout < 1e-2);
   CHECK_FALSE(found.left_out.empty());
   constexpr std::size_t kEvery = 41;  // some 40 of 1700
-  double misses = 0, largest = 0;
+  double misses = 0, largest = 0, memory_misses = 0;
   int count = 0;
   for (std::size_t i = 0; i < found.layouts.size(); i += kEvery) {
     const PricedLayout& p = found.layouts[i];
     INFO(text_of(p.layout));
     const auto record = record_step(with_layout(job, p.layout), 8, machine);
-    const double miss = std::abs(p.seconds / predict_step(*record, machine).seconds - 1);
+    const StepPrediction whole = predict_step(*record, machine);
+    const double miss = std::abs(p.seconds / whole.seconds - 1);
+    memory_misses += std::abs(p.memory_bytes / static_cast<double>(whole.memory.peak) - 1);
     misses += miss;
     largest = std::max(largest, miss);
     ++count;
   }
   CHECK(misses / count < 0.06);
+  CHECK(memory_misses / count < 0.08);
   CHECK(largest < 0.35);
 }
 
@@ -119,11 +122,11 @@ TEST_CASE("what is kept is as the job has it, and a key that layouts do not vary
                                   [](const auto& p) { return p.layout.recompute == "selective"; });
   CHECK(static_cast<std::size_t>(kept) == some.layouts.size());
 
-  job.parallel.tensor = 2;
+  job.parallel.pipeline = 2;
   job.batch.micro = 4;
-  const Plan narrow = plan(job, 4, machine, {.keep = {"parallel.tensor", "batch.micro"}});
+  const Plan narrow = plan(job, 4, machine, {.keep = {"parallel.pipeline", "batch.micro"}});
   for (const PricedLayout& p : narrow.layouts) {
-    CHECK(p.layout.degrees.tensor == 2);
+    CHECK(p.layout.degrees.pipeline == 2);
     CHECK(p.layout.micro == 4);
   }
   const std::string why =
