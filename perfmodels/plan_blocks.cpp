@@ -57,6 +57,22 @@ double weight_seconds(const RoleRecord& role, OperationTimes& times) {
   return seconds / kFewer;
 }
 
+// The kernels of the phase "update", with their launches.
+double update_seconds(const RoleRecord& role, OperationTimes& times) {
+  const auto& records = role.recording.records();
+  double seconds = 0;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const Operation& phase = records[i].operation;
+    if (phase.kind != OperationKind::phase || std::string_view(phase.name) != "update") continue;
+    for (std::size_t k = i - static_cast<std::size_t>(phase.shape[0]); k < i; ++k) {
+      const Operation& o = records[k].operation;
+      if (records[k].stream != StreamKind::compute || o.kind == OperationKind::phase) continue;
+      seconds += times.of(o).seconds.value + times.kernels().profile(o).launch.value;
+    }
+  }
+  return seconds;
+}
+
 // The passes of the first micro-batch.
 void add_passes(LayerCosts& layer, const StepPrediction& step, std::size_t stage) {
   for (const GanttSpan& pass : step.passes) {
@@ -73,26 +89,18 @@ struct Recorded {
   const StepRecord& more;
   const StepPrediction& step;  // of the first
   OperationTimes& times;
-  double update_seconds;  // per element
 
   LayerCosts layer(std::size_t stage) const {
     const RoleRecord &few = role_at(fewer, stage), &many = role_at(more, stage);
     LayerCosts c{.weights = weight_seconds(few, times),
                  .parameters = static_cast<double>(few.parameters)};
     add_passes(c, step, stage);
-    c.computing = (step.stages[stage].computing - update_seconds * c.parameters) / kFewer;
+    c.computing = (step.stages[stage].computing - update_seconds(few, times)) / kFewer;
     c.kept = besides_states(many) - besides_states(few);
     c.working = besides_states(few) - kFewer * c.kept;
     return c;
   }
 };
-
-double update_seconds(const StepRecord& record, const StepPrediction& step) {
-  double elements = 0;
-  for (std::size_t s = 0; s < record.role_of.size(); ++s)
-    elements += static_cast<double>(role_at(record, s).parameters);
-  return step.breakdown.optimizer * static_cast<double>(record.role_of.size()) / elements;
-}
 
 }  // namespace
 
@@ -102,14 +110,14 @@ BlockCosts costs_of_blocks(const JobConfig& job, const Layout& l, const Machine&
   const auto more = record_layers(one_layer_per_stage(job, l, kMore), machine, options);
   const StepPrediction step = predict_step(*fewer, machine);
   OperationTimes times(machine);
-  const Recorded recorded{*fewer, *more, step, times, update_seconds(*fewer, step)};
+  const Recorded recorded{*fewer, *more, step, times};
   BlockCosts b{.embedding = recorded.layer(0),
                .block = recorded.layer(1),
-               .head = recorded.layer(fewer->role_of.size() - 1),
-               .update_seconds = recorded.update_seconds};
+               .head = recorded.layer(fewer->role_of.size() - 1)};
 
   const RoleRecord& of_block = role_at(*fewer, 1);
   const double elements = b.block.parameters;
+  b.update_seconds = update_seconds(of_block, times) / elements;
   b.parameter_bytes = at_peak(of_block, MemoryUse::parameters) / elements;
   b.gradient_bytes = at_peak(of_block, MemoryUse::gradients) / elements;
   b.optimizer_bytes = at_peak(of_block, MemoryUse::optimizer) / elements;
@@ -118,9 +126,12 @@ BlockCosts costs_of_blocks(const JobConfig& job, const Layout& l, const Machine&
   const double rows =
       static_cast<double>(l.micro * m.sequence) / (l.sequence_parallel ? l.degrees.tensor : 1);
   b.message_bytes = rows * static_cast<double>(m.hidden) * b.parameter_bytes;
-  JobConfig whole = one_layer_per_stage(job, l, kFewer);
-  whole.model.layers = m.layers;
-  b.layers = survey(plan_model(whole.model), whole, l.degrees.tensor, l.micro);
+  // All blocks are alike.
+  const JobConfig small = one_layer_per_stage(job, l, kFewer);
+  const auto few = survey(plan_model(small.model), small, l.degrees.tensor, l.micro);
+  b.layers.assign(plan_model(m).layers.size(), few[1]);
+  b.layers.front() = few.front();
+  b.layers.back() = few.back();
   return b;
 }
 
