@@ -47,6 +47,7 @@ using Nanoseconds = std::int64_t;
 constexpr Nanoseconds kNever = std::numeric_limits<Nanoseconds>::max();
 constexpr int kOffloadHeader = 10;  // bytes of virtio_net_hdr before every frame
 constexpr int kLargestOffload = 16384;
+constexpr int kBytesPerTurn = 4096;  // of a frame, before another connection has its turn
 constexpr int kFramesPerRead = 16;  // of one node, before the others have their turn
 constexpr const char* kAddressPrefix = "02:00:00:00:00:";
 
@@ -90,6 +91,7 @@ void read_pairs(const char* file, Paths& paths) {
 struct Frame {
   std::array<char, 66000> bytes;
   int size = 0;  // with the offload header
+  int left = 0;  // of its bytes on the wire
   Nanoseconds time = 0;
   int wire_bytes() const { return size - kOffloadHeader; }
   // Both ports of TCP, behind 14 bytes of Ethernet and 20 of IP.
@@ -200,6 +202,7 @@ class Switch {
           continue;
         }
         frame->time = now();
+        frame->left = frame->wire_bytes();
         const Flow flow{static_cast<std::size_t>(to), frame->connection()};
         if (port.leaving[flow].empty()) port.turns.push_back(flow);
         port.leaving[flow].push_back(std::move(frame));
@@ -208,7 +211,7 @@ class Switch {
     return any;
   }
 
-  // Every port that is free takes its next frame; returns when the first one will be free again.
+  // Every port that is free sends what is next; returns when the first one will be free again.
   Nanoseconds send_off() {
     Nanoseconds next = kNever;
     const Nanoseconds time = now();
@@ -221,22 +224,27 @@ class Switch {
     return next;
   }
 
+  // Some of the frame whose turn it is: connections share the port as packets do.
   void send_next(std::size_t from) {
     Port& port = ports_[from];
     const Flow flow = port.turns.front();
     port.turns.pop_front();
     std::deque<FramePtr>& queue = port.leaving[flow];
-    FramePtr frame = std::move(queue.front());
-    queue.pop_front();
-    if (!queue.empty()) port.turns.push_back(flow);
+    Frame& frame = *queue.front();
+    const int some = std::min(frame.left, kBytesPerTurn);
+    frame.left -= some;
 
     const Path& way = paths_[from][flow.first];
     Port& to = ports_[flow.first];
-    const auto serial = static_cast<Nanoseconds>(frame->wire_bytes() * way.ns_per_byte);
-    port.out_free = std::max(port.out_free, frame->time) + serial;
+    const auto serial = static_cast<Nanoseconds>(some * way.ns_per_byte);
+    port.out_free = std::max(port.out_free, frame.time) + serial;
     to.in_free = std::max(port.out_free + way.delay, to.in_free + serial);
-    frame->time = to.in_free;
-    to.arriving.push_back(std::move(frame));
+    if (frame.left == 0) {
+      frame.time = to.in_free;
+      to.arriving.push_back(std::move(queue.front()));
+      queue.pop_front();
+    }
+    if (!queue.empty()) port.turns.push_back(flow);
   }
 
   struct Delivered {
