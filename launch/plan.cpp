@@ -42,7 +42,7 @@ Json json_of(const PricedLayout& p) {
             {"bucket_mb", l.bucket_mb},
             {"algorithm", l.algorithm},
             {"compression", l.compression}}},
-          {"step_seconds", p.seconds},
+          {"step_seconds", p.fits ? Json(p.seconds) : Json()},
           {"memory_bytes", p.memory_bytes},
           {"fits", p.fits},
           {"reason", p.reason},

@@ -17,7 +17,6 @@ namespace lockstep {
 
 namespace {
 
-constexpr double kGiB = 1 << 30;
 constexpr int kMostChunks = 8;
 
 std::vector<std::int64_t> divisors_of(std::int64_t n) {
@@ -262,17 +261,13 @@ class Planner {
     const ShortStep::Times t = step.replayed(layout.algorithm, slowdowns_of(machine_));
     const double more =
         static_cast<double>(std::max<std::int64_t>(layout.num_micro - 2, 0)) * step.micro_seconds();
-    PricedLayout priced{.layout = layout,
-                        .seconds = t.end + more,
-                        .compute = t.compute + more,
-                        .exposed = t.exposed,
-                        .hidden = t.hidden,
-                        .overlap_loss = t.computing - t.compute,
-                        .memory_bytes = memory};
-    if (machine_.memory_bytes > 0 && memory > machine_.memory_bytes) {
-      priced.fits = false;
-      priced.reason = format("needs %.1f GiB of tensors, a device has %.1f GiB", memory / kGiB,
-                             machine_.memory_bytes / kGiB);
+    PricedLayout priced{.layout = layout, .memory_bytes = memory};
+    if (!refuse_too_large(priced, machine_)) {
+      priced.seconds = t.end + more;
+      priced.compute = t.compute + more;
+      priced.exposed = t.exposed;
+      priced.hidden = t.hidden;
+      priced.overlap_loss = t.computing - t.compute;
     }
     plan_.layouts.push_back(std::move(priced));
   }
@@ -281,7 +276,8 @@ class Planner {
     // Of equally fast layouts the one that was listed first stays first: "auto", small buckets.
     std::stable_sort(plan_.layouts.begin(), plan_.layouts.end(),
                      [](const PricedLayout& a, const PricedLayout& b) {
-                       return a.fits != b.fits ? a.fits : a.seconds < b.seconds;
+                       if (a.fits != b.fits) return a.fits;
+                       return a.fits ? a.seconds < b.seconds : a.memory_bytes < b.memory_bytes;
                      });
     const PricedLayout& best = plan_.layouts.front();
     for (PricedLayout& p : plan_.layouts) {

@@ -23,7 +23,7 @@ namespace lockstep {
 
 struct PricedLayout {
   Layout layout{};
-  double seconds = 0;
+  double seconds = 0;       // of a step; this and all below 0 where memory is too small
   double compute = 0;       // kernels of the compute stream, alone
   double exposed = 0;       // communication that nothing hides
   double hidden = 0;        // behind computation
@@ -35,7 +35,8 @@ struct PricedLayout {
 };
 
 struct Plan {
-  std::vector<PricedLayout> layouts{};    // those that fit first, the fastest first
+  // Those that fit first, the fastest first; then those that lack least memory.
+  std::vector<PricedLayout> layouts{};
   std::map<std::string, int> left_out{};  // layouts that are not valid, by the reason
   int recordings = 0;
   double seconds_per_layout = 0;  // that planning took

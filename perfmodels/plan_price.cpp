@@ -257,27 +257,29 @@ double PlanPrices::memory(const Layout& l, const BlockCosts& b, const Stages& st
   return most;
 }
 
+bool refuse_too_large(PricedLayout& priced, const Machine& machine) {
+  priced.fits = machine.memory_bytes <= 0 || priced.memory_bytes <= machine.memory_bytes;
+  if (priced.fits) return false;
+  priced.reason = format("needs %.1f GiB of tensors, a device has %.1f GiB",
+                         priced.memory_bytes / kGiB, machine.memory_bytes / kGiB);
+  return true;
+}
+
 PricedLayout PlanPrices::of(const Layout& l) {
   BlockCosts& b = blocks_of(l);
   const Stages stages = stages_of(l, b);
+  PricedLayout priced{.layout = l, .memory_bytes = memory(l, b, stages)};
+  if (refuse_too_large(priced, machine_)) return priced;
   const auto m = static_cast<double>(l.num_micro);
   const double passing = passes(l, b, stages);
   const DataSeconds sums = data(l, b, stages);
   const double update =
       b.update_seconds * stages.most_elements(b) / (l.zero > 0 ? l.degrees.data : 1);
-
-  PricedLayout priced{.layout = l,
-                      .seconds = passing + sums.exposed + sums_besides(l, b) + update,
-                      .compute = m * stages.computing[stages.slowest] + update,
-                      .hidden = sums.hidden};
+  priced.seconds = passing + sums.exposed + sums_besides(l, b) + update;
+  priced.compute = m * stages.computing[stages.slowest] + update;
+  priced.hidden = sums.hidden;
   priced.bubble = std::max(passing - m * stages.seconds[stages.slowest], 0.0);
   priced.exposed = std::max(priced.seconds - priced.compute - priced.bubble, 0.0);
-  priced.memory_bytes = memory(l, b, stages);
-  if (machine_.memory_bytes > 0 && priced.memory_bytes > machine_.memory_bytes) {
-    priced.fits = false;
-    priced.reason = format("needs %.1f GiB of tensors, a device has %.1f GiB",
-                           priced.memory_bytes / kGiB, machine_.memory_bytes / kGiB);
-  }
   return priced;
 }
 

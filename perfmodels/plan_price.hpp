@@ -27,6 +27,9 @@
 
 namespace lockstep {
 
+// Whether its memory is more than a device has; then it says so.
+bool refuse_too_large(PricedLayout& priced, const Machine& machine);
+
 class PlanPrices {
  public:
   // The references stay.
