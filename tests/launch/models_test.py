@@ -80,7 +80,10 @@ class Plan(unittest.TestCase):
             shown = run("plan", JOB, "--machine", str(small), "--ranks", "2")
         self.assertFalse(any(entry["fits"] for entry in layouts))
         self.assertIn("a device has 0.0 GiB", layouts[0]["reason"])
-        self.assertIn("rejected: data 2", shown.stdout)
+        sizes = [entry["memory_bytes"] for entry in layouts]
+        self.assertEqual(sizes, sorted(sizes))  # what lacks least comes first
+        self.assertEqual({entry["step_seconds"] for entry in layouts}, {None})
+        self.assertIn("rejected: data 1, tensor 2", shown.stdout)
 
     def test_impossible_rank_counts_are_one_line(self):
         done = run("plan", JOB, "--machine", "cpu", "--ranks", "7")
