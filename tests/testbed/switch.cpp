@@ -7,7 +7,7 @@
 //
 // A frame of L bytes leaves through its node's port in L/rate, travels for the delay, and enters
 // through the other node's port, of the same rate; uncontended it takes L/rate + delay. A port
-// serves connections in turn, as the kernel's fair queues do, so that a short message never waits
+// serves connections in turn, some packets of each, so that a short message never waits
 // behind all bulk data of another pair of ranks. Nothing is lost, queues have no bound. TCP hands
 // over frames of up to 16 KiB (segmentation offload), which keeps the work per byte low and the
 // headers' share of the rate below 1 %.
@@ -48,7 +48,7 @@ constexpr Nanoseconds kNever = std::numeric_limits<Nanoseconds>::max();
 constexpr int kOffloadHeader = 10;  // bytes of virtio_net_hdr before every frame
 constexpr int kLargestOffload = 16384;
 constexpr int kBytesPerTurn = 4096;  // of a frame, before another connection has its turn
-constexpr int kFramesPerRead = 16;  // of one node, before the others have their turn
+constexpr int kFramesPerRead = 16;   // of one node, before the others have their turn
 constexpr const char* kAddressPrefix = "02:00:00:00:00:";
 
 volatile std::sig_atomic_t g_stop = 0;
