@@ -160,10 +160,10 @@ class Planner {
     return std::all_of(kept_.begin(), kept_.end(),
                        [&](const KeptKey* k) { return k->same(job_, l); });
   }
-  // As its user wants and its software can; where it cannot, that is counted.
+  // As its user wants and its software can; what it cannot is counted.
   bool may_run(const Layout& l) {
-    if (!keeps(l)) return false;
-    const std::string why = lockstep::refusal(software_, l, job_.model.layers);
+    const std::string why =
+        keeps(l) ? lockstep::refusal(software_, l, job_.model.layers) : "--keep holds other values";
     if (!why.empty()) ++plan_.left_out[why];
     return why.empty();
   }

@@ -133,6 +133,11 @@ TEST_CASE("what is kept is as the job has it, and a key that layouts do not vary
       test::config_error([&] { plan(job, 4, machine, {.keep = {"parallel.colour"}}); });
   CHECK(why.find("--keep: \"parallel.colour\"") == 0);
   CHECK(why.find("batch.micro") != std::string::npos);
+
+  job.parallel.pipeline = 7;
+  const std::string nothing =
+      test::config_error([&] { plan(job, 4, machine, {.keep = {"parallel.pipeline"}}); });
+  CHECK(nothing.find("--keep holds other values") != std::string::npos);
 }
 
 TEST_CASE("layouts that the job's software cannot run are left out and counted") {
