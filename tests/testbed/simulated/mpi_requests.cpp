@@ -10,7 +10,8 @@ int tag_of(std::uint64_t fingerprint) {
   return static_cast<int>(fingerprint % kTags);
 }
 
-bool wait_all(std::span<MPI_Request> requests, std::vector<MPI_Status>& statuses, const Deadline&) {
+bool wait_all(std::span<MPI_Request> requests, std::vector<MPI_Status>& statuses, const Deadline&,
+              Crowding) {
   statuses.resize(requests.size());
   check_mpi(MPI_Waitall(static_cast<int>(requests.size()), requests.data(), statuses.data()));
   return true;
