@@ -3,11 +3,10 @@
 // than we do. One table; `predict` and `plan` ask it, and device and replay do as it says.
 //
 //   lockstep       this program
-//   megatron-2021  Megatron-LM 2.x (D. Narayanan et al., SC 2021): 1F1B or, on more than two
-//   stages,
-//                  interleaved; every stage the same number of blocks; of a pipeline all gradients
-//                  are summed over data ranks at once, behind the last pass (local DDP); tensors
-//                  between stages in parts, one per tensor rank, while nothing is computed
+//   megatron-2021  Megatron-LM 2.x (D. Narayanan et al., SC 2021): 1F1B or, on three stages and
+//                  more, interleaved; every stage the same number of blocks; of a pipeline all
+//                  gradients are summed over data ranks at once, behind the last pass (local DDP);
+//                  tensors between stages in parts, one per tensor rank, while nothing is computed
 //                  (exchanges.hpp)
 //   megatron-2022  with sequence parallelism and selective recomputation (V. Korthikanti et al.,
 //                  2022)
