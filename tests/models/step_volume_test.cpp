@@ -50,13 +50,7 @@ Volumes counted_step(const JobConfig& job, const Communicator& world, Device& de
                      test::CountedCalls& calls) {
   const Mesh mesh(world, {job.parallel.data, job.parallel.tensor, job.parallel.pipeline});
   TrainingStep step(plan_model(job.model), mesh, device, job);
-  const auto text = std::make_shared<test::MadeUpText>(job.model.vocabulary);
-  const BatchReader reader({text, 0, text->size()}, {.global = job.batch.global,
-                                                     .micro = job.batch.micro,
-                                                     .data_rank = mesh.data().rank(),
-                                                     .data_degree = mesh.data().size(),
-                                                     .sequence = job.model.sequence,
-                                                     .seed = job.job.seed});
+  const BatchReader reader = test::made_up_batches(job, mesh);
   const std::map<std::string, int> sizes = {{"tensor", mesh.tensor().size()},
                                             {"pipeline", mesh.pipeline().size()}};
   Volumes volumes;

@@ -46,6 +46,17 @@ inline JobConfig small_job() {
   return job;
 }
 
+// The batches of this data rank.
+inline BatchReader made_up_batches(const JobConfig& job, const Mesh& mesh) {
+  const auto text = std::make_shared<MadeUpText>(job.model.vocabulary);
+  return BatchReader({text, 0, text->size()}, {.global = job.batch.global,
+                                               .micro = job.batch.micro,
+                                               .data_rank = mesh.data().rank(),
+                                               .data_degree = mesh.data().size(),
+                                               .sequence = job.model.sequence,
+                                               .seed = job.job.seed});
+}
+
 struct Trained {
   std::vector<double> losses, grad_norms;
   std::vector<std::vector<float>> weights;  // one per parameter of this rank
@@ -59,13 +70,7 @@ inline Trained train(const JobConfig& job, const Communicator& world, Device& de
                      MPI_Comm comm = MPI_COMM_NULL) {
   const Mesh mesh(world, {job.parallel.data, job.parallel.tensor, job.parallel.pipeline});
   TrainingStep step(plan_model(job.model), mesh, device, job);
-  const auto text = std::make_shared<MadeUpText>(job.model.vocabulary);
-  const BatchReader reader({text, 0, text->size()}, {.global = job.batch.global,
-                                                     .micro = job.batch.micro,
-                                                     .data_rank = mesh.data().rank(),
-                                                     .data_degree = mesh.data().size(),
-                                                     .sequence = job.model.sequence,
-                                                     .seed = job.job.seed});
+  const BatchReader reader = made_up_batches(job, mesh);
   Trained trained;
   if (comm != MPI_COMM_NULL) trained.before = assemble(step, mesh, job, comm);
   for (int s = 0; s < steps; ++s) {
