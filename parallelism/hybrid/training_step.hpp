@@ -52,16 +52,19 @@ class TrainingStep {
   const HostBatch& batch_of(int micro_batch, const std::function<HostBatch()>& next);
   MicroBatch rows_of(const HostBatch& host) const;
   Tensor token_losses(const HostBatch& host, Tensor& logits, float scale);
-  void pass_all(const std::function<HostBatch()>& next, Tensor& loss);
+  void pass_all(const std::function<HostBatch()>& next, Tensor& losses);
   double update(double learning_rate);  // the gradient norm
   Tensor gradient_norm();
   void sum_over_mesh(Tensor& values);
+  Tensor place_of(const Tensor& losses, std::int64_t batch) const;
+  double sum_of(const Tensor& losses);
 
   const Mesh& mesh_;
   Device& device_;
   BatchSplit split_;
   float clip_;
   std::int64_t vocabulary_;
+  bool sums_by_tree_;
   PipelineSchedule schedule_;
   Stage stage_;
   PipelineExecutor pipeline_;

@@ -13,7 +13,7 @@ constexpr const char* kPrecisionNames[] = {"float32", "bfloat16"};
 constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
 constexpr const char* kRecomputeNames[] = {"none", "selective", "full"};
-constexpr const char* kDeterminismNames[] = {"fast", "run"};
+constexpr const char* kDeterminismNames[] = {"fast", "run", "layout"};
 
 Bounds at_least(double low) {
   return {.low = low};
@@ -54,7 +54,8 @@ Section job_keys(JobSection& job) {
            kSoftwareNames},
           {"determinism",
            &job.determinism,
-           "run: the same bits for the same layout; fast: collectives are chosen by measurement",
+           "same bits: run, in the same layout; layout, with every data and pipeline degree; fast: "
+           "neither",
            {},
            kDeterminismNames},
           {"run_dir", &job.run_dir, "where results go; empty: runs/<name>"},
