@@ -2,6 +2,8 @@
 #include "parallelism/hybrid/training_step.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "parallelism/hybrid/layout.hpp"
 #include "parallelism/tensor/vocabulary_loss.hpp"
@@ -78,6 +80,7 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
   kernels::fill(losses, 0.0f, compute);
   kernels::fill(stop, stop_requested ? 1.0f : 0.0f, compute);
 
+  batches_.clear();
   pass_all(next, losses);
   StepResult result;
   {
@@ -85,10 +88,16 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
     data_->finish();
     sum_over_mesh(status);
   }
-  result.grad_norm = update(learning_rate);
+  {
+    PhaseSpan span(compute, "update");
+    const Tensor norm = gradient_norm();
+    result.grad_norm = read_scalar(norm);
+    result.loss = sum_of(losses);
+    result.applied = acceptable(result);
+    result.applied ? update(learning_rate, norm) : leave_out();
+  }
   result.comm_seconds = communication.busy_seconds() - busy_before;
   result.exposed_comm_seconds = communication.exposed_seconds() - exposed_before;
-  result.loss = sum_of(losses);
   result.stop = read_scalar(stop) > 0;
   return result;
 }
@@ -107,25 +116,56 @@ void TrainingStep::pass_all(const std::function<HostBatch()>& next, Tensor& loss
           },
       .loss =
           [&](int m, Tensor logits) {
-            const Tensor of_tokens = token_losses(batch_of(m, next), logits, scale);
+            Tensor of_tokens = token_losses(batch_of(m, next), logits, scale);
+            if (hooks_.losses) hooks_.losses(of_tokens);
             Tensor loss = place_of(losses, mesh_.data().rank() * split_.count + m);
             kernels::add_scaled_sum(loss, of_tokens, counted, device_.compute());
             return logits;
           },
-      .ready = [this](Parameter& p) { data_->ready(p); },
+      .ready =
+          [this](Parameter& p) {
+            if (hooks_.gradient) hooks_.gradient(p);
+            data_->ready(p);
+          },
   };
   pipeline_.run(schedule_.stages[stage_index(mesh_)], schedule_.shape, ends);
-  batches_.clear();
 }
 
-double TrainingStep::update(double learning_rate) {
-  PhaseSpan span(device_.compute(), "update");
-  Tensor norm = gradient_norm();
+// All ranks have the same loss and norm.
+bool TrainingStep::acceptable(const StepResult& result) const {
+  const bool finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);
+  const bool wanted = !hooks_.accept || hooks_.accept(result);
+  return finite && wanted;
+}
+
+void TrainingStep::leave_out() {
+  for (const Piece& piece : data_->pieces()) {
+    Tensor grad = piece.grad;
+    kernels::fill(grad, 0.0f, device_.compute());
+  }
+}
+
+double TrainingStep::repeat_passes(const std::function<void(Parameter&)>& gradient) {
+  Tensor losses = Tensor::empty(device_, {sums_by_tree_ ? split_.data * split_.count : 1});
+  kernels::fill(losses, 0.0f, device_.compute());
+  const auto none = []() -> HostBatch { throw LogicError("the batches of the step are kept"); };
+  const auto usual = hooks_.gradient;
+  hooks_.gradient = [&](Parameter& p) {
+    if (usual) usual(p);  // a fault on purpose is there again
+    gradient(p);
+  };
+  pass_all(none, losses);
+  hooks_.gradient = usual;
+  data_->finish();
+  leave_out();
+  return sum_of(losses);
+}
+
+void TrainingStep::update(double learning_rate, const Tensor& norm) {
   Tensor factor = Tensor::empty(device_, {1});
   kernels::clip_factor(factor, norm, clip_, device_.compute());
   optimizer_->step(learning_rate, factor);
   data_->publish();
-  return read_scalar(norm);
 }
 
 // Over all axes. The squares of each parameter are summed apart and all of them in the order of the

@@ -94,6 +94,20 @@ struct CollectivesSection {
   double compression_share = 0.01;
 };
 
+struct FailuresSection {
+  std::string nonfinite = "stop";
+  std::string spike = "ignore";
+  double spike_deviations = 6;
+  std::int64_t spike_window = 50;
+  std::int64_t skips = 10;
+  std::int64_t straggler_every = 10;  // 0: never
+  double straggler_factor = 1.5;
+};
+
+struct FaultsSection {
+  std::vector<std::string> inject;
+};
+
 struct JobConfig {
   JobSection job;
   ModelSection model;
@@ -102,6 +116,8 @@ struct JobConfig {
   OptimizerSection optimizer;
   ParallelSection parallel;
   CollectivesSection collectives;
+  FailuresSection failures;
+  FaultsSection faults;
 };
 
 // The file, then the overrides "section.key=value" in order, then validate().

@@ -13,6 +13,8 @@ constexpr const char* kPrecisionNames[] = {"float32", "bfloat16"};
 constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
 constexpr const char* kRecomputeNames[] = {"none", "selective", "full"};
+constexpr const char* kNonfiniteNames[] = {"stop", "skip"};
+constexpr const char* kSpikeNames[] = {"ignore", "warn", "skip"};
 constexpr const char* kDeterminismNames[] = {"fast", "run", "layout"};
 
 Bounds at_least(double low) {
@@ -195,6 +197,46 @@ Section collectives_keys(CollectivesSection& collectives) {
   };
 }
 
+Section failures_keys(FailuresSection& failures) {
+  return {
+      "failures",
+      "what is done when training goes wrong",
+      {
+          {"nonfinite",
+           &failures.nonfinite,
+           "a loss or gradients that are NaN or infinite: end the job, or leave the step out",
+           {},
+           kNonfiniteNames},
+          {"spike",
+           &failures.spike,
+           "a loss or gradient norm that stands out: say it, or leave the step out",
+           {},
+           kSpikeNames},
+          {"spike_deviations", &failures.spike_deviations,
+           "standard deviations above the mean that stand out", above(0)},
+          {"spike_window", &failures.spike_window, "last steps that mean and deviation are of",
+           at_least(4)},
+          {"skips", &failures.skips, "steps left out in a row before the job ends", at_least(1)},
+          {"straggler_every", &failures.straggler_every,
+           "steps between two looks for a slow rank; 0: never", at_least(0)},
+          {"straggler_factor", &failures.straggler_factor,
+           "a rank is slow that takes so many times the median", above(1)},
+      },
+  };
+}
+
+Section faults_keys(FaultsSection& faults) {
+  return {
+      "faults",
+      "faults on purpose, to see what happens",
+      {
+          {"inject", &faults.inject,
+           "\"KIND rank R step S ...\": kill, stop, terminate, delay, slow, nan, corrupt, "
+           "fail_write"},
+      },
+  };
+}
+
 }  // namespace
 
 std::vector<Section> sections_of(JobConfig& config) {
@@ -204,7 +246,9 @@ std::vector<Section> sections_of(JobConfig& config) {
           batch_keys(config.batch),
           optimizer_keys(config.optimizer),
           parallel_keys(config.parallel),
-          collectives_keys(config.collectives)};
+          collectives_keys(config.collectives),
+          failures_keys(config.failures),
+          faults_keys(config.faults)};
 }
 
 }  // namespace lockstep

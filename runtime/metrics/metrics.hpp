@@ -21,6 +21,7 @@ struct StepMetrics {
   double step_seconds = 0;
   std::optional<double> predicted_seconds = std::nullopt;
   double exposed_comm_seconds = 0;  // communication that computation did not hide
+  bool skipped = false;             // the step was left out: no update
 };
 
 class MetricsWriter {
