@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <random>
 
 #include "collectives/mpi_requests.hpp"
 #include "runtime/base/clock.hpp"
@@ -26,12 +25,8 @@ std::size_t Sampler::add(Item item) {
 void Sampler::run(double seconds, int rounds, std::size_t first, double longest) {
   const double begin = now();
   const auto mine = std::span(items_).subspan(first);
-  std::vector<State*> order;
-  for (State& state : mine)
-    order.push_back(&state);
-  std::mt19937 random(static_cast<unsigned>(items_.size()));  // the same on every rank
   for (int round = 0; round < rounds; ++round) {
-    std::shuffle(order.begin(), order.end(), random);
+    const std::vector<State*> order = in_turn(mine);
     const double until = seconds * (round + 1) / rounds;
     double owing = 0;  // to those whose turn is still to come
     for (const State* state : order)
@@ -46,6 +41,16 @@ void Sampler::run(double seconds, int rounds, std::size_t first, double longest)
     }
     combine(mine);
   }
+}
+
+std::vector<Sampler::State*> Sampler::in_turn(std::span<State> states) {
+  std::vector<std::size_t> visits;
+  for (const State& state : states)
+    visits.push_back(state.samples.front().num_visits());
+  std::vector<State*> order;
+  for (const std::size_t i : turns_.next(visits))
+    order.push_back(&states[i]);
+  return order;
 }
 
 double Sampler::owed(const State& state) const {

@@ -4,9 +4,10 @@
 // Every item is visited in several rounds, in a new order each time, so that a machine whose speed
 // drifts does so for all of them; one whose interval is narrow enough has its turns left out. An
 // item's first visit tells what each further one costs at least: who does not fit into what is left
-// of a round waits for the next. Those that come with an expectation are left out altogether where
-// it does not fit. The ranks agree on every time that decides something; they combine their samples
-// after each round, since between nodes that takes longer than many a measurement.
+// of a round waits for the next, and comes first in it (turns.hpp). Those that come with an
+// expectation are left out altogether where it does not fit. The ranks agree on every time that
+// decides something; they combine their samples after each round, since between nodes that takes
+// longer than many a measurement.
 #pragma once
 
 #include <functional>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "perfmodels/calibrate/statistics.hpp"
+#include "perfmodels/calibrate/turns.hpp"
 #include "runtime/context/context.hpp"
 
 namespace lockstep {
@@ -91,6 +93,7 @@ class Sampler {
     std::vector<double> fresh{};  // of this round, as this rank saw them: rows of num_series
   };
 
+  std::vector<State*> in_turn(std::span<State> states);
   void visit(State& state, double seconds);
   bool enough(const State& state) const;
   bool fits(const State& state, double left, double owed) const;
@@ -106,6 +109,7 @@ class Sampler {
   double narrow_;
   std::vector<State> items_;
   std::vector<EqualWork> work_;
+  Turns turns_{};
 };
 
 }  // namespace lockstep

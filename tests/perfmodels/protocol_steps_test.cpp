@@ -3,6 +3,7 @@
 // become too long for a slot. And those that a curve shows.
 #include "perfmodels/calibrate/protocol_steps.hpp"
 
+#include "collectives/shared_memory.hpp"
 #include "perfmodels/calibrate/jumps.hpp"
 #include "tests/support/catch.hpp"
 
@@ -35,6 +36,17 @@ TEST_CASE("steps lie where messages and what is staged become too long") {
   CHECK(has(protocol_steps(Collective::all_gather, assumed_shape(2, 1), kLongest), 8192));
 }
 
+TEST_CASE("steps lie where ranks begin to show what they staged, in either memory") {
+  for (const MemoryKind memory : {MemoryKind::plain, MemoryKind::shared}) {
+    GroupShape group = assumed_shape(2, 1);
+    group.memory = memory;
+    const auto broadcast = protocol_steps(Collective::broadcast, group, kLongest);
+    CHECK(has(broadcast, 96));
+    CHECK(has(broadcast, kStageBytes));
+    CHECK(has(protocol_steps(Collective::all_gather, group, kLongest), 2 * kStageBytes));
+  }
+}
+
 TEST_CASE("without common memory there are none") {
   GroupShape group = assumed_shape(2, 1);
   group.shared_memory = false;
@@ -42,7 +54,7 @@ TEST_CASE("without common memory there are none") {
   CHECK(protocol_steps(Collective::all_reduce, assumed_shape(4, 2), kLongest).empty());
 }
 
-TEST_CASE("a step shows on a flat curve as on a steep one") {
+TEST_CASE("a step shows on a flat curve as on a steep one, up or down") {
   const auto curve = [](double (*seconds)(double)) {
     std::vector<Point> points;
     for (double bytes = 1000; bytes < 40000; bytes *= 2)
@@ -59,4 +71,6 @@ TEST_CASE("a step shows on a flat curve as on a steep one") {
   const auto smooth = curve([](double bytes) { return 7 + bytes / 1000; });
   for (std::size_t i = 0; i + 1 < smooth.size(); ++i)
     CHECK(steepness(smooth, i) < 1.2);
+  const auto falling = curve([](double bytes) { return bytes < 3000 ? 5 * bytes : bytes; });
+  CHECK(steepness(falling, 1) == Approx(2.5));
 }
