@@ -23,10 +23,16 @@ std::size_t Sampler::add(Item item) {
 }
 
 void Sampler::run(double seconds, int rounds, std::size_t first, double longest) {
+  std::vector<std::size_t> items(items_.size() - first);
+  std::iota(items.begin(), items.end(), first);
+  run(seconds, rounds, items, longest);
+}
+
+void Sampler::run(double seconds, int rounds, const std::vector<std::size_t>& items,
+                  double longest) {
   const double begin = now();
-  const auto mine = std::span(items_).subspan(first);
   for (int round = 0; round < rounds; ++round) {
-    const std::vector<State*> order = in_turn(mine);
+    const std::vector<State*> order = in_turn(items);
     const double until = seconds * (round + 1) / rounds;
     double owing = 0;  // to those whose turn is still to come
     for (const State* state : order)
@@ -39,17 +45,17 @@ void Sampler::run(double seconds, int rounds, std::size_t first, double longest)
       if (!fits(state, left, owing)) continue;
       visit(state, std::min(left / static_cast<double>(order.size() - k), longest));
     }
-    combine(mine);
+    combine();
   }
 }
 
-std::vector<Sampler::State*> Sampler::in_turn(std::span<State> states) {
+std::vector<Sampler::State*> Sampler::in_turn(const std::vector<std::size_t>& items) {
   std::vector<std::size_t> visits;
-  for (const State& state : states)
-    visits.push_back(state.samples.front().num_visits());
+  for (const std::size_t i : items)
+    visits.push_back(samples(i).num_visits());
   std::vector<State*> order;
-  for (const std::size_t i : turns_.next(visits))
-    order.push_back(&states[i]);
+  for (const std::size_t k : turns_.next(visits))
+    order.push_back(&items_[items[k]]);
   return order;
 }
 
@@ -116,16 +122,16 @@ void Sampler::over_ranks(std::span<double> values, MPI_Op op) const {
   wait_all({&request, 1}, statuses, {}, Crowding::patient);
 }
 
-void Sampler::combine(std::span<State> states) {
+void Sampler::combine() {
   for (const Over over : {Over::mean, Over::slowest}) {
     std::vector<double> all;
     const auto fresh = [over](const State& s) { return s.item.over == over && !s.fresh.empty(); };
-    for (const State& state : states) {
+    for (const State& state : items_) {
       if (fresh(state)) all.insert(all.end(), state.fresh.begin(), state.fresh.end());
     }
     combine(all, over);
     auto next = all.begin();
-    for (State& state : states) {
+    for (State& state : items_) {
       if (!fresh(state)) continue;
       for (Samples& samples : state.samples)
         samples.begin_visit();

@@ -68,6 +68,9 @@ class Sampler {
   // Collective; the samples are the same on all ranks.
   void run(double seconds, int rounds, std::size_t first = 0,
            double longest = std::numeric_limits<double>::infinity());
+  // The same with these items alone.
+  void run(double seconds, int rounds, const std::vector<std::size_t>& items,
+           double longest = std::numeric_limits<double>::infinity());
 
   const Samples& samples(std::size_t item, std::size_t series = 0) const {
     return items_[item].samples[series];
@@ -93,14 +96,14 @@ class Sampler {
     std::vector<double> fresh{};  // of this round, as this rank saw them: rows of num_series
   };
 
-  std::vector<State*> in_turn(std::span<State> states);
+  std::vector<State*> in_turn(const std::vector<std::size_t>& items);
   void visit(State& state, double seconds);
   bool enough(const State& state) const;
   bool fits(const State& state, double left, double owed) const;
   // What must not wait: seconds of the visits without an expectation.
   double owed(const State& state) const;
   // The fresh values of all ranks become samples.
-  void combine(std::span<State> states);
+  void combine();
   void combine(std::vector<double>& values, Over over) const;
   void greatest(std::span<double> values) const;
   void over_ranks(std::span<double> values, MPI_Op op) const;
