@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "collectives/record.hpp"
+#include "collectives/sample_call.hpp"
 #include "collectives/shared_memory.hpp"
 #include "perfmodels/simulate/networks.hpp"
 
@@ -15,8 +16,13 @@ namespace {
 constexpr std::size_t kElement = sizeof(float);
 constexpr double kApart = 1.02;  // no further, and two steps are one: of blocks that are not even
 
+// Of the call that is going to be timed: blocks are of whole elements, and all_to_all leaves some.
 Schedule schedule_of(const Algorithm& algorithm, std::size_t bytes, const GroupShape& group) {
-  return record(algorithm, priced_call(algorithm.what, static_cast<double>(bytes), group));
+  GroupCall call = priced_call(algorithm.what, static_cast<double>(bytes), group);
+  call.dtype = DType::float32;
+  call.blocks =
+      Sample{.what = algorithm.what, .count = bytes / kElement, .ranks = group.ranks}.blocks();
+  return record(algorithm, call);
 }
 
 int num_long(const Schedule& schedule, Event::What what, std::size_t longest) {

@@ -36,6 +36,11 @@ TEST_CASE("steps lie where messages and what is staged become too long") {
   CHECK(has(protocol_steps(Collective::all_gather, assumed_shape(2, 1), kLongest), 8192));
 }
 
+TEST_CASE("an odd element does not lengthen the messages of two ranks that divide them all") {
+  const auto steps = protocol_steps(Collective::all_to_all, assumed_shape(2, 1), kLongest);
+  CHECK(has(steps, 8196));
+}
+
 TEST_CASE("steps lie where ranks begin to show what they staged, in either memory") {
   for (const MemoryKind memory : {MemoryKind::plain, MemoryKind::shared}) {
     GroupShape group = assumed_shape(2, 1);
