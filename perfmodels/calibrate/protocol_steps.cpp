@@ -66,15 +66,17 @@ void find_steps(std::size_t from, std::size_t to, const Count& count,
   find_steps(from, count(from), to, count(to), count, steps);
 }
 
-// Ascending, with those next to each other as one.
+// Ascending, with those next to each other as one: no size is in two steps.
 std::vector<ProtocolStep> joined(std::vector<ProtocolStep> steps) {
   std::sort(steps.begin(), steps.end(),
             [](const ProtocolStep& a, const ProtocolStep& b) { return a.below < b.below; });
   std::vector<ProtocolStep> all;
   for (const ProtocolStep& s : steps) {
-    const bool next = !all.empty() && static_cast<double>(s.above) <=
-                                          kApart * static_cast<double>(all.back().below);
-    if (next) {
+    const auto next_to = [&](const ProtocolStep& last) {
+      return s.below <= last.above ||
+             static_cast<double>(s.above) <= kApart * static_cast<double>(last.below);
+    };
+    if (!all.empty() && next_to(all.back())) {
       all.back().above = std::max(all.back().above, s.above);
     } else {
       all.push_back(s);
