@@ -26,7 +26,7 @@ struct TrainOptions {
   std::string file, machine;
   std::vector<std::string> overrides;
   std::string progress = "auto";
-  bool json = false, help_keys = false;
+  bool json = false, help_keys = false, resume = false;
   int ranks = 0, restarts = 0, least_ranks = 0;  // 0 ranks: those that the launcher started, or one
   std::string launcher = "mpirun -np {ranks}";
 };
@@ -108,7 +108,9 @@ int train(const TrainOptions& options) {
     context.together([&] {
       if (mistake) std::rethrow_exception(mistake);
     });
-    return TrainingRun(context, job, context.first() && wants_bar(options)).run();
+    const RunOptions how{.progress_bar = context.first() && wants_bar(options),
+                         .resume = options.resume};
+    return TrainingRun(context, job, how).run();
   });
 }
 
@@ -134,6 +136,8 @@ CommandAction prepare_train(CLI::App& app) {
          "A restart that comes no farther is followed by one on fewer ranks, at least so many")
       ->check(CLI::PositiveNumber);
   app.add_option("--launcher", options->launcher, "What starts ranks")->capture_default_str();
+  app.add_flag("--resume", options->resume,
+               "Go on in the run directory, from its last complete checkpoint if it has one");
   app.add_flag("--json", options->json, "With job.device = \"dry\": write JSON");
   app.add_flag("--help-keys", options->help_keys, "Every key of a job file, with its default");
   return [options] { return train(*options); };

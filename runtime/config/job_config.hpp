@@ -94,6 +94,14 @@ struct CollectivesSection {
   double compression_share = 0.01;
 };
 
+struct CheckpointSection {
+  std::int64_t every = 0;  // 0: none
+  std::int64_t keep = 2;
+  std::int64_t keep_every = 0;  // 0: none besides
+  bool async = true;
+  std::string load;  // empty: weights start at random
+};
+
 struct FailuresSection {
   std::string nonfinite = "stop";
   std::string spike = "ignore";
@@ -116,6 +124,7 @@ struct JobConfig {
   OptimizerSection optimizer;
   ParallelSection parallel;
   CollectivesSection collectives;
+  CheckpointSection checkpoint;
   FailuresSection failures;
   FaultsSection faults;
 };
