@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include <unistd.h>
 
 #include "collectives/call.hpp"
 #include "runtime/base/format.hpp"
+#include "runtime/checkpoint/fence.hpp"
 #include "runtime/failures/stragglers.hpp"
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/update.hpp"
@@ -44,7 +44,8 @@ bool finite(const StepResult& result) {
 RunGuard::RunGuard(const Context& context, const JobConfig& job)
     : context_(context),
       wanted_(job.failures),
-      faults_(job.faults.inject, context.rank(), context.size(), restart_count()),
+      faults_(job.faults.inject, context.rank(), context.size(),
+              static_cast<int>(start_from_environment().restart)),
       spikes_(job.failures.spike_deviations, job.failures.spike_window) {}
 
 void RunGuard::tamper_with(CommunicatorOptions& options) {
@@ -58,9 +59,9 @@ void RunGuard::watch(TrainingStep& step, const Mesh& mesh, Device& device) {
   training_ = &step;
   mesh_ = &mesh;
   device_ = &device;
-  const auto poison = [&device](Tensor& values) {
+  const auto poison = [this, &device](Tensor& values) {
     Tensor first = values.view({values.count()}).slice(0, 1);
-    kernels::fill(first, std::numeric_limits<float>::quiet_NaN(), device.compute());
+    kernels::fill(first, faults_.poison(), device.compute());
   };
   step.set_hooks({.losses =
                       [this, poison](Tensor& losses) {
@@ -73,7 +74,9 @@ void RunGuard::watch(TrainingStep& step, const Mesh& mesh, Device& device) {
                   .accept =
                       [this](const StepResult& result) {
                         if (!finite(result) || wanted_.spike == "ignore") return true;
-                        spike_ = spikes_.judge(result.loss, result.grad_norm);
+                        spike_ = went_back_.count(step_) > 0
+                                     ? "stood out before training went back"
+                                     : spikes_.judge(result.loss, result.grad_norm);
                         return spike_.empty() || wanted_.spike == "warn";
                       }});
 }
@@ -124,6 +127,7 @@ void RunGuard::meet_spike() {
     if (context_.first()) log_warning(what);
     return;
   }
+  wants_back_ = wanted_.spike == "roll_back" && went_back_.insert(step_).second;
   leave_out(what);
 }
 

@@ -5,7 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
+#include <limits>
 #include <sstream>
 #include <thread>
 
@@ -18,8 +18,8 @@ namespace lockstep {
 
 namespace {
 
-constexpr const char* kKindNames[] = {"kill", "stop", "terminate", "delay",
-                                      "slow", "nan",  "corrupt",   "fail_write"};
+constexpr const char* kKindNames[] = {"kill", "stop",  "terminate", "delay",     "slow",
+                                      "nan",  "spike", "corrupt",   "fail_write"};
 constexpr std::size_t kLeastDamaged = 16;  // elements: not the few numbers that steer the job
 
 [[noreturn]] void refuse(const std::string& text, const std::string& why) {
@@ -147,6 +147,8 @@ void Faults::strike(const Fault& fault) {
     case FaultKind::slow:
       return sleep((fault.factor - 1) * own_seconds_);
     case FaultKind::nan:
+    case FaultKind::spike:
+      poison_value_ = fault.kind == FaultKind::nan ? std::numeric_limits<float>::quiet_NaN() : 1e6f;
       poison_ = planned_ = fault.in;
       return;
     case FaultKind::corrupt:
@@ -190,14 +192,6 @@ bool Faults::damages(std::size_t num_elements) {
 void flip_bit(std::byte* elements, std::size_t num_elements, std::size_t element_bytes) {
   const std::size_t middle = num_elements / 2 * element_bytes;
   elements[middle + element_bytes - 1] ^= std::byte{0x40};
-}
-
-int restart_count() {
-  int count = 0;
-  for (const char* name : {"LOCKSTEP_RESTART", "SLURM_RESTART_COUNT"}) {
-    if (const char* value = std::getenv(name)) count = std::max(count, std::atoi(value));
-  }
-  return count;
 }
 
 }  // namespace lockstep
