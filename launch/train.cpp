@@ -14,6 +14,7 @@
 #include "launch/job.hpp"
 #include "launch/prediction.hpp"
 #include "launch/training_run.hpp"
+#include "runtime/base/file.hpp"
 #include "runtime/logging/logging.hpp"
 
 namespace lockstep {
@@ -57,6 +58,11 @@ void expect_trainable(const JobConfig& job) {
   }
 }
 
+// For a batch script, which names the file: some launchers return 0 for ranks that never ran.
+void note_end() {
+  if (const char* file = std::getenv("LOCKSTEP_FINISHED")) write_file(file, "");
+}
+
 int train(const TrainOptions& options) {
   if (options.help_keys) {
     if (rank_from_launcher() == 0) std::fputs(key_reference().c_str(), stdout);
@@ -81,7 +87,9 @@ int train(const TrainOptions& options) {
     context.together([&] {
       if (mistake) std::rethrow_exception(mistake);
     });
-    return TrainingRun(context, job, context.first() && wants_bar(options)).run();
+    const int status = TrainingRun(context, job, context.first() && wants_bar(options)).run();
+    if (status == 0 && context.first()) note_end();
+    return status;
   });
 }
 
