@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <unistd.h>
+
 #include "launch/generate.hpp"
 #include "launch/machine_of_job.hpp"
 #include "launch/prediction.hpp"
@@ -39,6 +41,17 @@ ScheduleOptions schedule_of(const JobConfig& job) {
           .decay_share = job.optimizer.decay_share};
 }
 
+// Of all ranks, each once, in their order. Collective; on rank 0.
+std::string host_names(const Context& context) {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  std::vector<std::string> seen;
+  for (const std::string& host : context.gather(name)) {
+    if (std::find(seen.begin(), seen.end(), host) == seen.end()) seen.push_back(host);
+  }
+  return join(seen);
+}
+
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
@@ -48,7 +61,10 @@ double median(std::vector<double> values) {
 }  // namespace
 
 TrainingRun::TrainingRun(const Context& context, JobConfig job, bool progress_bar)
-    : context_(context), job_(std::move(job)), table_(job_.job.steps, progress_bar) {
+    : context_(context),
+      job_(std::move(job)),
+      table_(job_.job.steps, progress_bar),
+      mllog_(false && context_.first()) {
   const Binding binding = bind_to_cores(context_, Topology());
   const int threads = set_threads(job_.job.threads, binding);
   context_.together([this] { read_inputs(); });
@@ -126,17 +142,21 @@ void TrainingRun::introduce(int threads, const std::string& binding) const {
 int TrainingRun::run() {
   const bool finished = train();
   if (finished && validation_ && !validation_loss_) evaluate(job_.job.steps);
+  const double train_seconds = now() - train_begin_;
+  mllog_.end_training(finished && (job_.job.target_loss == 0 || target_seconds_ > 0));
   table_.finish();
   if (job_.job.trace_steps > 0) {
     write_chrome_trace(run_dir_ + "/trace.json", context_, trace_, trace_origin_);
   }
-  summarize();
+  summarize(train_seconds);
   if (finished && job_.job.sample_length > 0) write_sample();
   if (finished && !stop_requested()) return 0;
   return 128 + (stop_signal() ? stop_signal() : SIGTERM);
 }
 
 bool TrainingRun::train() {
+  train_begin_ = now();
+  mllog_.begin_training(job_, mesh_->data().size());
   for (std::int64_t step = 1; step <= job_.job.steps; ++step) {
     start_or_stop_trace(step);
     StepResult result;
@@ -148,14 +168,18 @@ bool TrainingRun::train() {
       return false;
     }
     if (!evaluates_after(step)) continue;
-    const double loss = evaluate(step);
-    if (job_.job.target_loss > 0 && loss <= job_.job.target_loss) {
+    if (reaches_target(evaluate(step))) {
+      target_seconds_ = now() - train_begin_;
       log_info(format("target loss %g reached after step %lld", job_.job.target_loss,
                       static_cast<long long>(step)));
       return true;
     }
   }
   return true;
+}
+
+bool TrainingRun::reaches_target(double loss) const {
+  return job_.job.target_loss > 0 && loss <= job_.job.target_loss;
 }
 
 StepMetrics TrainingRun::one_step(std::int64_t step, StepResult& result) {
@@ -190,12 +214,15 @@ bool TrainingRun::evaluates_after(std::int64_t step) const {
 }
 
 double TrainingRun::evaluate(std::int64_t step) {
+  mllog_.begin_evaluation(step);
   validation_loss_ = step_->evaluate(
       [this](std::int64_t k) { return validation_->validation_batch(k); }, validation_->batches());
   if (context_.first()) {
     metrics_->write_evaluation(step, *validation_loss_);
     table_.evaluation(step, *validation_loss_);
   }
+  const bool goes_on = step < job_.job.steps && !reaches_target(*validation_loss_);
+  mllog_.end_evaluation(step, *validation_loss_, goes_on);
   return *validation_loss_;
 }
 
@@ -207,25 +234,32 @@ void TrainingRun::start_or_stop_trace(std::int64_t step) {
   if (step == kFirstTracedStep + job_.job.trace_steps) device_->record_into(nullptr);
 }
 
-void TrainingRun::summarize() {
+void TrainingRun::summarize(double train_seconds) {
   gemm_rate_ = std::max(gemm_rate_, measure_gemm_rate());  // the start may have been disturbed
   std::size_t peak = 0;
   for (const std::string& bytes : context_.gather(std::to_string(device_->memory().peak)))
     peak = std::max(peak, static_cast<std::size_t>(std::stoull(bytes)));
+  const std::string hosts = host_names(context_);
   if (!context_.first()) return;
   const auto steps = static_cast<double>(step_seconds_.size());
-  print_row(summary_text({.validation_loss = validation_loss_,
-                          .unit = job_.data.kind == "bytes" ? "byte" : "token",
-                          .step_seconds = median(step_seconds_),
-                          .predicted_seconds = prediction_ ? prediction_->seconds : 0,
-                          .tokens = static_cast<double>(job_.batch.global * job_.model.sequence),
-                          .ranks = context_.size(),
-                          .model_flops = model_flops_,
-                          .gemm_rate = gemm_rate_,
-                          .comm_seconds = comm_seconds_ / steps,
-                          .exposed_seconds = exposed_seconds_ / steps,
-                          .peak_bytes = peak,
-                          .run_dir = run_dir_}));
+  const RunSummary summary{.validation_loss = validation_loss_,
+                           .unit = job_.data.kind == "bytes" ? "byte" : "token",
+                           .step_seconds = median(step_seconds_),
+                           .predicted_seconds = prediction_ ? prediction_->seconds : 0,
+                           .tokens = static_cast<double>(job_.batch.global * job_.model.sequence),
+                           .ranks = context_.size(),
+                           .model_flops = model_flops_,
+                           .gemm_rate = gemm_rate_,
+                           .comm_seconds = comm_seconds_ / steps,
+                           .exposed_seconds = exposed_seconds_ / steps,
+                           .peak_bytes = peak,
+                           .run_dir = run_dir_,
+                           .nodes = context_.nodes(),
+                           .hosts = hosts,
+                           .train_seconds = train_seconds,
+                           .target_seconds = target_seconds_};
+  print_row(summary_text(summary));
+  write_summary(summary);
 }
 
 void TrainingRun::write_sample() {

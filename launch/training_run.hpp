@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "launch/mllog.hpp"
 #include "launch/step_table.hpp"
 #include "parallelism/hybrid/training_step.hpp"
 #include "perfmodels/record_step.hpp"
@@ -39,9 +40,10 @@ class TrainingRun {
   StepMetrics one_step(std::int64_t step, StepResult& result);
   void note_step(const StepMetrics& metrics);
   bool evaluates_after(std::int64_t step) const;
+  bool reaches_target(double loss) const;
   double evaluate(std::int64_t step);
   void start_or_stop_trace(std::int64_t step);
-  void summarize();
+  void summarize(double train_seconds);
   void write_sample();
 
   const Context& context_;
@@ -68,6 +70,9 @@ class TrainingRun {
   double comm_seconds_ = 0, exposed_seconds_ = 0;
   std::vector<double> step_seconds_;
   std::optional<double> validation_loss_;
+
+  MlLog mllog_;                                  // silent but for job.mllog on rank 0
+  double train_begin_ = 0, target_seconds_ = 0;  // 0: no target, or not reached
 };
 
 }  // namespace lockstep
