@@ -25,7 +25,7 @@ struct TrainOptions {
   std::string file, machine;
   std::vector<std::string> overrides;
   std::string progress = "auto";
-  bool json = false, help_keys = false;
+  bool json = false, help_keys = false, resume = false;
 };
 
 // mpirun gives ranks a terminal of their own even when its output goes to a file.
@@ -87,7 +87,9 @@ int train(const TrainOptions& options) {
     context.together([&] {
       if (mistake) std::rethrow_exception(mistake);
     });
-    const int status = TrainingRun(context, job, context.first() && wants_bar(options)).run();
+    const RunOptions how{.progress_bar = context.first() && wants_bar(options),
+                         .resume = options.resume};
+    const int status = TrainingRun(context, job, how).run();
     if (status == 0 && context.first()) note_end();
     return status;
   });
@@ -105,6 +107,8 @@ CommandAction prepare_train(CLI::App& app) {
                  "Profile that predicts the steps: a file, or the name of a shipped one");
   app.add_option("--progress", options->progress, "Progress bar: auto, on, off")
       ->check(CLI::IsMember({"auto", "on", "off"}));
+  app.add_flag("--resume", options->resume,
+               "Go on in the run directory, from its last complete checkpoint if it has one");
   app.add_flag("--json", options->json, "With job.device = \"dry\": write JSON");
   app.add_flag("--help-keys", options->help_keys, "Every key of a job file, with its default");
   return [options] { return train(*options); };

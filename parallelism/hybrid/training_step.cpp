@@ -203,6 +203,11 @@ std::vector<float> TrainingStep::next_logits(const std::vector<std::int32_t>& to
   return {all.values().begin(), all.values().begin() + vocabulary_};
 }
 
+void TrainingStep::take_over(std::int64_t optimizer_steps) {
+  optimizer_->set_steps(optimizer_steps);
+  data_->publish();
+}
+
 void TrainingStep::sum_over_mesh(Tensor& values) {
   mesh_.world().all_reduce(values, ReduceOp::sum).wait();
 }

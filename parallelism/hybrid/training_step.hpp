@@ -45,6 +45,10 @@ class TrainingStep {
   const std::vector<Parameter*>& parameters() const { return stage_.parameters(); }  // of this rank
   const Stage& stage() const { return stage_; }
   const DataParallel& data() const { return *data_; }
+  const Optimizer& optimizer() const { return *optimizer_; }
+  // The values of this rank's pieces, the states of its optimizer and their number of steps have
+  // been written from outside: all ranks see them now. Collective.
+  void take_over(std::int64_t optimizer_steps);
   const PipelineSchedule& schedule() const { return schedule_; }
   const PipelineExecutor& pipeline() const { return pipeline_; }
 

@@ -123,6 +123,14 @@ struct SlurmSection {
   std::vector<std::string> lines;
 };
 
+struct CheckpointSection {
+  std::int64_t every = 0;  // 0: none
+  std::int64_t keep = 2;
+  std::int64_t keep_every = 0;  // 0: none besides
+  bool async = true;
+  std::string load;  // empty: weights start at random
+};
+
 struct JobConfig {
   JobSection job;
   ModelSection model;
@@ -131,6 +139,7 @@ struct JobConfig {
   OptimizerSection optimizer;
   ParallelSection parallel;
   CollectivesSection collectives;
+  CheckpointSection checkpoint;
   SlurmSection slurm;
 };
 

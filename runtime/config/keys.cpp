@@ -248,6 +248,22 @@ Section slurm_keys(SlurmSection& slurm) {
   };
 }
 
+Section checkpoint_keys(CheckpointSection& checkpoint) {
+  return {
+      "checkpoint",
+      "what a run can be continued from (lockstep train --resume)",
+      {
+          {"every", &checkpoint.every, "steps; also at the end and on a signal; 0: none",
+           at_least(0)},
+          {"keep", &checkpoint.keep, "last ones that are kept", at_least(1)},
+          {"keep_every", &checkpoint.keep_every,
+           "steps whose multiples are kept for ever, too; 0: none", at_least(0)},
+          {"async", &checkpoint.async, "written behind the next steps"},
+          {"load", &checkpoint.load, "checkpoint whose weights a new run starts from"},
+      },
+  };
+}
+
 }  // namespace
 
 std::vector<Section> sections_of(JobConfig& config) {
@@ -258,6 +274,7 @@ std::vector<Section> sections_of(JobConfig& config) {
           optimizer_keys(config.optimizer),
           parallel_keys(config.parallel),
           collectives_keys(config.collectives),
+          checkpoint_keys(config.checkpoint),
           slurm_keys(config.slurm)};
 }
 

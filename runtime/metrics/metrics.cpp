@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/metrics/metrics.hpp"
 
+#include <fstream>
 #include <utility>
 
 #include <fcntl.h>
@@ -20,6 +21,20 @@ Json or_null(const std::optional<double>& value) {
 }
 
 }  // namespace
+
+void cut_metrics(const std::string& path, std::int64_t step) {
+  std::string kept;
+  {
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);) {
+      const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+      if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer())
+        continue;
+      if (json["step"].get<std::int64_t>() <= step) kept += line + "\n";
+    }
+  }
+  write_file(path, kept);
+}
 
 MetricsWriter::MetricsWriter(std::string path, Existing existing)
     : path_(std::move(path)),

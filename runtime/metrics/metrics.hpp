@@ -23,6 +23,10 @@ struct StepMetrics {
   double exposed_comm_seconds = 0;  // communication that computation did not hide
 };
 
+// Leaves of a metrics file the lines of steps up to `step`; a last line that is not whole goes,
+// too. The file is a new one then: who still writes to the old one writes to nobody.
+void cut_metrics(const std::string& path, std::int64_t step);
+
 class MetricsWriter {
  public:
   enum class Existing : std::uint8_t { replace, append };  // append: a run that resumes
