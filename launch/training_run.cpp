@@ -79,6 +79,7 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, const RunOptions
 
 // Everything that a user may have got wrong, as far as it can be known without the other ranks.
 void TrainingRun::read_inputs() {
+  guard_.emplace(context_, job_);
   corpus_ = open_corpus(job_.data, job_.model.vocabulary);
   job_.model.vocabulary = corpus_.vocabulary;
   count_windows(corpus_.train, job_.model.sequence);
@@ -93,9 +94,12 @@ void TrainingRun::build() {
   device_ = make_cpu_device(context_.threads_allowed() ? CommunicationDriver::worker_thread
                                                        : CommunicationDriver::caller);
   const auto& p = job_.parallel;
-  const auto world = Communicator::world(context_, *device_, communicator_options(context_, job_));
+  CommunicatorOptions options = communicator_options(context_, job_);
+  if (!job_.faults.inject.empty()) guard_->tamper_with(options);
+  const auto world = Communicator::world(context_, *device_, options);
   mesh_ = std::make_unique<Mesh>(world, MeshDegrees{p.data, p.tensor, p.pipeline});
   step_ = std::make_unique<TrainingStep>(plan_model(job_.model), *mesh_, *device_, job_);
+  guard_->watch(*step_, *mesh_, *device_);
 }
 
 void TrainingRun::open_batches(std::int64_t first_step) {
@@ -191,6 +195,7 @@ bool TrainingRun::train() {
     const StepMetrics metrics = one_step(step, result);
     checkpoints_->check();
     if (context_.first()) note_step(metrics);
+    guard_->end_step(result, metrics.step_seconds);
     validation_loss_.reset();
     if (result.stop) {
       log_info(format("stopped by a signal after step %lld", static_cast<long long>(step)));
@@ -216,6 +221,7 @@ bool TrainingRun::reaches_target(std::int64_t step) {
 
 StepMetrics TrainingRun::one_step(std::int64_t step, StepResult& result) {
   const double begin = now();
+  guard_->begin_step(step);
   const double rate = learning_rate_at(step - 1, schedule_of(job_));
   result = step_->run([this] { return loader_->next(); }, rate, stop_requested());
   const double seconds = now() - begin;
@@ -231,7 +237,8 @@ StepMetrics TrainingRun::one_step(std::int64_t step, StepResult& result) {
           .mfu = model_flops_ / seconds / gemm_rate_,
           .step_seconds = seconds,
           .predicted_seconds = prediction_ ? std::optional(prediction_->seconds) : std::nullopt,
-          .exposed_comm_seconds = result.exposed_comm_seconds};
+          .exposed_comm_seconds = result.exposed_comm_seconds,
+          .skipped = !result.applied};
 }
 
 void TrainingRun::note_step(const StepMetrics& metrics) {

@@ -9,6 +9,7 @@
 
 #include "launch/mllog.hpp"
 #include "launch/run_checkpoints.hpp"
+#include "launch/run_guard.hpp"
 #include "launch/step_table.hpp"
 #include "parallelism/hybrid/training_step.hpp"
 #include "perfmodels/record_step.hpp"
@@ -61,6 +62,7 @@ class TrainingRun {
   std::unique_ptr<StepRecord> predicted_;     // the step on the dry device
   std::optional<StepPrediction> prediction_;  // with job.machine
   Recording trace_;                           // before the device, whose worker writes to it
+  std::optional<RunGuard> guard_;             // before the device: its worker asks it
   std::unique_ptr<Device> device_;
   std::unique_ptr<Mesh> mesh_;
   std::unique_ptr<TrainingStep> step_;

@@ -131,6 +131,20 @@ struct CheckpointSection {
   std::string load;  // empty: weights start at random
 };
 
+struct FailuresSection {
+  std::string nonfinite = "stop";
+  std::string spike = "ignore";
+  double spike_deviations = 6;
+  std::int64_t spike_window = 50;
+  std::int64_t skips = 10;
+  std::int64_t straggler_every = 10;  // 0: never
+  double straggler_factor = 1.5;
+};
+
+struct FaultsSection {
+  std::vector<std::string> inject;
+};
+
 struct JobConfig {
   JobSection job;
   ModelSection model;
@@ -140,6 +154,8 @@ struct JobConfig {
   ParallelSection parallel;
   CollectivesSection collectives;
   CheckpointSection checkpoint;
+  FailuresSection failures;
+  FaultsSection faults;
   SlurmSection slurm;
 };
 

@@ -13,7 +13,9 @@ constexpr const char* kPrecisionNames[] = {"float32", "bfloat16"};
 constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
 constexpr const char* kRecomputeNames[] = {"none", "selective", "full"};
-constexpr const char* kDeterminismNames[] = {"fast", "run"};
+constexpr const char* kNonfiniteNames[] = {"stop", "skip"};
+constexpr const char* kSpikeNames[] = {"ignore", "warn", "skip"};
+constexpr const char* kDeterminismNames[] = {"fast", "run", "layout"};
 constexpr const char* kLauncherNames[] = {"auto", "srun", "mpirun"};
 constexpr const char* kRequeueNames[] = {"auto", "scontrol", "dependent", "off"};
 
@@ -56,7 +58,8 @@ Section job_keys(JobSection& job) {
            kSoftwareNames},
           {"determinism",
            &job.determinism,
-           "run: the same bits for the same layout; fast: collectives are chosen by measurement",
+           "same bits: run, in the same layout; layout, with every data and pipeline degree; fast: "
+           "neither",
            {},
            kDeterminismNames},
           {"run_dir", &job.run_dir, "where results go; empty: runs/<name>"},
@@ -264,6 +267,46 @@ Section checkpoint_keys(CheckpointSection& checkpoint) {
   };
 }
 
+Section failures_keys(FailuresSection& failures) {
+  return {
+      "failures",
+      "what is done when training goes wrong",
+      {
+          {"nonfinite",
+           &failures.nonfinite,
+           "a loss or gradients that are NaN or infinite: end the job, or leave the step out",
+           {},
+           kNonfiniteNames},
+          {"spike",
+           &failures.spike,
+           "a loss or gradient norm that stands out: say it, or leave the step out",
+           {},
+           kSpikeNames},
+          {"spike_deviations", &failures.spike_deviations,
+           "standard deviations above the mean that stand out", above(0)},
+          {"spike_window", &failures.spike_window, "last steps that mean and deviation are of",
+           at_least(4)},
+          {"skips", &failures.skips, "steps left out in a row before the job ends", at_least(1)},
+          {"straggler_every", &failures.straggler_every,
+           "steps between two looks for a slow rank; 0: never", at_least(0)},
+          {"straggler_factor", &failures.straggler_factor,
+           "a rank is slow that takes so many times the median", above(1)},
+      },
+  };
+}
+
+Section faults_keys(FaultsSection& faults) {
+  return {
+      "faults",
+      "faults on purpose, to see what happens",
+      {
+          {"inject", &faults.inject,
+           "\"KIND rank R step S ...\": kill, stop, terminate, delay, slow, nan, corrupt, "
+           "fail_write"},
+      },
+  };
+}
+
 }  // namespace
 
 std::vector<Section> sections_of(JobConfig& config) {
@@ -275,6 +318,8 @@ std::vector<Section> sections_of(JobConfig& config) {
           parallel_keys(config.parallel),
           collectives_keys(config.collectives),
           checkpoint_keys(config.checkpoint),
+          failures_keys(config.failures),
+          faults_keys(config.faults),
           slurm_keys(config.slurm)};
 }
 
