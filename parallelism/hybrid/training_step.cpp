@@ -8,6 +8,7 @@
 #include "runtime/kernels/cross_entropy.hpp"
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/update.hpp"
+#include "runtime/tensor/transfer.hpp"
 
 namespace lockstep {
 
@@ -83,10 +84,11 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
     sum_over_mesh(status);
   }
   result.grad_norm = update(learning_rate);
+  const std::vector<float> sums = read_values(status);
+  result.loss = sums[0];
+  result.stop = sums[1] > 0;
   result.comm_seconds = communication.busy_seconds() - busy_before;
   result.exposed_comm_seconds = communication.exposed_seconds() - exposed_before;
-  result.loss = read_scalar(loss);
-  result.stop = read_scalar(stop) > 0;
   return result;
 }
 
@@ -199,8 +201,9 @@ std::vector<float> TrainingStep::next_logits(const std::vector<std::int32_t>& to
   Tensor all = Tensor::empty(device_, {tensor.size() * share});
   if (logits) tensor.all_gather(all, logits.slice(T - 1, T)).wait();
   stages.broadcast(all, stages.size() - 1).wait();
-  device_.compute().synchronize();
-  return {all.values().begin(), all.values().begin() + vocabulary_};
+  std::vector<float> logits_of_all = read_values(all);
+  logits_of_all.resize(static_cast<std::size_t>(vocabulary_));
+  return logits_of_all;
 }
 
 void TrainingStep::sum_over_mesh(Tensor& values) {

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <numbers>
 
 #include "runtime/base/philox.hpp"
@@ -109,8 +108,8 @@ void upload(Tensor& y, const void* host, std::size_t bytes, Stream& stream) {
                        .shape = {y.count()},
                        .bytes_read = 1.0 * bytes,
                        .bytes_written = 1.0 * bytes};
-  // Host memory is the caller's: copied before run returns on an inline stream.
-  stream.run(cost, [y, host, bytes] { std::memcpy(y.raw(), host, bytes); });
+  // Host memory is the caller's: copied before run returns on a stream that computes.
+  stream.run(cost, [y, host, bytes] { y.device().copy_in(y.raw(), host, bytes); });
 }
 
 }  // namespace lockstep::kernels
