@@ -58,15 +58,19 @@ std::shared_ptr<Comm> Comm::make(std::shared_ptr<const Library> library, MPI_Com
 }
 
 Comm::~Comm() {
-  if (!comm_) return;
-  const Deadline deadline{now() + kGoodbyeSeconds};
+  if (!comm_ || !said_goodbye()) abort();
+}
+
+// Other ranks may still read what this one holds: finalizing waits for them, but not for ever.
+bool Comm::said_goodbye() noexcept {
+  if (std::uncaught_exceptions() > 0) return false;
   try {
-    if (std::uncaught_exceptions() > 0) return abort();
     check(library_->finalize(comm_));
-    if (!settle(deadline)) return abort();
+    if (!settle({now() + kGoodbyeSeconds})) return false;
     check(library_->destroy(std::exchange(comm_, nullptr)));
+    return true;
   } catch (const std::exception&) {
-    abort();
+    return false;
   }
 }
 

@@ -45,6 +45,7 @@ class Comm {
   Comm(std::shared_ptr<const Library> library, int rank, int size);
   bool settle(const Deadline& deadline, Site at = Site::here());
   void expect_settled(const Deadline& deadline, const char* doing, Site at = Site::here());
+  bool said_goodbye() noexcept;
   std::string place() const;
 
   std::shared_ptr<const Library> library_;
