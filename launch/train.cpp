@@ -16,6 +16,7 @@
 #include "launch/prediction.hpp"
 #include "launch/supervise.hpp"
 #include "launch/training_run.hpp"
+#include "runtime/base/file.hpp"
 #include "runtime/logging/logging.hpp"
 
 namespace lockstep {
@@ -51,14 +52,15 @@ int record_dry(JobConfig job, const TrainOptions& options) {
 
 // What predictions know and this version does not run.
 void expect_trainable(const JobConfig& job) {
-  if (job.job.precision != "float32") {
-    throw ConfigError("job.precision = \"" + job.job.precision +
-                      "\": predictions know it, but this version trains in float32");
-  }
   if (job.job.software != "lockstep") {
     throw ConfigError("job.software = \"" + job.job.software +
                       "\" is for predictions; what trains is lockstep");
   }
+}
+
+// For a batch script, which names the file: some launchers return 0 for ranks that never ran.
+void note_end() {
+  if (const char* file = std::getenv("LOCKSTEP_FINISHED")) write_file(file, "");
 }
 
 bool starts_ranks(const TrainOptions& options) {
@@ -110,7 +112,9 @@ int train(const TrainOptions& options) {
     });
     const RunOptions how{.progress_bar = context.first() && wants_bar(options),
                          .resume = options.resume};
-    return TrainingRun(context, job, how).run();
+    const int status = TrainingRun(context, job, how).run();
+    if (status == 0 && context.first()) note_end();
+    return status;
   });
 }
 

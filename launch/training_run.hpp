@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "launch/mllog.hpp"
 #include "launch/run_checkpoints.hpp"
 #include "launch/run_guard.hpp"
 #include "launch/step_table.hpp"
@@ -52,7 +53,7 @@ class TrainingRun {
   bool evaluates_after(std::int64_t step) const;
   double evaluate(std::int64_t step);
   void start_or_stop_trace(std::int64_t step);
-  void summarize();
+  void summarize(double train_seconds);
   void write_sample();
 
   const Context& context_;
@@ -70,8 +71,9 @@ class TrainingRun {
   std::unique_ptr<RunCheckpoints> checkpoints_;
   std::int64_t first_step_ = 1;  // of this life of the run
   std::optional<ValidationReader> validation_;
-  double gemm_rate_ = 0;    // of this rank's threads, FLOP/s
-  double model_flops_ = 0;  // per step, the mean over the ranks
+  std::string device_name_;  // of its GPU; empty on CPUs
+  double gemm_rate_ = 0;     // of what this rank computes on, FLOP/s
+  double model_flops_ = 0;   // per step, the mean over the ranks
 
   // Rank 0 only.
   std::string run_dir_;
@@ -82,6 +84,9 @@ class TrainingRun {
   double comm_seconds_ = 0, exposed_seconds_ = 0;
   std::vector<double> step_seconds_;
   std::optional<double> validation_loss_;
+
+  MlLog mllog_;                                  // silent but for job.mllog on rank 0
+  double train_begin_ = 0, target_seconds_ = 0;  // 0: no target, or not reached
 };
 
 }  // namespace lockstep
