@@ -14,6 +14,7 @@
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/update.hpp"
 #include "runtime/logging/logging.hpp"
+#include "runtime/tensor/transfer.hpp"
 
 namespace lockstep {
 
@@ -56,6 +57,11 @@ void RunGuard::tamper_with(CommunicatorOptions& options) {
 }
 
 void RunGuard::watch(TrainingStep& step, const Mesh& mesh, Device& device) {
+  if (device.kind() == DeviceKind::cuda && faults_.has(FaultKind::corrupt)) {
+    throw ConfigError(
+        "faults.inject: corrupt changes messages in the host's memory: not with "
+        "job.device = \"cuda\"");
+  }
   training_ = &step;
   mesh_ = &mesh;
   device_ = &device;
@@ -167,15 +173,15 @@ std::string RunGuard::origin_here() {
 
 // A late rank is a matter of the flight recorder: this all_gather has a deadline as well.
 void RunGuard::look_for_stragglers() {
+  if (device_->compute().recording()) return;  // a trace shows steps only
   const Communicator& world = mesh_->world();
   Tensor mine = Tensor::empty(*device_, {1}), all = Tensor::empty(*device_, {world.size()});
   const double steps = static_cast<double>(steps_), step_seconds = all_ / steps;
   kernels::fill(mine, static_cast<float>(own_ / steps), device_->compute());
   world.all_gather(all, mine).wait();
-  device_->compute().synchronize();
   own_ = all_ = 0;
   const std::int64_t first = step_ - std::exchange(steps_, 0) + 1;
-  const auto slow = find_straggler(all.values(), step_seconds, wanted_.straggler_factor);
+  const auto slow = find_straggler(read_values(all), step_seconds, wanted_.straggler_factor);
   const int before = std::exchange(named_, slow ? slow->rank : -1);
   if (!slow || slow->rank == before || slow->rank != context_.rank()) return;
   log_warning(format(  // the slow one speaks: it knows where it is

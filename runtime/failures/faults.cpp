@@ -111,6 +111,11 @@ Faults::Faults(const std::vector<std::string>& texts, int rank, int ranks, int l
   }
 }
 
+bool Faults::has(FaultKind kind) const {
+  return std::any_of(faults_.begin(), faults_.end(),
+                     [kind](const Fault& f) { return f.kind == kind; });
+}
+
 bool Faults::due(const Fault& fault) const {
   const std::int64_t usual = fault.kind == FaultKind::slow ? INT64_MAX - fault.step : 1;
   const std::int64_t steps = fault.steps > 0 ? fault.steps : usual;

@@ -52,6 +52,7 @@ class Faults {
  public:
   Faults(const std::vector<std::string>& texts, int rank, int ranks, int life);
 
+  bool has(FaultKind kind) const;
   void begin_step(std::int64_t step);
   void repeat_step();                 // what is in the values comes again, once
   void end_step(double own_seconds);  // that the rank worked in the step, delays included

