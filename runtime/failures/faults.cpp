@@ -193,10 +193,16 @@ bool Faults::damages(std::size_t num_elements) {
   return num_elements >= kLeastDamaged && damage_.exchange(false);
 }
 
-// Elements are little-endian numbers of any type.
+// Elements are little-endian numbers of any type. The first from the middle on that is not zero: in
+// the others the bit would make a two.
 void flip_bit(std::byte* elements, std::size_t num_elements, std::size_t element_bytes) {
-  const std::size_t middle = num_elements / 2 * element_bytes;
-  elements[middle + element_bytes - 1] ^= std::byte{0x40};
+  for (std::size_t i = 0; i < num_elements; ++i) {
+    std::byte* element = elements + (num_elements / 2 + i) % num_elements * element_bytes;
+    const auto is_set = [](std::byte b) { return b != std::byte{0}; };
+    if (std::none_of(element, element + element_bytes, is_set)) continue;
+    element[element_bytes - 1] ^= std::byte{0x40};
+    return;
+  }
 }
 
 }  // namespace lockstep
