@@ -203,6 +203,10 @@ bool TrainingRun::train() {
     checkpoints_->check();
     if (context_.first()) note_step(metrics);
     guard_->end_step(result, metrics.step_seconds);
+    if (guard_->wants_back()) {
+      step = go_back(step);
+      continue;
+    }
     validation_loss_.reset();
     if (result.stop) {
       log_info(format("stopped by a signal after step %lld", static_cast<long long>(step)));
@@ -214,6 +218,21 @@ bool TrainingRun::train() {
     if (last) return true;
   }
   return true;
+}
+
+// To the last checkpoint, whose steps are made again; returns its step, or `step` where there is
+// none.
+std::int64_t TrainingRun::go_back(std::int64_t step) {
+  checkpoints_->finish();
+  const std::int64_t done = checkpoints_->load_last();
+  if (done == 0) return step;
+  context_.together([&] {
+    open_batches(done);
+    if (!context_.first()) return;
+    cut_metrics(run_dir_ + "/metrics.jsonl", done);
+    metrics_.emplace(run_dir_ + "/metrics.jsonl", MetricsWriter::Existing::append);
+  });
+  return done;
 }
 
 bool TrainingRun::reaches_target(std::int64_t step) {
