@@ -27,6 +27,8 @@ constexpr Command kCommands[] = {
     {"scaling", "How a job scales to more ranks, predicted, and the laws of it", prepare_scaling},
     {"roofline", "A step's kernels against what a machine can attain", prepare_roofline},
     {"export", "Writes a step for other simulators: Chakra execution traces", prepare_export},
+    {"checkpoint", "Looks into checkpoints, checks, converts and compares them",
+     prepare_checkpoint},
     {"info", "What was built in and what this node has", prepare_info},
 };
 

@@ -153,6 +153,7 @@ int TrainingRun::run() {
   }
   const bool finished = train();
   checkpoints_->finish();
+  checkpoints_->report();
   if (finished && validation_ && !validation_loss_) evaluate(job_.job.steps);
   table_.finish();
   if (job_.job.trace_steps > 0) {
