@@ -73,6 +73,8 @@ Json gpt_config(const ModelSection& m) {
           {"attn_pdrop", m.dropout},
           {"resid_pdrop", m.dropout},
           {"tie_word_embeddings", m.tied},
+          {"bos_token_id", nullptr},
+          {"eos_token_id", nullptr},
           {"torch_dtype", "float32"}};
 }
 
@@ -116,6 +118,8 @@ Json llama_config(const ModelSection& m) {
           {"attention_bias", false},
           {"mlp_bias", false},
           {"tie_word_embeddings", m.tied},
+          {"bos_token_id", nullptr},
+          {"eos_token_id", nullptr},
           {"torch_dtype", "float32"}};
 }
 

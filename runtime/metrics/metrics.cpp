@@ -42,16 +42,17 @@ MetricsWriter::MetricsWriter(std::string path, Existing existing)
           path_, O_WRONLY | O_CREAT | O_APPEND | (existing == Existing::replace ? O_TRUNC : 0))) {}
 
 void MetricsWriter::write(const StepMetrics& m) {
-  write_line(Json{{"step", m.step},
-                  {"loss", m.loss},
-                  {"grad_norm", m.grad_norm},
-                  {"learning_rate", m.learning_rate},
-                  {"tokens_per_second", m.tokens_per_second},
-                  {"mfu", or_null(m.mfu)},
-                  {"step_seconds", m.step_seconds},
-                  {"predicted_seconds", or_null(m.predicted_seconds)},
-                  {"exposed_comm_seconds", m.exposed_comm_seconds}}
-                 .dump());
+  Json line{{"step", m.step},
+            {"loss", m.loss},
+            {"grad_norm", m.grad_norm},
+            {"learning_rate", m.learning_rate},
+            {"tokens_per_second", m.tokens_per_second},
+            {"mfu", or_null(m.mfu)},
+            {"step_seconds", m.step_seconds},
+            {"predicted_seconds", or_null(m.predicted_seconds)},
+            {"exposed_comm_seconds", m.exposed_comm_seconds}};
+  if (m.skipped) line["skipped"] = true;
+  write_line(line.dump());
 }
 
 void MetricsWriter::write_evaluation(std::int64_t step, double validation_loss) {

@@ -10,7 +10,7 @@
 #include "models/registry.hpp"
 #include "runtime/checkpoint/folder.hpp"
 #include "runtime/checkpoint/whole.hpp"
-#include "runtime/kernels/elementwise.hpp"
+#include "runtime/tensor/transfer.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/scratch.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -36,11 +36,11 @@ std::vector<float> logits_of(const std::string& checkpoint, const std::vector<st
   CheckpointReader reader(checkpoint, m);
   for (Parameter* p : parameters_of(*model)) {
     const Tensor value = whole_tensor(reader, "value", p->name, m.parameters.at(p->name), *device);
-    copy_from_host(p->value, value.raw());
+    upload(p->value, value.raw(), p->value.bytes());
   }
   const std::int64_t length = static_cast<std::int64_t>(tokens.size()) / batch;
   Tensor x = Tensor::empty(*device, {batch, length}, DType::int32);
-  kernels::upload(x, tokens.data(), x.bytes(), device->compute());
+  upload(x, tokens.data(), x.bytes());
   Stash stash(MicroBatch{.samples = batch, .tokens = length, .rows = batch * length});
   const Tensor logits = model->forward(x, stash);
   return {logits.values().begin(), logits.values().end()};

@@ -3,7 +3,7 @@
 """kill -9 at random moments, also while a checkpoint is being written: of one rank, or of the whole job. After each
 the run is resumed; in the end its weights are the undisturbed run's bits and its metrics hold every step once.
 
-kill_test.py LOCKSTEP MPIRUN [--kills 3] [--seed 1] [--seconds S]
+kill_test.py LOCKSTEP MPIRUN [--kills 3] [--seed 1] [--steps 200] [--seconds S]
 
 A run that is done before its kill is followed by a new one, until so many kills have hit; --seconds ends it early, with
 the number that it came to. CI makes few; the long form is --kills 100.
@@ -44,7 +44,6 @@ zero = {zero}
 every = 2
 keep = 2
 """
-STEPS = 200
 RANKS = 2
 
 
@@ -60,7 +59,7 @@ class Run:
         self.lockstep, self.mpirun = options.lockstep, options.mpirun
         self.folder, self.dir = folder, folder / name
         self.job = folder / f"{name}.toml"
-        self.job.write_text(JOB.format(dir=folder, steps=STEPS, zero=zero))
+        self.job.write_text(JOB.format(dir=folder, steps=options.steps, zero=zero))
 
     def start(self):
         command = [self.mpirun, str(RANKS), self.lockstep, "train", str(self.job), "--set", f'job.run_dir="{self.dir}"',
@@ -151,6 +150,7 @@ def main():
     parser.add_argument("mpirun")
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=1e9)
     options = parser.parse_args()
     chance = random.Random(options.seed)

@@ -125,8 +125,9 @@ class Resume(unittest.TestCase):
                 self.assertIn("continued from", result.stderr)
                 self.assertEqual(self.losses("again"), self.losses("whole"))
                 self.assertIn("the same bits", self.tool("diff", self.dir / "again", self.dir / "whole"))
-                self.assertIn("nothing is left to do", self.train("again", *sets, ranks=ranks, resume=True).stderr)
-                self.assertEqual(self.losses("again"), self.losses("whole"))
+                if ranks == 1:
+                    self.assertIn("nothing is left to do", self.train("again", resume=True).stderr)
+                    self.assertEqual(self.losses("again"), self.losses("whole"))
                 shutil.rmtree(self.dir / "whole")
                 shutil.rmtree(self.dir / "again")
 
@@ -191,11 +192,11 @@ class Resume(unittest.TestCase):
         self.train("run", "parallel.data=2", ranks=2)
         before = {p: p.read_bytes() for p in (self.dir / "run").rglob("*") if p.is_file()}
 
-        def refused(words, *sets):
-            self.expect_once(self.train("run", *sets, ranks=2, resume=True, expect=2), words)
+        def refused(words, *sets, ranks=1):
+            self.expect_once(self.train("run", *sets, ranks=ranks, resume=True, expect=2), words)
             self.assertEqual({p: p.read_bytes() for p in (self.dir / "run").rglob("*") if p.is_file()}, before)
 
-        refused(["blocks.0.attention.out.bias is [16] in the checkpoint, but [32]"], "model.hidden=32")
+        refused(["blocks.0.attention.out.bias is [16] in the checkpoint, but [32]"], "model.hidden=32", ranks=2)
         refused(["blocks.1.attention.out.bias", "[16]", "does not have"], "model.layers=1")
         refused(["job.seed = 9", "had 1"], "job.seed=9")
         refused(["batch.global = 8", "had 4"], "batch.global=8")
