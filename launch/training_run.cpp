@@ -179,6 +179,7 @@ int TrainingRun::run() {
   }
   const bool finished = train();
   checkpoints_->finish();
+  checkpoints_->report();
   if (finished && validation_ && !validation_loss_) evaluate(job_.job.steps);
   const double train_seconds = now() - train_begin_;
   mllog_.end_training(finished && (job_.job.target_loss == 0 || target_seconds_ > 0));
