@@ -19,7 +19,7 @@ from sandbox import ROOT, SANDBOX, SKIPPED, Cluster, Job, missing
 LOCKSTEP, MPIRUN = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
 LONG = "--long" in sys.argv
 QUICKSTART = ROOT / "launch" / "examples" / "quickstart.toml"
-SHORT = ["job.steps=12", "job.sample_length=0", "job.evaluate_every=0"]
+SHORT = ["job.steps=12", "optimizer.warmup_steps=2", "job.sample_length=0", "job.evaluate_every=0"]
 
 JOB = """
 [job]
