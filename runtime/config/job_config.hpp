@@ -18,6 +18,8 @@ struct JobSection {
   std::int64_t seed = 1;
   int threads = 0;  // 0: this rank's share of the cores
   std::string precision = "float32";
+  std::string matmul = "float32";
+  int ranks_per_gpu = 1;
   std::string software = "lockstep";
   std::string determinism = "run";
   std::string run_dir;              // empty: runs/<name>
@@ -123,6 +125,28 @@ struct SlurmSection {
   std::vector<std::string> lines;
 };
 
+struct CheckpointSection {
+  std::int64_t every = 0;  // 0: none
+  std::int64_t keep = 2;
+  std::int64_t keep_every = 0;  // 0: none besides
+  bool async = true;
+  std::string load;  // empty: weights start at random
+};
+
+struct FailuresSection {
+  std::string nonfinite = "stop";
+  std::string spike = "ignore";
+  double spike_deviations = 6;
+  std::int64_t spike_window = 50;
+  std::int64_t skips = 10;
+  std::int64_t straggler_every = 10;  // 0: never
+  double straggler_factor = 1.5;
+};
+
+struct FaultsSection {
+  std::vector<std::string> inject;
+};
+
 struct JobConfig {
   JobSection job;
   ModelSection model;
@@ -131,6 +155,9 @@ struct JobConfig {
   OptimizerSection optimizer;
   ParallelSection parallel;
   CollectivesSection collectives;
+  CheckpointSection checkpoint;
+  FailuresSection failures;
+  FaultsSection faults;
   SlurmSection slurm;
 };
 

@@ -7,13 +7,16 @@ namespace lockstep {
 
 namespace {
 
-constexpr const char* kDeviceNames[] = {"auto", "cpu", "dry"};
+constexpr const char* kDeviceNames[] = {"auto", "cpu", "cuda", "dry"};
 constexpr const char* kSoftwareNames[] = {"lockstep", "megatron-2021", "megatron-2022"};
 constexpr const char* kPrecisionNames[] = {"float32", "bfloat16"};
+constexpr const char* kMatmulNames[] = {"float32", "tf32"};
 constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
 constexpr const char* kRecomputeNames[] = {"none", "selective", "full"};
-constexpr const char* kDeterminismNames[] = {"fast", "run"};
+constexpr const char* kNonfiniteNames[] = {"stop", "skip"};
+constexpr const char* kSpikeNames[] = {"ignore", "warn", "skip"};
+constexpr const char* kDeterminismNames[] = {"fast", "run", "layout"};
 constexpr const char* kLauncherNames[] = {"auto", "srun", "mpirun"};
 constexpr const char* kRequeueNames[] = {"auto", "scontrol", "dependent", "off"};
 
@@ -38,7 +41,7 @@ Section job_keys(JobSection& job) {
           {"name", &job.name, "what the run is called"},
           {"device",
            &job.device,
-           "where it runs; dry computes nothing and counts",
+           "where it runs; auto: cuda where there are GPUs; dry computes nothing and counts",
            {},
            kDeviceNames},
           {"steps", &job.steps, "optimizer steps", at_least(1)},
@@ -46,9 +49,16 @@ Section job_keys(JobSection& job) {
           {"threads", &job.threads, "per rank; 0: its share of the node's cores", at_least(0)},
           {"precision",
            &job.precision,
-           "of weights and arithmetic; bfloat16: predictions only",
+           "of weights and activations; bfloat16: on GPUs, sums, gradients and updates in float32",
            {},
            kPrecisionNames},
+          {"matmul",
+           &job.matmul,
+           "how GPUs multiply float32; tf32: faster, 10 bits of mantissa",
+           {},
+           kMatmulNames},
+          {"ranks_per_gpu", &job.ranks_per_gpu, "ranks that may share a GPU; more are an error",
+           at_least(1)},
           {"software",
            &job.software,
            "what predictions stand for; others than lockstep have kernels of their own",
@@ -56,7 +66,8 @@ Section job_keys(JobSection& job) {
            kSoftwareNames},
           {"determinism",
            &job.determinism,
-           "run: the same bits for the same layout; fast: collectives are chosen by measurement",
+           "same bits: run, in the same layout; layout, with every data and pipeline degree; fast: "
+           "neither",
            {},
            kDeterminismNames},
           {"run_dir", &job.run_dir, "where results go; empty: runs/<name>"},
@@ -248,6 +259,62 @@ Section slurm_keys(SlurmSection& slurm) {
   };
 }
 
+Section checkpoint_keys(CheckpointSection& checkpoint) {
+  return {
+      "checkpoint",
+      "what a run can be continued from (lockstep train --resume)",
+      {
+          {"every", &checkpoint.every, "steps; also at the end and on a signal; 0: none",
+           at_least(0)},
+          {"keep", &checkpoint.keep, "last ones that are kept", at_least(1)},
+          {"keep_every", &checkpoint.keep_every,
+           "steps whose multiples are kept for ever, too; 0: none", at_least(0)},
+          {"async", &checkpoint.async, "written behind the next steps"},
+          {"load", &checkpoint.load, "checkpoint whose weights a new run starts from"},
+      },
+  };
+}
+
+Section failures_keys(FailuresSection& failures) {
+  return {
+      "failures",
+      "what is done when training goes wrong",
+      {
+          {"nonfinite",
+           &failures.nonfinite,
+           "a loss or gradients that are NaN or infinite: end the job, or leave the step out",
+           {},
+           kNonfiniteNames},
+          {"spike",
+           &failures.spike,
+           "a loss or gradient norm that stands out: say it, or leave the step out",
+           {},
+           kSpikeNames},
+          {"spike_deviations", &failures.spike_deviations,
+           "standard deviations above the mean that stand out", above(0)},
+          {"spike_window", &failures.spike_window, "last steps that mean and deviation are of",
+           at_least(4)},
+          {"skips", &failures.skips, "steps left out in a row before the job ends", at_least(1)},
+          {"straggler_every", &failures.straggler_every,
+           "steps between two looks for a slow rank; 0: never", at_least(0)},
+          {"straggler_factor", &failures.straggler_factor,
+           "a rank is slow that takes so many times the median", above(1)},
+      },
+  };
+}
+
+Section faults_keys(FaultsSection& faults) {
+  return {
+      "faults",
+      "faults on purpose, to see what happens",
+      {
+          {"inject", &faults.inject,
+           "\"KIND rank R step S ...\": kill, stop, terminate, delay, slow, nan, corrupt, "
+           "fail_write"},
+      },
+  };
+}
+
 }  // namespace
 
 std::vector<Section> sections_of(JobConfig& config) {
@@ -258,6 +325,9 @@ std::vector<Section> sections_of(JobConfig& config) {
           optimizer_keys(config.optimizer),
           parallel_keys(config.parallel),
           collectives_keys(config.collectives),
+          checkpoint_keys(config.checkpoint),
+          failures_keys(config.failures),
+          faults_keys(config.faults),
           slurm_keys(config.slurm)};
 }
 
