@@ -64,7 +64,7 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, bool progress_ba
     : context_(context),
       job_(std::move(job)),
       table_(job_.job.steps, progress_bar),
-      mllog_(false && context_.first()) {
+      mllog_(job_.job.mllog && context_.first()) {
   const Binding binding = bind_to_cores(context_, Topology());
   const int threads = set_threads(job_.job.threads, binding);
   context_.together([this] { read_inputs(); });
@@ -148,7 +148,7 @@ int TrainingRun::run() {
   if (job_.job.trace_steps > 0) {
     write_chrome_trace(run_dir_ + "/trace.json", context_, trace_, trace_origin_);
   }
-  summarize(train_seconds);
+  summarize(train_seconds, finished);
   if (finished && job_.job.sample_length > 0) write_sample();
   if (finished && !stop_requested()) return 0;
   return 128 + (stop_signal() ? stop_signal() : SIGTERM);
@@ -234,7 +234,7 @@ void TrainingRun::start_or_stop_trace(std::int64_t step) {
   if (step == kFirstTracedStep + job_.job.trace_steps) device_->record_into(nullptr);
 }
 
-void TrainingRun::summarize(double train_seconds) {
+void TrainingRun::summarize(double train_seconds, bool finished) {
   gemm_rate_ = std::max(gemm_rate_, measure_gemm_rate());  // the start may have been disturbed
   std::size_t peak = 0;
   for (const std::string& bytes : context_.gather(std::to_string(device_->memory().peak)))

@@ -43,7 +43,7 @@ class TrainingRun {
   bool reaches_target(double loss) const;
   double evaluate(std::int64_t step);
   void start_or_stop_trace(std::int64_t step);
-  void summarize(double train_seconds);
+  void summarize(double train_seconds, bool finished);
   void write_sample();
 
   const Context& context_;

@@ -78,6 +78,15 @@ void name(ExperimentPoint& point, const std::vector<Axis>& axes,
   }
 }
 
+// What was measured stays true when another profile predicts it.
+std::string fingerprint_of(const ExperimentPoint& point, bool only_predicted) {
+  JobConfig job = point.job;
+  if (!only_predicted) job.job.machine.clear();
+  const std::string text = (only_predicted ? "predicted " : "measured ") +
+                           std::to_string(point.ranks) + "\n" + to_toml(job);
+  return format("%016llx", static_cast<unsigned long long>(hash_of(text)));
+}
+
 ExperimentPoint point_at(const ExperimentFile& e, const std::vector<std::string>& overrides,
                          std::size_t index) {
   const auto values = combination(e.axes, index);
@@ -90,10 +99,7 @@ ExperimentPoint point_at(const ExperimentFile& e, const std::vector<std::string>
   } catch (const ConfigError& error) {
     throw ConfigError(e.path + ", point " + point.name + ": " + error.what());
   }
-  const char* kind = e.launcher == "predict" ? "predicted" : "measured";
-  point.fingerprint =
-      format("%016llx", static_cast<unsigned long long>(
-                            hash_of(kind + std::to_string(point.ranks) + to_toml(point.job))));
+  point.fingerprint = fingerprint_of(point, e.launcher == "predict");
   return point;
 }
 

@@ -7,6 +7,7 @@
 
 #include "launch/build_facts.hpp"
 #include "launch/experiment/judge.hpp"
+#include "launch/experiment/launcher.hpp"
 #include "launch/experiment/summary.hpp"
 #include "launch/report/drawing.hpp"
 #include "launch/report/numbers.hpp"
@@ -36,11 +37,11 @@ using Value = ChartPoint (*)(const PointSummary&);
 
 ChartPoint measured_step(const PointSummary& p) {
   if (!p.step) return {};
-  return {0, 1e3 * p.step->value, 1e3 * p.step->low, 1e3 * p.step->high};
+  return {0, p.step->value, p.step->low, p.step->high};
 }
 ChartPoint predicted_step(const PointSummary& p) {
   if (!p.predicted) return {};
-  return {0, 1e3 * p.predicted->step_seconds, 1e3 * p.predicted->low, 1e3 * p.predicted->high};
+  return {0, p.predicted->step_seconds, p.predicted->low, p.predicted->high};
 }
 ChartPoint measured_speed(const PointSummary& p) {
   if (!p.tokens_per_second) return {};
@@ -74,7 +75,7 @@ void add_ideal(CurveChart& chart, const RankSeries& series, Value measured, Valu
   const PointSummary &first = *series.front(), &last = *series.back();
   const double y = measured(first).y > 0 ? measured(first).y : predicted(first).y;
   if (y <= 0) return;
-  Curve2d ideal{chart.curves.empty() || power == 0 ? "ideal" : "ideal", Look::ideal, 0, {}};
+  Curve2d ideal{"ideal", Look::ideal, 0, {}};
   const bool named = std::any_of(chart.curves.begin(), chart.curves.end(),
                                  [](const Curve2d& c) { return c.look == Look::ideal; });
   if (named) ideal.title.clear();
@@ -85,16 +86,36 @@ void add_ideal(CurveChart& chart, const RankSeries& series, Value measured, Valu
   chart.curves.push_back(std::move(ideal));
 }
 
-CurveChart against_ranks(const std::vector<RankSeries>& all, const std::string& title,
-                         const std::string& y_label, Value measured, Value predicted,
-                         double power) {
-  CurveChart chart{.title = title, .x_label = "ranks", .y_label = y_label, .ranks_axis = true};
+using UnitOf = Unit (*)(double largest);
+
+Unit percent(double) {
+  return {1, "efficiency, %"};
+}
+
+void set_unit(CurveChart& chart, UnitOf unit_of) {
+  double largest = 0;
+  for (const Curve2d& curve : chart.curves) {
+    for (const ChartPoint& p : curve.points)
+      largest = std::max(largest, p.y);
+  }
+  const Unit unit = unit_of(largest);
+  chart.y_label = unit.name;
+  for (Curve2d& curve : chart.curves) {
+    for (ChartPoint& p : curve.points)
+      p = {p.x, unit.factor * p.y, unit.factor * p.low, unit.factor * p.high};
+  }
+}
+
+CurveChart against_ranks(const std::vector<RankSeries>& all, const std::string& title, UnitOf unit,
+                         Value measured, Value predicted, double power) {
+  CurveChart chart{.title = title, .x_label = "ranks", .ranks_axis = true};
   for (std::size_t i = 0; i < all.size(); ++i) {
     add_ideal(chart, all[i], measured, predicted, power);
     const int color = static_cast<int>(i);
     add_curve(chart, all[i], color, Look::measured, measured);
     add_curve(chart, all[i], all.size() == 1 ? 1 : color, Look::predicted, predicted);
   }
+  set_unit(chart, unit);
   return chart;
 }
 
@@ -104,70 +125,112 @@ void add_scaling(Page& page, Drawing& drawing, const ExperimentFile& e,
   const bool strong = e.study == "strong";
   drawing.add(
       page,
-      against_ranks(all, "Time of a step", "ms", measured_step, predicted_step, strong ? -1 : 0),
+      against_ranks(all, "Time of a step", time_unit, measured_step, predicted_step,
+                    strong ? -1 : 0),
       "step_time",
       "Time of a step against ranks. Bars are intervals: of measurements as said below the table, "
       "of "
       "predictions those of the machine profile.");
-  drawing.add(
-      page,
-      against_ranks(all, "Throughput", "tokens per second", measured_speed, predicted_speed, 1),
-      "throughput", "Throughput against ranks.");
   drawing.add(page,
-              against_ranks(all, "Efficiency", "% of the speed per rank of the smallest count",
-                            measured_efficiency, predicted_efficiency, 0),
-              "efficiency",
-              "Speed per rank against that of the smallest rank count of the series.");
+              against_ranks(all, "Throughput", speed_unit, measured_speed, predicted_speed, 1),
+              "throughput", "Throughput against ranks.");
+  drawing.add(
+      page, against_ranks(all, "Efficiency", percent, measured_efficiency, predicted_efficiency, 0),
+      "efficiency", "Speed per rank against that of the smallest rank count of the series.");
 }
 
 // ---- a comparison
 
+ChartPoint scaled(const ChartPoint& p, double factor) {
+  return {p.x, factor * p.y, factor * p.low, factor * p.high};
+}
+
+BarChart speed_chart(const std::vector<PointSummary>& points) {
+  double largest = 0;
+  bool ran = false, predicted = false;
+  for (const PointSummary& p : points) {
+    largest = std::max({largest, measured_speed(p).y, predicted_speed(p).y});
+    ran = ran || p.tokens_per_second;
+    predicted = predicted || p.predicted;
+  }
+  const Unit unit = speed_unit(largest);
+  BarChart chart{"Throughput", unit.name, {}, {}};
+  if (ran) chart.titles.emplace_back("measured");
+  if (predicted) chart.titles.emplace_back("predicted");
+  for (const PointSummary& p : points) {
+    BarGroup& group = chart.groups.emplace_back(BarGroup{p.name, {}});
+    if (ran) group.bars.push_back(scaled(measured_speed(p), unit.factor));
+    if (predicted) group.bars.push_back(scaled(predicted_speed(p), unit.factor));
+  }
+  return chart;
+}
+
 void add_comparison(Page& page, Drawing& drawing, const std::vector<PointSummary>& points) {
   page.heading("Comparison");
-  BarChart chart{"Throughput", "tokens per second", {"measured", "predicted"}, {}};
   BarChart target{"Time to target", "seconds", {"measured"}, {}};
   for (const PointSummary& p : points) {
-    chart.groups.push_back({p.name, {measured_speed(p), predicted_speed(p)}});
     if (!p.target_seconds) continue;
     target.groups.push_back(
         {p.name, {{0, p.target_seconds->value, p.target_seconds->low, p.target_seconds->high}}});
   }
-  drawing.add(page, chart, "throughput",
-              "Throughput of each point, with the interval of its repetitions.");
+  drawing.add(page, speed_chart(points), "throughput",
+              "Throughput of each point; lines are the interval of its repetitions.");
   if (!target.groups.empty())
     drawing.add(page, target, "target", "Time from the first step to the target of the job.");
 }
 
 // ---- where the time goes
 
-std::vector<double> milliseconds(const StepParts& parts) {
+std::vector<double> scaled(const StepParts& parts, double factor) {
   std::vector<double> all;
   for (const double s : parts.seconds)
-    all.push_back(1e3 * s);
+    all.push_back(factor * s);
   return all;
 }
 
+double largest_step(const std::vector<PointSummary>& points) {
+  double largest = 0;
+  for (const PointSummary& p : points) {
+    if (p.parts) largest = std::max(largest, p.parts->total());
+    if (p.predicted) largest = std::max(largest, p.predicted->parts.total());
+  }
+  return largest;
+}
+
+// Where both are shown, each stack says which it is.
+std::string stack_label(const PointSummary& p, const char* what, std::size_t num_points) {
+  constexpr std::size_t kRoomForWords = 6;
+  if (!p.parts || !p.predicted) return "";
+  return num_points > kRoomForWords ? std::string(1, *what) : what;
+}
+
 void add_breakdown(Page& page, Drawing& drawing, const std::vector<PointSummary>& points) {
-  StackChart chart{"Where the time of a step goes", "ms", {}, {}, {}};
+  const Unit unit = time_unit(largest_step(points));
+  StackChart chart{"Where the time of a step goes", unit.name, {}, {}, {}};
   for (std::size_t i = 0; i < kNumParts; ++i)
     chart.parts.emplace_back(title_of(static_cast<StepPart>(i)));
   for (const PointSummary& p : points) {
     if (!p.parts && !p.predicted) continue;
-    const std::size_t group = chart.groups.size();
+    const std::size_t group = chart.groups.size(), n = points.size();
     chart.groups.push_back(p.name);
-    if (p.parts) chart.stacks.push_back({"measured", group, milliseconds(*p.parts)});
-    if (p.predicted) chart.stacks.push_back({"predicted", group, milliseconds(p.predicted->parts)});
+    if (p.parts)
+      chart.stacks.push_back({stack_label(p, "measured", n), group, scaled(*p.parts, unit.factor)});
+    if (p.predicted) {
+      chart.stacks.push_back(
+          {stack_label(p, "predicted", n), group, scaled(p.predicted->parts, unit.factor)});
+    }
   }
   if (chart.stacks.empty()) return;
-  if (chart.groups.size() > 6) {
-    for (Stack& stack : chart.stacks)
-      stack.label = stack.label.substr(0, 1);
-  }
   page.heading("Where the time goes");
-  drawing.add(page, chart, "breakdown",
-              "Parts of a step, the mean over its ranks; measured (m) from the traced steps, in "
-              "proportion to the "
-              "median step. Communication counts while a rank computes nothing meanwhile.");
+  const bool ran = std::any_of(points.begin(), points.end(),
+                               [](const PointSummary& p) { return p.parts.has_value(); });
+  std::string caption =
+      "Parts of a step, the mean over its ranks. Communication counts while a "
+      "rank computes nothing meanwhile, waiting for the slowest rank included.";
+  if (ran) {
+    caption += " Measured (m): from the traced steps, in proportion to the median step.";
+  }
+  drawing.add(page, chart, "breakdown", caption);
 }
 
 void add_bottleneck(Page& page, const std::vector<RankSeries>& all) {
@@ -233,8 +296,8 @@ std::vector<std::string> row_of(const PointSummary& p, bool target) {
                                     : "-");
   const double efficiency = p.efficiency > 0 ? p.efficiency : p.predicted_efficiency;
   row.push_back(efficiency > 0 ? format("%.1f %%", 100 * efficiency) : "-");
-  row.push_back(p.memory_bytes > 0 ? format("%.1f", p.memory_bytes / (1 << 20))
-                : p.predicted      ? format("%.1f", p.predicted->memory_bytes / (1 << 20))
+  row.push_back(p.memory_bytes > 0 ? number_text(p.memory_bytes / (1 << 20))
+                : p.predicted      ? number_text(p.predicted->memory_bytes / (1 << 20))
                                    : "-");
   row.push_back(p.loss > 0 ? format("%.4f", p.loss) : "-");
   if (target) row.push_back(p.target_seconds ? interval_text(*p.target_seconds, 1) : "not reached");
@@ -285,6 +348,17 @@ std::string list_of(const std::set<std::string>& all) {
   return text;
 }
 
+std::string commands_of(const ExperimentFile& e, const std::string& dir) {
+  std::vector<std::string> all{"lockstep", "experiment", e.path, "--launcher", e.launcher};
+  if (!e.machine.empty()) all.insert(all.end(), {"--machine", e.machine});
+  std::string text = "# all of it\n" + shell_text(all) + " --dir ANOTHER\n";
+  if (e.launcher != "predict") {
+    text += "# one repetition, with " + e.launcher + "\nlockstep train " +
+            shell_text({dir + "/jobs"}) + "/NAME.toml --set job.run_dir=ANOTHER\n";
+  }
+  return text + "# this page\n" + shell_text({"lockstep", "report", dir}) + "\n";
+}
+
 void add_reproduction(Page& page, const ExperimentFile& e, const std::string& dir,
                       const std::vector<ResultRow>& rows) {
   std::set<std::string> hosts, versions, days;
@@ -295,15 +369,14 @@ void add_reproduction(Page& page, const ExperimentFile& e, const std::string& di
   }
   const BuildFacts build = build_facts();
   page.heading("How to reproduce");
-  page.preformatted("lockstep experiment " + e.path + "\n" + "lockstep train " + dir +
-                    "/jobs/NAME.toml      # one repetition, under " + e.launcher + "\n" +
-                    "lockstep report " + dir + "                    # this page again");
-  page.paragraph("lockstep " + list_of(versions) + " on " + list_of(hosts) + ", " + list_of(days) +
-                 "; " + build.compiler + ", " + build.simd + ", " + build.gemm + "; launcher " +
-                 e.launcher + ", " +
-                 format("%d repetitions, order shuffled with seed %lld.", e.repetitions,
-                        static_cast<long long>(e.order_seed)) +
-                 (e.machine.empty() ? "" : " Predictions by the profile " + e.machine + "."));
+  page.preformatted(commands_of(e, dir));
+  page.paragraph(
+      "lockstep " + list_of(versions) + " on " + list_of(hosts) + ", " + list_of(days) + "; " +
+      build.compiler + ", " + build.simd + ", " + build.gemm + "; launcher " + e.launcher + ", " +
+      (e.launcher == "predict" ? "nothing was run."
+                               : format("%d repetitions, order shuffled with seed %lld.",
+                                        e.repetitions, static_cast<long long>(e.order_seed))) +
+      (e.machine.empty() ? "" : " Predictions by the profile " + e.machine + "."));
   page.note(
       "results.jsonl and results.csv beside this page hold one row per repetition, with the "
       "complete "
