@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "launch/command.hpp"
+#include "launch/experiment/batch.hpp"
 #include "launch/experiment/process.hpp"
 #include "launch/experiment/run.hpp"
 #include "launch/job.hpp"
@@ -78,6 +79,17 @@ void write_report(const ExperimentFile& e, const ExperimentFolder& folder,
   if (report.without_plots) std::printf("%s\n", told(Drawn::no_gnuplot, "").c_str());
 }
 
+// The same command again, inside the allocation, with srun.
+int submit_as_one(const ExperimentRun& run, const ExperimentOptions& options) {
+  const ExperimentFile& e = run.experiment;
+  std::vector<std::string> words{
+      run.launch.lockstep, "experiment", e.path, "--launcher", "srun", "--dir", e.dir};
+  if (!e.machine.empty()) words.insert(words.end(), {"--machine", e.machine});
+  for (const std::string& setting : options.overrides)
+    words.insert(words.end(), {"--set", setting});
+  return run_in_one_job(run, e.dir, words);
+}
+
 int experiment(const ExperimentOptions& options) {
   if (rank_from_launcher() != 0) return 0;
   if (options.help_keys) {
@@ -105,7 +117,8 @@ int experiment(const ExperimentOptions& options) {
   const std::size_t finished = runs_of(e, points.size()).size() - missing_runs(run, folder).size();
   std::printf("%s: %s\n\n%s\n", e.name.c_str(), folder.dir().c_str(),
               forecast_text(e, points, forecasts, finished).c_str());
-  const int status = run_missing(run, folder);
+  if (e.launcher == "sbatch" && e.allocation == "one") return submit_as_one(run, options);
+  const int status = e.launcher == "sbatch" ? run_as_jobs(run, folder) : run_missing(run, folder);
   write_report(e, folder, points, forecasts);
   return status;
 }

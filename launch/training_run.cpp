@@ -64,7 +64,7 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, const RunOptions
     : context_(context),
       job_(std::move(job)),
       table_(job_.job.steps, options.progress_bar),
-      mllog_(job_.job.mllog && context_.first()) {
+      mllog_(false && context_.first()) {
   const Binding binding = bind_to_cores(context_, Topology());
   const int threads = set_threads(job_.job.threads, binding);
   context_.together([this] { read_inputs(); });

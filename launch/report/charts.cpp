@@ -213,8 +213,9 @@ std::string script_of(const BarChart& chart, const std::string& svg_path) {
   for (std::size_t b = 0; b < chart.titles.size(); ++b) {
     text += format("$b%zu << EOD\n", b) +
             (blocks[b].empty() ? box(kNothing, kNothing, kNothing, kNothing) : blocks[b]) + "EOD\n";
-    plots.push_back(
-        boxes(format("b%zu", b), color_of(b), b ? "solid 0.45" : "solid 0.9", chart.titles[b]));
+    const std::size_t color = chart.first_color + b;
+    plots.push_back(boxes(format("b%zu", b), color_of(color), color ? "solid 0.55" : "solid 0.9",
+                          chart.titles[b]));
     if (intervals[b].empty()) continue;
     text += format("$i%zu << EOD\n", b) + intervals[b] + "EOD\n";
     plots.push_back(

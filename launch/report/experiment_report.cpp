@@ -155,6 +155,7 @@ BarChart speed_chart(const std::vector<PointSummary>& points) {
   }
   const Unit unit = speed_unit(largest);
   BarChart chart{"Throughput", unit.name, {}, {}};
+  chart.first_color = ran ? 0 : 1;
   if (ran) chart.titles.emplace_back("measured");
   if (predicted) chart.titles.emplace_back("predicted");
   for (const PointSummary& p : points) {

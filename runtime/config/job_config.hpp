@@ -29,7 +29,6 @@ struct JobSection {
   double sample_temperature = 0.8;
   std::int64_t trace_steps = 0;
   std::string machine;  // empty: no prediction
-  bool mllog = false;
 };
 
 struct ModelSection {

@@ -72,7 +72,6 @@ Section job_keys(JobSection& job) {
           {"sample_temperature", &job.sample_temperature, "0: always the likeliest", at_least(0)},
           {"trace_steps", &job.trace_steps, "first steps written to trace.json", at_least(0)},
           {"machine", &job.machine, "profile that predicts the steps; empty: no prediction"},
-          {"mllog", &job.mllog, "print :::MLLOG lines, as MLPerf defines them"},
       },
   };
 }
