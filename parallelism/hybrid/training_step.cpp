@@ -10,6 +10,7 @@
 #include "runtime/kernels/cross_entropy.hpp"
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/update.hpp"
+#include "runtime/tensor/transfer.hpp"
 
 namespace lockstep {
 
@@ -256,11 +257,12 @@ std::vector<float> TrainingStep::next_logits(const std::vector<std::int32_t>& to
       pipeline_.infer(upload(device_, tokens, {1, T}), micro_batch_of(0, 1, T, stage_.tensor()));
   const Communicator &tensor = mesh_.tensor(), &stages = mesh_.pipeline();
   const std::int64_t share = (vocabulary_ + tensor.size() - 1) / tensor.size();
-  Tensor all = Tensor::empty(device_, {tensor.size() * share});
+  Tensor all = Tensor::empty(device_, {tensor.size() * share}, device_.numerics().values);
   if (logits) tensor.all_gather(all, logits.slice(T - 1, T)).wait();
   stages.broadcast(all, stages.size() - 1).wait();
-  device_.compute().synchronize();
-  return {all.values().begin(), all.values().begin() + vocabulary_};
+  std::vector<float> logits_of_all = read_floats(all);
+  logits_of_all.resize(static_cast<std::size_t>(vocabulary_));
+  return logits_of_all;
 }
 
 void TrainingStep::take_over(std::int64_t optimizer_steps) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "runtime/base/dtype.hpp"
+#include "runtime/base/host_device.hpp"
 
 namespace lockstep {
 
@@ -14,13 +15,13 @@ struct BFloat16 {
   std::uint16_t bits = 0;
 
   BFloat16() = default;
-  explicit BFloat16(float x) {
+  LOCKSTEP_HD explicit BFloat16(float x) {
     const auto word = std::bit_cast<std::uint32_t>(x);
     const bool nan = (word & 0x7fffffff) > 0x7f800000;
     const std::uint32_t rounded = word + 0x7fff + (word >> 16 & 1);
     bits = static_cast<std::uint16_t>((nan ? word | 0x400000 : rounded) >> 16);
   }
-  explicit operator float() const {
+  LOCKSTEP_HD explicit operator float() const {
     return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
   }
   bool operator==(const BFloat16& other) const { return float(*this) == float(other); }

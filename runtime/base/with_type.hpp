@@ -29,4 +29,12 @@ auto with_type(DType dtype, F f) {
   throw LogicError("no such type");
 }
 
+// The same for the types that tensors of a model have: float32, and bfloat16 on a GPU.
+template <class F>
+auto with_float(DType dtype, F f) {
+  if (dtype == DType::bfloat16) return f(BFloat16{});
+  expect(dtype == DType::float32, "a tensor of float32 or bfloat16");
+  return f(float{});
+}
+
 }  // namespace lockstep

@@ -1,53 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
-# CUDA and NCCL: found or not found; without them everything works, on CPUs. Sets LOCKSTEP_HAVE_CUDA
-# and LOCKSTEP_CUDART, the runtime library to link.
+# CUDA: found or not found; without it everything works, on CPUs. Sets LOCKSTEP_HAVE_CUDA and enables
+# the language, so that runtime/ may list .cu files.
 #
-# AUTO is the default, also of the preset `release`: all it adds is the runtime library, linked
-# statically, so the program starts on machines that have neither driver nor toolkit and says what
-# GPUs it sees on those that do. Nothing is compiled by nvcc, so a broken nvcc breaks nothing; what
-# counts is that a program links against the toolkit. The sanitizer presets say OFF: the library is
-# closed code that they cannot see into.
+# One binary runs with and without a GPU, a driver and a toolkit. The CUDA runtime is linked
+# statically and looks for the driver when it is first called. cuBLASLt, cuDNN and NCCL have no
+# static form that everybody ships, and are hundreds of megabytes: a program that needed them would
+# not start where they are missing. So their headers are needed to build, and the libraries are
+# opened when they are first used (runtime/base/shared_library.hpp): by name, then along the
+# program's run path, which is $ORIGIN/lib and the toolkit of the build. What is missing is then an
+# error that names the library.
+#
+# AUTO builds for GPUs where nvcc works. The sanitizer presets say OFF: the CUDA runtime is closed
+# code that they cannot see into.
 set(LOCKSTEP_CUDA AUTO CACHE STRING "CUDA: AUTO (if it is there), ON (an error if not) or OFF")
 set_property(CACHE LOCKSTEP_CUDA PROPERTY STRINGS AUTO ON OFF)
 if(NOT LOCKSTEP_CUDA MATCHES "^(AUTO|ON|OFF)$")
   message(FATAL_ERROR "LOCKSTEP_CUDA is '${LOCKSTEP_CUDA}': use AUTO, ON or OFF.")
 endif()
 
-# Sets LOCKSTEP_CUDART, or `why` it cannot be used.
-macro(lockstep_find_cudart why)
+# A100 and H100, and PTX that later GPUs compile when the program starts. `all-major` is CMake's word
+# for every generation that the toolkit knows.
+set(CMAKE_CUDA_ARCHITECTURES 80-real 90 CACHE STRING "GPU architectures: 80-real;90, all-major, native, ...")
+if(NOT DEFINED CMAKE_CUDA_COMPILER_LAUNCHER AND CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})  # ccache knows nvcc as well
+endif()
+
+# Sets `why` nothing can be built for GPUs.
+macro(lockstep_find_cuda why)
+  include(CheckLanguage)
   find_package(CUDAToolkit QUIET)
   if(NOT CUDAToolkit_FOUND)
     set(${why} "no CUDA toolkit was found (no working nvcc on the PATH, none below CUDAToolkit_ROOT)")
+  elseif(CUDAToolkit_VERSION VERSION_LESS 12)
+    set(${why} "the CUDA toolkit is ${CUDAToolkit_VERSION}, and 12 is the oldest that speaks C++20")
   else()
-    set(LOCKSTEP_CUDART CUDA::cudart_static)
-    if(NOT TARGET CUDA::cudart_static)  # some package managers leave the static library out
-      set(LOCKSTEP_CUDART CUDA::cudart)
-    endif()
-    lockstep_try_cudart(${why})
+    lockstep_try_nvcc(${why})
   endif()
 endmacro()
 
-function(lockstep_try_cudart why)
-  include(CheckCXXSourceCompiles)
-  set(CMAKE_REQUIRED_LIBRARIES ${LOCKSTEP_CUDART})
-  set(CMAKE_REQUIRED_QUIET ON)
-  unset(LOCKSTEP_CUDART_LINKS CACHE)  # what is found may change between two runs of CMake
-  check_cxx_source_compiles("
-    #include <cuda_runtime_api.h>
-    int main() { int n = 0; return cudaGetDeviceCount(&n); }" LOCKSTEP_CUDART_LINKS)
-  if(NOT LOCKSTEP_CUDART_LINKS)
-    set(${why} "the toolkit in ${CUDAToolkit_BIN_DIR} does not compile or link a small program" PARENT_SCOPE)
+macro(lockstep_try_nvcc why)
+  if(NOT CMAKE_CUDA_COMPILER)
+    unset(CMAKE_CUDA_COMPILER CACHE)  # what is found may change between two runs of CMake
+    set(ENV{CUDACXX} ${CUDAToolkit_NVCC_EXECUTABLE})
+    check_language(CUDA)
   endif()
-endfunction()
+  if(NOT CMAKE_CUDA_COMPILER)
+    set(${why} "the toolkit in ${CUDAToolkit_BIN_DIR} does not compile a small program")
+  elseif(NOT TARGET CUDA::cublasLt)
+    set(${why} "the toolkit in ${CUDAToolkit_BIN_DIR} has no cuBLASLt (Debian, Ubuntu: libcublas-dev)")
+  endif()
+endmacro()
 
 set(LOCKSTEP_HAVE_CUDA OFF)
 if(NOT LOCKSTEP_CUDA STREQUAL "OFF")
   set(lockstep_no_cuda "")
-  lockstep_find_cudart(lockstep_no_cuda)
+  lockstep_find_cuda(lockstep_no_cuda)
   if(NOT lockstep_no_cuda)
+    enable_language(CUDA)
     set(LOCKSTEP_HAVE_CUDA ON)
-    find_package(NCCL QUIET)  # nothing links it yet: collectives/backends/nccl will
-    message(STATUS "CUDA ${CUDAToolkit_VERSION} (${LOCKSTEP_CUDART}), NCCL ${NCCL_VERSION}")
+    list(APPEND CMAKE_BUILD_RPATH $ORIGIN/lib ${CUDAToolkit_LIBRARY_DIR})
+    find_package(NCCL QUIET)
+    find_package(CUDNN QUIET)
+    message(STATUS "CUDA ${CUDAToolkit_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}, "
+                   "NCCL ${NCCL_VERSION}, cuDNN ${CUDNN_VERSION}")
   elseif(LOCKSTEP_CUDA STREQUAL "AUTO")
     message(STATUS "No CUDA: ${lockstep_no_cuda}")
   else()

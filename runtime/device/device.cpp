@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/device/device.hpp"
 
+#include <cstring>
 #include <mutex>
 #include <utility>
 
+#include "runtime/base/format.hpp"
 #include "runtime/device/block_cache.hpp"
 
 namespace lockstep {
@@ -62,6 +64,18 @@ MemoryStats Device::memory() const {
   return {ledger_->allocated, ledger_->peak, ledger_->at_peak, reserved()};
 }
 
+std::string Device::holdings() const {
+  std::lock_guard lock(ledger_->mutex);
+  std::string text;
+  for (std::size_t use = 0; use < ledger_->by_use.size(); ++use) {
+    const double gib = static_cast<double>(ledger_->by_use[use]) / 0x1p30;
+    if (gib == 0) continue;
+    text += (text.empty() ? "" : ", ") +
+            format("%.2f GiB %s", gib, name_of(static_cast<MemoryUse>(use)));
+  }
+  return text.empty() ? "nothing" : text;
+}
+
 void Device::reset_peak() {
   std::lock_guard lock(ledger_->mutex);
   ledger_->note_peak();
@@ -80,6 +94,15 @@ const DryPolicy& Device::policy() const {
 void Device::record_into(Recording* recording) {
   compute_->record_into(recording);
   communication_->record_into(recording);
+}
+
+void Device::copy_in(void* to, const void* host, std::size_t bytes) {
+  if (to) std::memcpy(to, host, bytes);
+}
+
+void Device::copy_out(void* host, const void* from, std::size_t bytes) {
+  compute_->synchronize();
+  if (from) std::memcpy(host, from, bytes);
 }
 
 namespace {

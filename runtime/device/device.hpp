@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a rank computes on: memory and two streams.
 //   cpu   runs; memory from a caching allocator
+//   cuda  a GPU: kernels and messages are put into its streams; memory from its pool
 //   dry   owns no memory and computes nothing: every launch is recorded, every byte is counted
 #pragma once
 
@@ -15,7 +16,7 @@
 
 namespace lockstep {
 
-enum class DeviceKind : std::uint8_t { cpu, dry };
+enum class DeviceKind : std::uint8_t { cpu, cuda, dry };
 
 // What memory is for. What nobody says otherwise of are activations; buffers are the workspace of
 // kernels and of communication.
@@ -31,6 +32,14 @@ struct MemoryStats {
   std::size_t reserved = 0;   // bytes taken from the system, cached blocks included
 };
 
+// How a model computes. What is summed is summed in float32 in any case, and so are gradients,
+// statistics and optimizer states kept.
+enum class Products : std::uint8_t { float32, tf32 };  // of float32 tensors, on a GPU
+struct Numerics {
+  DType values = DType::float32;  // of parameters and activations: float32 or bfloat16
+  Products products = Products::float32;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -38,11 +47,14 @@ class Device {
   Device& operator=(const Device&) = delete;
 
   virtual DeviceKind kind() const = 0;
-  // 64-byte aligned and uninitialized; nullptr on the dry device. Throws SystemError when full.
+  // 64-byte aligned and uninitialized; nullptr on the dry device. Throws SystemError when full. A
+  // GPU's are for what is put into the compute stream from now on, and for streams that wait for
+  // it.
   std::shared_ptr<void> allocate(std::size_t bytes);
   // Counts memory that somebody else took for it, until it is given back.
   std::shared_ptr<void> adopt(std::shared_ptr<void> memory, std::size_t bytes);
   MemoryStats memory() const;
+  std::string holdings() const;  // "2.1 GiB parameters, 8.4 GiB activations": what it holds now
   void reset_peak();
   // What is allocated from now on is for `use`; returns what it was for before (MemoryScope).
   MemoryUse allocate_for(MemoryUse use);
@@ -50,9 +62,16 @@ class Device {
   Stream& compute() { return *compute_; }
   Stream& communication() { return *communication_; }
   bool executes() const { return compute_->executes(); }
+  const Numerics& numerics() const { return numerics_; }
+  void compute_in(const Numerics& numerics) { numerics_ = numerics; }  // before a model is made
   // What it stands for, where that is not this program.
   virtual const DryPolicy& policy() const;
   void record_into(Recording* recording);
+
+  // Between the host's memory and this device's, in the order of the compute stream. What copy_in
+  // reads may change when it returns; copy_out returns when the bytes are there.
+  virtual void copy_in(void* to, const void* host, std::size_t bytes);
+  virtual void copy_out(void* host, const void* from, std::size_t bytes);
 
  protected:
   struct Ledger;  // counts bytes; outlives the device for as long as a tensor does
@@ -64,6 +83,7 @@ class Device {
  private:
   std::shared_ptr<Ledger> ledger_;
   std::unique_ptr<Stream> compute_, communication_;
+  Numerics numerics_;
 };
 
 // What is allocated while it lives is for `use`.

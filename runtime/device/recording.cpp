@@ -6,14 +6,23 @@
 
 namespace lockstep {
 
-void Recording::add(const Operation& operation, StreamKind stream, double begin, double end) {
+int Recording::add(const Operation& operation, StreamKind stream, double begin, double end) {
   std::lock_guard lock(mutex_);
   Record& record = records_.emplace_back(Record{operation, stream, begin, end});
   if (operation.group) record.operation.group = keep(*operation.group);
-  if (operation.kind == OperationKind::phase) return;
+  const int number = static_cast<int>(records_.size()) - 1;
+  if (operation.kind == OperationKind::phase) return number;
   const auto s = static_cast<std::size_t>(stream);
   record.after = std::exchange(wait_for_[s], -1);
-  last_[s] = static_cast<int>(records_.size()) - 1;
+  last_[s] = number;
+  return number;
+}
+
+void Recording::set_times(int record, double begin, double end) {
+  std::lock_guard lock(mutex_);
+  Record& known = records_.at(static_cast<std::size_t>(record));
+  known.begin = begin;
+  known.end = end;
 }
 
 void Recording::clear() {

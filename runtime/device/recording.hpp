@@ -60,7 +60,9 @@ struct Record {
 
 class Recording {
  public:
-  void add(const Operation& operation, StreamKind stream, double begin = 0, double end = 0);
+  // Returns the record's number.
+  int add(const Operation& operation, StreamKind stream, double begin = 0, double end = 0);
+  void set_times(int record, double begin, double end);  // where they are known later
   const std::vector<Record>& records() const { return records_; }
   void clear();
 

@@ -13,44 +13,32 @@
 
 namespace lockstep {
 
-class WorkerStream;
-
-struct Event::State {
-  WorkerStream* stream = nullptr;
-
-  bool complete() {
-    std::lock_guard lock(mutex);
-    return done;
-  }
-  void finish(const std::exception_ptr& with) {
-    {
-      std::lock_guard lock(mutex);
-      done = true;
-      error = with;
-    }
-    changed.notify_all();
-  }
-  void wait() {
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return done; });
-    if (error) std::rethrow_exception(error);
-  }
-
- private:
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool done = false;
-  std::exception_ptr error;
-};
-
 void Stream::note(const Operation&, double, double) {
   throw LogicError("only an immediate stream lets its caller carry out a body");
 }
 
+double Stream::seconds_of(const Body& work) {
+  const double begin = now();
+  work();
+  synchronize();
+  return now() - begin;
+}
+
+void Stream::end_phase(const Operation& phase, double begin) {
+  if (!recording()) return;
+  recording()->add(phase, StreamKind::compute, executes() ? begin : 0, executes() ? now() : 0);
+}
+
 Event::Event() = default;
+
+Event::Event(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 bool Event::done() const {
   return !state_ || state_->complete();
+}
+
+void Event::wait() const {
+  if (state_) state_->wait();
 }
 
 namespace {
@@ -90,7 +78,10 @@ class DryStream : public Stream {
 
   void run(const Operation& operation, Body) override {
     if (!recording()) return;
-    if (policy_.changes_nothing()) return recording()->add(operation, kind());
+    if (policy_.changes_nothing()) {
+      recording()->add(operation, kind());
+      return;
+    }
     for (const Operation& instead : recorded_as(operation, policy_))
       recording()->add(instead, kind());
     const bool tensor = operation.group && operation.group->name == "tensor";
@@ -111,6 +102,41 @@ class DryStream : public Stream {
 
  private:
   DryPolicy policy_;
+};
+
+class WorkerStream;
+
+// What stands in the queue for an event.
+class Marker : public Event::State {
+ public:
+  explicit Marker(WorkerStream& stream) : stream_(stream) {}
+
+  bool complete() override {
+    std::lock_guard lock(mutex_);
+    return done_;
+  }
+  void finish(const std::exception_ptr& with) {
+    {
+      std::lock_guard lock(mutex_);
+      done_ = true;
+      error_ = with;
+    }
+    changed_.notify_all();
+  }
+  void wait() override;
+
+ private:
+  void wait_for_others() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return done_; });
+    if (error_) std::rethrow_exception(error_);
+  }
+
+  WorkerStream& stream_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  std::exception_ptr error_;
 };
 
 // One queue, program order. Whoever has time carries it out: the worker thread, or a caller that
@@ -142,15 +168,13 @@ class WorkerStream : public Stream {
   }
 
   Event record() override {
-    Event event;
-    event.state_ = std::make_shared<Event::State>();
-    event.state_->stream = this;
-    push({{}, event.state_});
-    return event;
+    auto marker = std::make_shared<Marker>(*this);
+    push({{}, marker});
+    return Event(std::move(marker));
   }
 
   void wait(const Event& event) override {
-    if (!event.state_) return;
+    if (!event.state()) return;
     push({[event] { event.wait(); }, nullptr});
   }
 
@@ -163,7 +187,7 @@ class WorkerStream : public Stream {
   void waited(double seconds) { count(exposed_, seconds); }
 
   // Carries out what stands before `marker`, unless the worker is at it.
-  void help(Event::State& marker) {
+  void help(Marker& marker) {
     for (;;) {
       std::unique_lock turn(turn_, std::try_to_lock);
       if (!turn || marker.complete()) return;
@@ -178,7 +202,7 @@ class WorkerStream : public Stream {
 
   struct Item {
     Body body;
-    std::shared_ptr<Event::State> marker;  // instead of a body
+    std::shared_ptr<Marker> marker;  // instead of a body
   };
 
   // By one thread at a time.
@@ -244,13 +268,12 @@ class WorkerStream : public Stream {
   std::thread thread_;  // last: starts when all above is ready
 };
 
-void Event::wait() const {
-  if (!state_) return;
-  if (!state_->complete()) state_->stream->help(*state_);
-  if (background || state_->complete()) return state_->wait();
+void Marker::wait() {
+  if (!complete()) stream_.help(*this);
+  if (background || complete()) return wait_for_others();
   const double begin = now();
-  state_->wait();
-  state_->stream->waited(now() - begin);
+  wait_for_others();
+  stream_.waited(now() - begin);
 }
 
 bool in_background() {
@@ -272,16 +295,16 @@ PhaseSpan::PhaseSpan(Stream& stream, const char* name, std::array<std::int64_t, 
       name_(name),
       of_(of),
       begin_(now()),
-      first_(stream.recording() ? stream.recording()->size() : 0) {}
+      first_(stream.recording() ? stream.recording()->size() : 0) {
+  stream_.begin_phase(name_);
+}
 
 PhaseSpan::~PhaseSpan() {
   Recording* const recording = stream_.recording();
-  if (!recording) return;
-  const Operation phase{.name = name_,
-                        .kind = OperationKind::phase,
-                        .shape = {recording->size() - first_, of_[0], of_[1]}};
-  const bool timed = stream_.executes();
-  recording->add(phase, StreamKind::compute, timed ? begin_ : 0, timed ? now() : 0);
+  stream_.end_phase({.name = name_,
+                     .kind = OperationKind::phase,
+                     .shape = {recording ? recording->size() - first_ : 0, of_[0], of_[1]}},
+                    begin_);
 }
 
 }  // namespace lockstep

@@ -3,7 +3,8 @@
 //
 // A device has two. On the cpu the compute stream runs inline and the communication stream is one
 // worker thread with an ordered queue (or, where MPI offers no thread support, inline as well: the
-// caller drives it). On the dry device both only record.
+// caller drives it). On cuda both have a CUDA stream besides (cuda_stream.hpp). On the dry device
+// both only record.
 #pragma once
 
 #include <array>
@@ -23,14 +24,21 @@ namespace lockstep {
 // short operation. After a millisecond the worker looks by itself.
 class Event {
  public:
+  class State {  // what it waits for, by the stream that made it
+   public:
+    virtual ~State() = default;
+    virtual bool complete() = 0;
+    virtual void wait() = 0;
+  };
+
   Event();  // already complete
+  explicit Event(std::shared_ptr<State> state);
   bool done() const;
   void wait() const;  // blocks the calling thread; rethrows what the stream threw
+  State* state() const { return state_.get(); }
 
  private:
-  friend class WorkerStream;
   friend class DryStream;
-  struct State;
   std::shared_ptr<State> state_;
   // Of a dry stream, which is always done: what the event stands for.
   const Recording* recording_ = nullptr;
@@ -57,11 +65,19 @@ class Stream {
   // note when.
   virtual bool immediate() const { return false; }
   virtual void note(const Operation& operation, double begin, double end);
+  // The seconds that this stream takes for what `work` submits to it; comes back when it is done.
+  // On a GPU by events, so without the time that submitting takes.
+  virtual double seconds_of(const Body& work);
+  // How PhaseSpan notes a stretch of this stream, which began at the host's time `begin`.
+  virtual void begin_phase(const char*) {}
+  virtual void end_phase(const Operation& phase, double begin);
   virtual bool executes() const { return true; }     // false on the dry device: nothing is computed
   virtual double busy_seconds() const { return 0; }  // time spent in bodies since the start
   // Time that callers spent in this stream's work: waiting for it, or carrying it out themselves.
   virtual double exposed_seconds() const { return 0; }
-  void record_into(Recording* recording) { recording_ = recording; }  // nullptr: stop recording
+  // The cudaStream_t of a stream of the cuda device; nullptr elsewhere.
+  virtual void* native() const { return nullptr; }
+  virtual void record_into(Recording* recording) { recording_ = recording; }  // nullptr: stop
   Recording* recording() const { return recording_; }
 
  protected:

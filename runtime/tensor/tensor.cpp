@@ -42,10 +42,4 @@ Tensor kept_besides(Device& device, double elements) {
   return elements > 0 ? Tensor::empty(device, {std::llround(elements)}) : Tensor();
 }
 
-float read_scalar(const Tensor& tensor) {
-  expect(tensor.count() == 1, "a scalar has one element");
-  tensor.device().compute().synchronize();
-  return tensor.raw() ? *tensor.data<float>() : 0.0f;
-}
-
 }  // namespace lockstep

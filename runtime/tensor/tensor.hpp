@@ -50,7 +50,8 @@ class Tensor {
   DType dtype() const { return dtype_; }
   Device& device() const { return *device_; }
 
-  // Host pointer of a cpu tensor; nullptr on the dry device.
+  // Pointer into the device's memory, so only of a cpu tensor one that the host may follow (others:
+  // runtime/tensor/transfer.hpp); nullptr on the dry device.
   template <class T = float>
   T* data() {
     expect(dtype_ == dtype_of<T>(), "tensor read as another type");
@@ -85,8 +86,5 @@ class Tensor {
 // Stands for so many elements that other software keeps (dry_policy.hpp); nothing where there are
 // none.
 Tensor kept_besides(Device& device, double elements);
-
-// The one element of a float32 tensor, after the compute stream is done with it; 0 on dry.
-float read_scalar(const Tensor& tensor);
 
 }  // namespace lockstep

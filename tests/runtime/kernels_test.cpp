@@ -9,6 +9,7 @@
 #include "runtime/kernels/gemm.hpp"
 #include "runtime/kernels/math.hpp"
 #include "runtime/kernels/update.hpp"
+#include "runtime/tensor/transfer.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/tensors.hpp"
 

@@ -10,6 +10,7 @@
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/embedding.hpp"
 #include "runtime/kernels/update.hpp"
+#include "runtime/tensor/transfer.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/tensors.hpp"
 

@@ -3,6 +3,7 @@
 
 #include <numeric>
 
+#include "runtime/tensor/transfer.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace lockstep;
