@@ -39,7 +39,7 @@ class Groups {
       : context_(context),
         sampler_(sampler),
         net_(make_transport(duplicate(context.world()))),
-        backend_(find_backend("auto").make(context.world(), device, {})),
+        backend_(find_backend("auto").make(context.world(), {})),
         collectives_(sampler, *backend_, device),
         skew_(context, sampler, device, extent) {
     const std::vector<int> nodes = nodes_of(context.world());
