@@ -15,8 +15,9 @@ constexpr std::string_view kOfUpdate[] = {"adamw_update", "momentum_update", "sq
                                           "norm_of", "clip_factor"};
 
 // Sums of gradients and of a few numbers stay as they are.
-bool stays_wide(const Operation& o) {
+bool stays_wide(const Operation& o, const DryPolicy& policy) {
   const std::string_view name = o.name;
+  if (policy.typed && o.kind == OperationKind::collective) return true;
   if (o.kind != OperationKind::collective)
     return std::find(std::begin(kOfUpdate), std::end(kOfUpdate), name) != std::end(kOfUpdate);
   const std::string_view group = o.group ? std::string_view(o.group->name) : "";
@@ -24,8 +25,8 @@ bool stays_wide(const Operation& o) {
   return group == "data" && (name == "all_reduce" || name == "reduce_scatter");
 }
 
-Operation narrowed(Operation o) {
-  if (o.dtype != DType::float32 || stays_wide(o)) return o;
+Operation narrowed(Operation o, const DryPolicy& policy) {
+  if (o.dtype != DType::float32 || stays_wide(o, policy)) return o;
   o.dtype = DType::bfloat16;
   o.bytes_read /= 2;
   o.bytes_written /= 2;
@@ -110,7 +111,7 @@ std::vector<Operation> separated(const Operation& o) {
 }  // namespace
 
 std::vector<Operation> recorded_as(const Operation& operation, const DryPolicy& policy) {
-  const Operation o = policy.mixed ? narrowed(operation) : operation;
+  const Operation o = policy.mixed ? narrowed(operation, policy) : operation;
   return policy.separate ? separated(o) : std::vector{o};
 }
 
@@ -122,7 +123,7 @@ KeptBesides kept_besides(const DryPolicy& policy) {
 }
 
 std::array<double, 5> held_per_byte(const DryPolicy& policy) {
-  if (!policy.mixed) return {1, 1, 1, 1, 1};
+  if (!policy.mixed || policy.typed) return {1, 1, 1, 1, 1};
   const double states = std::max(policy.optimizer_states, 1);
   return {0.5, 1, (states + 1) / states, 0.5, 0.5};
 }

@@ -70,7 +70,8 @@ class GpuArena {
  private:
   Tensor over(const Elements& e) const {
     const auto offset = e.count ? e.data - host_.data() : 0;
-    return tensor_over(gpu(), memory_, {static_cast<std::byte*>(memory_.get()) + offset, e.count, e.dtype});
+    return tensor_over(gpu(), memory_,
+                       {static_cast<std::byte*>(memory_.get()) + offset, e.count, e.dtype});
   }
 
   std::shared_ptr<void> memory_;
@@ -118,8 +119,12 @@ TEST_CASE("operations on a GPU's memory: every type and reduction", "[gpu]") {
       for (const DType dtype : kDTypes) {
         for (const ReduceOp op : kReduceOps) {
           if (!reduces(what) && op != ReduceOp::sum) continue;
-          served.check(
-              {.what = what, .ranks = p, .blocks = blocks, .dtype = dtype, .op = op, .root = p - 1});
+          served.check({.what = what,
+                        .ranks = p,
+                        .blocks = blocks,
+                        .dtype = dtype,
+                        .op = op,
+                        .root = p - 1});
         }
       }
     }

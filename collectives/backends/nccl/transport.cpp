@@ -51,9 +51,7 @@ class NcclTransport : public Transport {
   void combine(const Elements& out, const Elements& a, const Elements& b, ReduceOp op) override {
     nccl::combine(out, a, b, op, queue());
   }
-  void copy(const Elements& out, const Elements& in) override {
-    session_.copy(out, in);
-  }
+  void copy(const Elements& out, const Elements& in) override { session_.copy(out, in); }
   void combine_all(std::span<const Elements> outs, std::span<const Elements> in,
                    ReduceOp op) override {
     expect(outs.size() == 1 && outs[0].data != in.back().data, "a sum of many, on a GPU");
