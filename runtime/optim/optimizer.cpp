@@ -71,6 +71,12 @@ class AdamW : public Optimizer {
     if (!updates_.empty()) kernels::adamw_update(updates_, factor, with, factor.device().compute());
   }
 
+  std::vector<OptimizerState> states() const override {
+    return {{"first_moment", &first_}, {"second_moment", &second_}};
+  }
+  std::int64_t steps() const override { return static_cast<std::int64_t>(steps_); }
+  void set_steps(std::int64_t steps) override { steps_ = static_cast<double>(steps); }
+
  private:
   OptimizerSection config_;
   std::vector<UpdatePiece> pieces_;
@@ -99,6 +105,8 @@ class Sgd : public Optimizer {
       if (!masters_[i].shares_storage_with(p.value)) kernels::copy(p.value, masters_[i], stream);
     }
   }
+
+  std::vector<OptimizerState> states() const override { return {{"velocity", &velocity_}}; }
 
  private:
   OptimizerSection config_;
