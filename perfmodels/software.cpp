@@ -54,7 +54,6 @@ void expect_runnable(const JobConfig& job, const MeshDegrees& degrees) {
 DryPolicy policy_of(const JobConfig& job) {
   const Software& s = find_software(job.job.software);
   return {.mixed = job.job.precision == "bfloat16",
-          .typed = !s.others,
           .separate = s.others,
           .drops = job.model.dropout > 0,
           .optimizer_states = job.optimizer.kind == "adamw" ? 2 : 1};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/checkpoint/snapshot.hpp"
 
-#include <cstring>
+#include "runtime/tensor/transfer.hpp"
 
 namespace lockstep {
 
@@ -28,13 +28,12 @@ std::uint64_t bytes_of(const std::vector<HeldPiece>& pieces) {
 }
 
 void copy_to_host(std::byte* host, const Tensor& from) {
-  from.device().compute().synchronize();
-  if (from.bytes() > 0) std::memcpy(host, from.raw(), from.bytes());
+  download(host, from, from.bytes());
 }
 
 void copy_from_host(Tensor& to, const std::byte* host) {
   to.device().compute().synchronize();
-  if (to.bytes() > 0) std::memcpy(to.raw(), host, to.bytes());
+  upload(to, host, to.bytes());
 }
 
 void Snapshot::lay_out(const std::vector<HeldPiece>& pieces) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a dry device stands for, where that is not this program as it is: other software, whose
-// published measurements predictions are held against; and training in 16 bits.
+// published measurements predictions are held against; and 16 bits. (Of this program the device
+// computes in them itself, so only the bytes that kernels state for float32 are halved.)
 //
 //   mixed     values, activations and messages of 16 bits; gradients and their sums of 32;
 //   optimizer
@@ -25,9 +26,6 @@ namespace lockstep {
 
 struct DryPolicy {
   bool mixed = false;
-  // The device computes in 16 bits itself (Device::numerics), as this program does: memory and
-  // messages are what they are, and only the bytes that kernels state for float32 are halved.
-  bool typed = false;
   bool separate = false;
   bool drops = false;        // the model has dropout
   int optimizer_states = 2;  // of 4 bytes per parameter

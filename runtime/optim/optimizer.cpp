@@ -37,6 +37,15 @@ std::vector<Tensor> masters_of(const std::vector<UpdatePiece>& pieces) {
   return masters;
 }
 
+// For checkpoints: masters are state where they are not the values themselves.
+std::vector<OptimizerState> with_masters(std::vector<OptimizerState> states,
+                                         const std::vector<Tensor>& masters,
+                                         const std::vector<UpdatePiece>& pieces) {
+  const bool copies = !pieces.empty() && pieces.front().value.dtype() != DType::float32;
+  if (copies) states.push_back({"master", &masters});
+  return states;
+}
+
 class AdamW : public Optimizer {
  public:
   AdamW(const OptimizerSection& config, const std::vector<UpdatePiece>& pieces)
@@ -72,7 +81,8 @@ class AdamW : public Optimizer {
   }
 
   std::vector<OptimizerState> states() const override {
-    return {{"first_moment", &first_}, {"second_moment", &second_}};
+    return with_masters({{"first_moment", &first_}, {"second_moment", &second_}}, masters_,
+                        pieces_);
   }
   std::int64_t steps() const override { return static_cast<std::int64_t>(steps_); }
   void set_steps(std::int64_t steps) override { steps_ = static_cast<double>(steps); }
@@ -106,7 +116,9 @@ class Sgd : public Optimizer {
     }
   }
 
-  std::vector<OptimizerState> states() const override { return {{"velocity", &velocity_}}; }
+  std::vector<OptimizerState> states() const override {
+    return with_masters({{"velocity", &velocity_}}, masters_, pieces_);
+  }
 
  private:
   OptimizerSection config_;
