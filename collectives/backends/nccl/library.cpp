@@ -14,10 +14,9 @@ std::shared_ptr<const Library> Library::open() {
 void Library::check(ncclResult_t code, ncclComm_t comm, Site at) const {
   if (code == ncclSuccess || code == ncclInProgress) return;
   const char* last = get_last_error(comm);
-  throw SystemError(std::string(at.file) + ":" + std::to_string(at.line) +
-                    ": NCCL: " + get_error_string(code) +
-                    (last && *last ? std::string(" (") + last + ")" : "") +
-                    "; NCCL_DEBUG=WARN prints more");
+  throw SystemError(
+      std::string(at.file) + ":" + std::to_string(at.line) + ": NCCL: " + get_error_string(code) +
+      (last && *last ? std::string(" (") + last + ")" : "") + "; NCCL_DEBUG=WARN prints more");
 }
 
 }  // namespace lockstep::nccl

@@ -37,46 +37,33 @@ class Library {
       library_.find<decltype(&ncclGetUniqueId)>("ncclGetUniqueId");
   decltype(&ncclCommInitRankConfig) init_rank =
       library_.find<decltype(&ncclCommInitRankConfig)>("ncclCommInitRankConfig");
-  decltype(&ncclCommSplit) split =
-      library_.find<decltype(&ncclCommSplit)>("ncclCommSplit");
+  decltype(&ncclCommSplit) split = library_.find<decltype(&ncclCommSplit)>("ncclCommSplit");
   decltype(&ncclCommFinalize) finalize =
       library_.find<decltype(&ncclCommFinalize)>("ncclCommFinalize");
-  decltype(&ncclCommDestroy) destroy =
-      library_.find<decltype(&ncclCommDestroy)>("ncclCommDestroy");
-  decltype(&ncclCommAbort) abort =
-      library_.find<decltype(&ncclCommAbort)>("ncclCommAbort");
+  decltype(&ncclCommDestroy) destroy = library_.find<decltype(&ncclCommDestroy)>("ncclCommDestroy");
+  decltype(&ncclCommAbort) abort = library_.find<decltype(&ncclCommAbort)>("ncclCommAbort");
   decltype(&ncclCommGetAsyncError) get_async_error =
       library_.find<decltype(&ncclCommGetAsyncError)>("ncclCommGetAsyncError");
   decltype(&ncclCommUserRank) user_rank =
       library_.find<decltype(&ncclCommUserRank)>("ncclCommUserRank");
-  decltype(&ncclCommCount) count =
-      library_.find<decltype(&ncclCommCount)>("ncclCommCount");
-  decltype(&ncclMemAlloc) mem_alloc =
-      library_.find<decltype(&ncclMemAlloc)>("ncclMemAlloc");
-  decltype(&ncclMemFree) mem_free =
-      library_.find<decltype(&ncclMemFree)>("ncclMemFree");
+  decltype(&ncclCommCount) count = library_.find<decltype(&ncclCommCount)>("ncclCommCount");
+  decltype(&ncclMemAlloc) mem_alloc = library_.find<decltype(&ncclMemAlloc)>("ncclMemAlloc");
+  decltype(&ncclMemFree) mem_free = library_.find<decltype(&ncclMemFree)>("ncclMemFree");
   decltype(&ncclCommRegister) register_memory =
       library_.find<decltype(&ncclCommRegister)>("ncclCommRegister");
   decltype(&ncclCommDeregister) deregister_memory =
       library_.find<decltype(&ncclCommDeregister)>("ncclCommDeregister");
-  decltype(&ncclAllReduce) all_reduce =
-      library_.find<decltype(&ncclAllReduce)>("ncclAllReduce");
+  decltype(&ncclAllReduce) all_reduce = library_.find<decltype(&ncclAllReduce)>("ncclAllReduce");
   decltype(&ncclReduceScatter) reduce_scatter =
       library_.find<decltype(&ncclReduceScatter)>("ncclReduceScatter");
-  decltype(&ncclAllGather) all_gather =
-      library_.find<decltype(&ncclAllGather)>("ncclAllGather");
-  decltype(&ncclBroadcast) broadcast =
-      library_.find<decltype(&ncclBroadcast)>("ncclBroadcast");
-  decltype(&ncclReduce) reduce =
-      library_.find<decltype(&ncclReduce)>("ncclReduce");
-  decltype(&ncclSend) send =
-      library_.find<decltype(&ncclSend)>("ncclSend");
-  decltype(&ncclRecv) receive =
-      library_.find<decltype(&ncclRecv)>("ncclRecv");
+  decltype(&ncclAllGather) all_gather = library_.find<decltype(&ncclAllGather)>("ncclAllGather");
+  decltype(&ncclBroadcast) broadcast = library_.find<decltype(&ncclBroadcast)>("ncclBroadcast");
+  decltype(&ncclReduce) reduce = library_.find<decltype(&ncclReduce)>("ncclReduce");
+  decltype(&ncclSend) send = library_.find<decltype(&ncclSend)>("ncclSend");
+  decltype(&ncclRecv) receive = library_.find<decltype(&ncclRecv)>("ncclRecv");
   decltype(&ncclGroupStart) group_start =
       library_.find<decltype(&ncclGroupStart)>("ncclGroupStart");
-  decltype(&ncclGroupEnd) group_end =
-      library_.find<decltype(&ncclGroupEnd)>("ncclGroupEnd");
+  decltype(&ncclGroupEnd) group_end = library_.find<decltype(&ncclGroupEnd)>("ncclGroupEnd");
 };
 
 }  // namespace lockstep::nccl

@@ -129,7 +129,6 @@ class NcclBackend : public Backend {
     session_.group([&] { enqueue(call); });
   }
 
-
   void enqueue(const Call& call) {
     const Library& nccl = session_.library();
     const ncclComm_t comm = session_.comm()->get();
@@ -146,8 +145,8 @@ class NcclBackend : public Backend {
                                          op, comm, stream));
       case Collective::all_gather:
         if (!is_even(call.blocks)) return broadcast_each(call);
-        return check(nccl.all_gather(call.in.data, call.out.data, call.blocks[0].count, type, comm,
-                                     stream));
+        return check(
+            nccl.all_gather(call.in.data, call.out.data, call.blocks[0].count, type, comm, stream));
       case Collective::broadcast:
         return broadcast(call.out, call.out, call.root);
       case Collective::reduce:

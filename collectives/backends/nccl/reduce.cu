@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collectives/backends/nccl/reduce.hpp"
-
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>
 
 #include <cuda_fp16.h>
 
+#include "collectives/backends/nccl/reduce.hpp"
 #include "runtime/base/with_type.hpp"
 #include "runtime/device/cuda_launch.hpp"
 
@@ -19,7 +18,8 @@ constexpr std::size_t kMostBlocks = 2048;  // more than any GPU runs at a time: 
 
 // 16-bit floats are added in float32 and rounded once, as on the host.
 template <class T>
-using Wide = std::conditional_t<std::is_same_v<T, BFloat16> || std::is_same_v<T, Float16>, float, T>;
+using Wide =
+    std::conditional_t<std::is_same_v<T, BFloat16> || std::is_same_v<T, Float16>, float, T>;
 // Of integers in 64 bits: more ranks than a byte counts divide, too.
 template <class T>
 using Divisor = std::conditional_t<std::is_integral_v<T>, std::int64_t, Wide<T>>;

@@ -96,8 +96,9 @@ std::shared_ptr<std::byte> Session::memory(std::size_t bytes) const {
 std::string messages_text(std::span<const Call> messages) {
   std::string text;
   for (const Call& m : messages) {
-    text += (text.empty() ? "" : " and ") +
-            (m.what == Collective::send ? sending(m.bytes(), m.root) : receiving(m.bytes(), m.root));
+    text +=
+        (text.empty() ? "" : " and ") +
+        (m.what == Collective::send ? sending(m.bytes(), m.root) : receiving(m.bytes(), m.root));
   }
   return text;
 }

@@ -5,7 +5,8 @@
 // Work is put into the stream, behind what the stream was told to wait for; then the host polls for
 // its end, so that a wait has a deadline and sees what NCCL finds wrong beside the stream. When an
 // operation fails or its deadline passes, the communicator is aborted: kernels that wait for other
-// ranks end, and the GPU is free. A group of one rank has nobody to wait for, and the host does not.
+// ranks end, and the GPU is free. A group of one rank has nobody to wait for, and the host does
+// not.
 #pragma once
 
 #include <functional>

@@ -25,11 +25,11 @@ std::unique_lock<std::recursive_mutex> locked();
 
 // ---- what tests do to it, on this rank
 
-void share_one_gpu(bool shared);              // all ranks from now on, for what asks next
-void set_async_error(ncclResult_t error);     // of every communicator, until it is set to success
-void fail_next_launch(ncclResult_t error);    // of the next group
-int num_registered();                         // buffers, now
-int num_aborted();                            // communicators, so far
-int num_communicators();                      // now
+void share_one_gpu(bool shared);            // all ranks from now on, for what asks next
+void set_async_error(ncclResult_t error);   // of every communicator, until it is set to success
+void fail_next_launch(ncclResult_t error);  // of the next group
+int num_registered();                       // buffers, now
+int num_aborted();                          // communicators, so far
+int num_communicators();                    // now
 
 }  // namespace lockstep::fake

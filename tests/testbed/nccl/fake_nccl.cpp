@@ -405,8 +405,8 @@ ncclResult_t ncclSend(const void* data, std::size_t count, ncclDataType_t type, 
   return add(comm, stream, std::move(o));
 }
 
-ncclResult_t ncclRecv(void* data, std::size_t count, ncclDataType_t type, int peer,
-                      ncclComm_t comm, cudaStream_t stream) {
+ncclResult_t ncclRecv(void* data, std::size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
+                      cudaStream_t stream) {
   const std::size_t bytes = count * size_of(type_of(type));
   Operation o;
   o.begin = [=](Operation& self) {
