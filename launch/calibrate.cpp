@@ -13,6 +13,7 @@
 
 #include "launch/calibrate_report.hpp"
 #include "launch/command.hpp"
+#include "launch/device_of_job.hpp"
 #include "launch/job.hpp"
 #include "perfmodels/calibrate/pictures.hpp"
 #include "perfmodels/machine/profile.hpp"
@@ -26,6 +27,7 @@ namespace {
 
 struct CalibrateOptions {
   std::string output = "machine.toml";
+  std::string device = "auto";
   double seconds = 0;  // 0: as many as the extent asks for
   bool quick = false, json = false;
 };
@@ -60,6 +62,20 @@ Picture draw_beside(const std::string& profile, const Machine& machine) {
   return picture;
 }
 
+// Of the device that a job with this job.device would compute on. Collective.
+Calibration measured(const Context& context, const CalibrateOptions& options, int threads) {
+  JobConfig job;
+  job.job.device = options.device;
+  const DeviceOfJob found = make_device(context, job);
+  if (found.description.empty()) return calibrate(context, extent_of(options), threads);
+  log_info("each rank measures a GPU, rank 0 " + found.description);
+  return calibrate(context, extent_of(options), threads,
+                   {.device = *found.device,
+                    .name = found.gpu.name,
+                    .memory_bytes = static_cast<double>(found.gpu.memory_bytes),
+                    .bfloat16 = has_bfloat16(found.gpu)});
+}
+
 int run(const Context& context, const CalibrateOptions& options) {
   context.together([&] {
     if (context.first()) expect_writable(options.output);
@@ -68,7 +84,7 @@ int run(const Context& context, const CalibrateOptions& options) {
   if (context.size() == 1) {
     log_info("one rank measures what it computes; links and collectives need more: mpirun -np 2");
   }
-  const Calibration found = calibrate(context, extent_of(options), threads);
+  const Calibration found = measured(context, options, threads);
   if (!context.first()) return 0;
   write_file(options.output, to_toml(found.machine));
   const Picture picture = draw_beside(options.output, found.machine);
@@ -89,6 +105,9 @@ CommandAction prepare_calibrate(CLI::App& app) {
   auto options = std::make_shared<CalibrateOptions>();
   app.add_option("-o,--output", options->output, "The profile; the plot stands beside it, as .svg")
       ->capture_default_str();
+  app.add_option("--device", options->device,
+                 "What computes: auto (GPUs where each rank has one), cpu, cuda")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   app.add_flag("--quick", options->quick,
                "Under 15 s: fewer shapes, sizes and collectives, wider intervals");
   app.add_option("--seconds", options->seconds,

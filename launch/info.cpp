@@ -65,10 +65,19 @@ Json describe_job(const Context& context, const Topology& topology) {
 
 Json describe_cuda() {
   const CudaInfo c = cuda_info();
+  Json gpus = Json::array();
+  for (const Gpu& g : cuda_gpus()) {
+    gpus.push_back({{"name", g.name},
+                    {"address", g.address},
+                    {"capability", std::to_string(g.major) + "." + std::to_string(g.minor)},
+                    {"memory_bytes", g.memory_bytes}});
+  }
   return {{"built_in", c.built_in},
           {"runtime", c.runtime_version},
+          {"driver", c.driver_version},
           {"devices", c.devices},
-          {"note", c.note}};
+          {"note", c.note},
+          {"gpus", gpus}};
 }
 
 std::string size_text(std::uint64_t bytes) {
@@ -97,7 +106,8 @@ std::string cuda_text(const Json& c) {
   if (!c["built_in"]) return "not in this build";
   const std::string runtime = "runtime " + c["runtime"].get<std::string>() + ", ";
   if (c["devices"] == 0) return runtime + "no GPU here (" + c["note"].get<std::string>() + ")";
-  return runtime + plural(c["devices"], "GPU") + " (training runs on CPUs in this version)";
+  return runtime + "driver for " + c["driver"].get<std::string>() + ", " +
+         plural(c["devices"], "GPU");
 }
 
 void print_build(const Json& build, const Json& mpi, const Json& cuda) {
@@ -111,6 +121,16 @@ void print_build(const Json& build, const Json& mpi, const Json& cuda) {
   print_fact("MPI", mpi["library"].get<std::string>() + ", thread level " +
                         mpi["thread_level"].get<std::string>());
   print_fact("CUDA", cuda_text(cuda));
+}
+
+void print_gpus(const Json& gpus) {
+  for (std::size_t i = 0; i < gpus.size(); ++i) {
+    const Json& g = gpus[i];
+    print_fact(("GPU " + std::to_string(i)).c_str(),
+               g["name"].get<std::string>() + " at " + g["address"].get<std::string>() +
+                   ", compute capability " + g["capability"].get<std::string>() + ", " +
+                   size_text(g["memory_bytes"]));
+  }
 }
 
 void print_node(const Json& node) {
@@ -149,6 +169,7 @@ int show_info(const Context& context, bool as_json) {
   } else {
     print_build(facts["build"], facts["mpi"], facts["cuda"]);
     print_node(facts["node"]);
+    print_gpus(facts["cuda"]["gpus"]);
     print_job(facts["job"]);
   }
   return 0;

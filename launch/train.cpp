@@ -47,10 +47,6 @@ int record_dry(JobConfig job, const TrainOptions& options) {
 
 // What predictions know and this version does not run.
 void expect_trainable(const JobConfig& job) {
-  if (job.job.precision != "float32") {
-    throw ConfigError("job.precision = \"" + job.job.precision +
-                      "\": predictions know it, but this version trains in float32");
-  }
   if (job.job.software != "lockstep") {
     throw ConfigError("job.software = \"" + job.job.software +
                       "\" is for predictions; what trains is lockstep");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "launch/device_of_job.hpp"
 #include "launch/generate.hpp"
 #include "launch/machine_of_job.hpp"
 #include "launch/prediction.hpp"
@@ -58,7 +59,7 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, bool progress_ba
     if (context_.first()) open_run_directory();
   });
   context_.barrier();  // all ranks compute at once, as they will in training
-  gemm_rate_ = measure_gemm_rate();
+  gemm_rate_ = measure_gemm_rate(*device_);
   introduce(threads, binding.description);
 }
 
@@ -75,8 +76,9 @@ void TrainingRun::read_inputs() {
 }
 
 void TrainingRun::build() {
-  device_ = make_cpu_device(context_.threads_allowed() ? CommunicationDriver::worker_thread
-                                                       : CommunicationDriver::caller);
+  DeviceOfJob made = make_device(context_, job_);
+  device_ = std::move(made.device);
+  device_name_ = made.description;
   const auto& p = job_.parallel;
   const auto world = Communicator::world(context_, *device_, communicator_options(context_, job_));
   mesh_ = std::make_unique<Mesh>(world, MeshDegrees{p.data, p.tensor, p.pipeline});
@@ -113,6 +115,10 @@ void TrainingRun::introduce(int threads, const std::string& binding) const {
   log_info(format("%s on %s, %s each (rank 0 %s), GEMM %.0f GFLOP/s per rank",
                   count(context_.size(), "rank").c_str(), count(context_.nodes(), "node").c_str(),
                   count(threads, "thread").c_str(), binding.c_str(), gemm_rate_ * 1e-9));
+  if (!device_name_.empty()) {
+    log_info(format("a GPU each, rank 0 %s, computing in %s", device_name_.c_str(),
+                    name_of(device_->numerics().values)));
+  }
   if (prediction_) {
     log_info(format("predicted by %s: %.1f ms a step%s", job_.job.machine.c_str(),
                     1e3 * prediction_->seconds,
@@ -128,6 +134,7 @@ int TrainingRun::run() {
   if (finished && validation_ && !validation_loss_) evaluate(job_.job.steps);
   table_.finish();
   if (job_.job.trace_steps > 0) {
+    device_->record_into(nullptr);
     write_chrome_trace(run_dir_ + "/trace.json", context_, trace_, trace_origin_);
   }
   summarize();
@@ -208,7 +215,8 @@ void TrainingRun::start_or_stop_trace(std::int64_t step) {
 }
 
 void TrainingRun::summarize() {
-  gemm_rate_ = std::max(gemm_rate_, measure_gemm_rate());  // the start may have been disturbed
+  gemm_rate_ =
+      std::max(gemm_rate_, measure_gemm_rate(*device_));  // the start may have been disturbed
   std::size_t peak = 0;
   for (const std::string& bytes : context_.gather(std::to_string(device_->memory().peak)))
     peak = std::max(peak, static_cast<std::size_t>(std::stoull(bytes)));

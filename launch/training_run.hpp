@@ -56,8 +56,9 @@ class TrainingRun {
   std::unique_ptr<TrainingStep> step_;
   std::unique_ptr<BatchLoader> loader_;
   std::optional<ValidationReader> validation_;
-  double gemm_rate_ = 0;    // of this rank's threads, FLOP/s
-  double model_flops_ = 0;  // per step, the mean over the ranks
+  std::string device_name_;  // of its GPU; empty on CPUs
+  double gemm_rate_ = 0;     // of what this rank computes on, FLOP/s
+  double model_flops_ = 0;   // per step, the mean over the ranks
 
   // Rank 0 only.
   std::string run_dir_;

@@ -198,10 +198,10 @@ std::vector<float> TrainingStep::next_logits(const std::vector<std::int32_t>& to
       pipeline_.infer(upload(device_, tokens, {1, T}), micro_batch_of(0, 1, T, stage_.tensor()));
   const Communicator &tensor = mesh_.tensor(), &stages = mesh_.pipeline();
   const std::int64_t share = (vocabulary_ + tensor.size() - 1) / tensor.size();
-  Tensor all = Tensor::empty(device_, {tensor.size() * share});
+  Tensor all = Tensor::empty(device_, {tensor.size() * share}, device_.numerics().values);
   if (logits) tensor.all_gather(all, logits.slice(T - 1, T)).wait();
   stages.broadcast(all, stages.size() - 1).wait();
-  std::vector<float> logits_of_all = read_values(all);
+  std::vector<float> logits_of_all = read_floats(all);
   logits_of_all.resize(static_cast<std::size_t>(vocabulary_));
   return logits_of_all;
 }

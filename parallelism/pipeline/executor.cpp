@@ -131,7 +131,7 @@ void PipelineExecutor::send(Tensor data, int to) {
 
 PipelineExecutor::Message PipelineExecutor::receive(const MicroBatch& batch, std::int64_t columns,
                                                     int from) {
-  Tensor data = Tensor::empty(device_, {batch.rows, columns});
+  Tensor data = Tensor::empty(device_, {batch.rows, columns}, device_.numerics().values);
   Work work = stages_.receive(data, from);
   return {std::move(data), std::move(work)};
 }

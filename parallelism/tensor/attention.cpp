@@ -55,7 +55,7 @@ Tensor TensorAttention::backward_input(Tensor dy, Stash& stash) {
     out_.give_back(core.o, stash);
   }
   const Tensor d_o = out_.backward_input(std::move(dy), stash);
-  Tensor dqkv = Tensor::empty(qkv.device(), qkv.shape());
+  Tensor dqkv = Tensor::empty(qkv.device(), qkv.shape(), qkv.dtype());
   const kernels::AttentionShape shape = shape_of(stash.batch());
   Stream& compute = qkv.device().compute();
   kernels::attention_backward(dqkv, d_o, core.o, core.log_sums, qkv, shape, mask_of(stash),
@@ -67,7 +67,7 @@ Tensor TensorAttention::backward_input(Tensor dy, Stash& stash) {
 TensorAttention::Core TensorAttention::heads_of(const Tensor& qkv, const Stash& stash) const {
   const kernels::AttentionShape shape = shape_of(stash.batch());
   Device& device = qkv.device();
-  Core core{Tensor::empty(device, {qkv.dim(0), shape.channels()}),
+  Core core{Tensor::empty(device, {qkv.dim(0), shape.channels()}, qkv.dtype()),
             Tensor::empty(device, {shape.batch, shape.heads, shape.tokens})};
   kernels::attention_forward(core.o, core.log_sums, qkv, shape, mask_of(stash), device.compute());
   return core;

@@ -26,7 +26,7 @@ ColumnLinear::ColumnLinear(const TensorGroup& group, std::shared_ptr<Parameter> 
 Tensor ColumnLinear::forward(const Tensor& x, Stash& stash) {
   Device& device = x.device();
   const Tensor all = group_.gathered(x, stash.batch().all_rows());
-  Tensor y = Tensor::empty(device, {all.dim(0), weight_->value.dim(0)});
+  Tensor y = Tensor::empty(device, {all.dim(0), weight_->value.dim(0)}, x.dtype());
   kernels::linear_forward(y, all, weight_->value, bias_ ? bias_->value : Tensor(),
                           device.compute());
   stash.save(this, x);
@@ -38,7 +38,7 @@ Tensor ColumnLinear::backward_input(Tensor dy, Stash& stash) {
   const bool deferred = stash.defers_weight_gradients();
   TensorGroup::Pending x{stash.take(this)};  // what dW will be computed from
   if (!deferred) x = group_.gather(x.result, dy.dim(0));
-  Tensor dx = Tensor::empty(device, {dy.dim(0), weight_->value.dim(1)});
+  Tensor dx = Tensor::empty(device, {dy.dim(0), weight_->value.dim(1)}, dy.dtype());
   kernels::linear_backward_input(dx, dy, weight_->value, device.compute());
   TensorGroup::Pending sum = group_.reduce(std::move(dx));
   stash.save(this, std::move(x).wait());

@@ -15,7 +15,7 @@ RowLinear::RowLinear(Device& device, const TensorGroup& group, const std::string
 
 Tensor RowLinear::forward(const Tensor& x, Stash& stash) {
   Device& device = x.device();
-  Tensor partial = Tensor::empty(device, {x.dim(0), weight_->value.dim(0)});
+  Tensor partial = Tensor::empty(device, {x.dim(0), weight_->value.dim(0)}, x.dtype());
   const bool adds_bias = bias_ && group_.rank() == 0;
   kernels::linear_forward(partial, x, weight_->value, adds_bias ? bias_->value : Tensor(),
                           device.compute());
@@ -27,7 +27,7 @@ Tensor RowLinear::forward(const Tensor& x, Stash& stash) {
 Tensor RowLinear::backward_input(Tensor dy, Stash& stash) {
   Device& device = dy.device();
   dy = group_.gathered(dy, stash.batch().all_rows());
-  Tensor dx = Tensor::empty(device, {dy.dim(0), weight_->value.dim(1)});
+  Tensor dx = Tensor::empty(device, {dy.dim(0), weight_->value.dim(1)}, dy.dtype());
   kernels::linear_backward_input(dx, dy, weight_->value, device.compute());
   stash.save(this, std::move(dy));
   stash.owe(*this);

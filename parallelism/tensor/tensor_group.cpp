@@ -35,7 +35,7 @@ Range TensorGroup::block_of(std::int64_t n) const {
 TensorGroup::Pending TensorGroup::gather(const Tensor& x, std::int64_t rows) const {
   if (!moves_rows()) return {x};
   const std::int64_t channels = x.dim(1);
-  Tensor all = Tensor::empty(x.device(), {rows, channels});
+  Tensor all = Tensor::empty(x.device(), {rows, channels}, x.dtype());
   Work work = ranks_.all_gather(all, x, blocks_of_rows(rows, channels, size()));
   return {std::move(all), std::move(work)};
 }
@@ -47,7 +47,7 @@ TensorGroup::Pending TensorGroup::reduce(Tensor partial) const {
     return {std::move(partial), std::move(work)};
   }
   const std::int64_t rows = partial.dim(0), channels = partial.dim(1);
-  Tensor mine = Tensor::empty(partial.device(), {rows_of(rows).count(), channels});
+  Tensor mine = Tensor::empty(partial.device(), {rows_of(rows).count(), channels}, partial.dtype());
   Work work =
       ranks_.reduce_scatter(mine, partial, ReduceOp::sum, blocks_of_rows(rows, channels, size()));
   return {std::move(mine), std::move(work)};

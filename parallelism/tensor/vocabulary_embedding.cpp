@@ -20,7 +20,8 @@ VocabularyEmbedding::VocabularyEmbedding(Device& device, const TensorGroup& grou
 
 Tensor VocabularyEmbedding::forward(const Tensor& tokens, Stash& stash) {
   Device& device = tokens.device();
-  Tensor lookups = Tensor::empty(device, {tokens.count(), table_->value.dim(1)});
+  Tensor lookups =
+      Tensor::empty(device, {tokens.count(), table_->value.dim(1)}, table_->value.dtype());
   const bool adds_positions = positions_ && group_.rank() == 0;
   kernels::embedding_forward(lookups, tokens, table_->value,
                              adds_positions ? positions_->value : Tensor(), first_,

@@ -18,9 +18,10 @@ class GatheredValues : public Values {
     const SharedBuffers shared = share_buffers(plan, Whose::used);
     buffer_of_ = shared.of_unit;
     Device& device = units_.front().parameters.front()->value.device();
+    const DType dtype = units_.front().parameters.front()->value.dtype();
     for (const std::int64_t count : shared.counts)
-      buffers_.push_back({.flat = allocate_flat(data_, device, count, MemoryUse::buffers)});
-    mine_ = allocate_flat(data_, device, room(), MemoryUse::parameters);
+      buffers_.push_back({.flat = allocate_flat(data_, device, count, MemoryUse::buffers, dtype)});
+    mine_ = allocate_flat(data_, device, room(), MemoryUse::parameters, dtype);
     for (std::size_t u = 0; u < units_.size(); ++u)
       keep_block(u, device);
   }
@@ -108,7 +109,7 @@ class GatheredValues : public Values {
 
   void release(std::size_t u) {
     for (Parameter* p : units_[u].parameters)
-      p->value = nowhere(*p);
+      p->value = nowhere(p->value);
   }
 
   const std::vector<Unit>& units_;

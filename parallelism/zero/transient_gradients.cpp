@@ -111,7 +111,7 @@ class TransientGradients : public Gradients {
 
   void release(std::size_t u) {
     for (Parameter* p : units_[u].parameters)
-      p->grad = nowhere(*p);
+      p->grad = Tensor::over(p->value.device(), nullptr, p->value.shape());
   }
 
   const std::vector<Unit>& units_;

@@ -210,10 +210,11 @@ std::vector<Block> kept_blocks(const std::vector<Unit>& units, int rank) {
   return kept;
 }
 
-Tensor allocate_flat(const Communicator& data, Device& device, std::int64_t count, MemoryUse use) {
+Tensor allocate_flat(const Communicator& data, Device& device, std::int64_t count, MemoryUse use,
+                     DType dtype) {
   const MemoryScope scope(device, use);
-  const auto bytes = static_cast<std::size_t>(count) * sizeof(float);
-  Tensor flat = Tensor::over(device, data.allocate(bytes), {count});
+  const auto bytes = static_cast<std::size_t>(count) * size_of(dtype);
+  Tensor flat = Tensor::over(device, data.allocate(bytes), {count}, dtype);
   kernels::fill(flat, 0.0f, device.compute());
   return flat;
 }
@@ -229,8 +230,8 @@ Tensor view_in(const Tensor& flat, const Unit& unit, std::size_t i) {
   return flat.slice(unit.offsets[i], unit.offsets[i] + shape.count()).view(shape);
 }
 
-Tensor nowhere(const Parameter& parameter) {
-  return Tensor::over(parameter.value.device(), nullptr, parameter.value.shape());
+Tensor nowhere(const Tensor& like) {
+  return Tensor::over(like.device(), nullptr, like.shape(), like.dtype());
 }
 
 void append_pieces(std::vector<Piece>& pieces, const Unit& unit, int rank, const Tensor& value,

@@ -51,12 +51,13 @@ SharedBuffers share_buffers(const UnitPlan& plan, Whose whose);
 std::vector<Block> kept_blocks(const std::vector<Unit>& units, int rank);
 
 // Zeroed memory that the group moves best. Collective.
-Tensor allocate_flat(const Communicator& data, Device& device, std::int64_t count, MemoryUse use);
+Tensor allocate_flat(const Communicator& data, Device& device, std::int64_t count, MemoryUse use,
+                     DType dtype = DType::float32);
 
 Tensor block_of(const Tensor& flat, const Unit& unit, int rank);
 // Parameter i in the flat vector, and in no memory at all: a use of that would be a mistake.
 Tensor view_in(const Tensor& flat, const Unit& unit, std::size_t i);
-Tensor nowhere(const Parameter& parameter);
+Tensor nowhere(const Tensor& like);
 
 // What the rank updates: `value` and `grad` are its block of the unit.
 void append_pieces(std::vector<Piece>& pieces, const Unit& unit, int rank, const Tensor& value,

@@ -11,7 +11,8 @@ class WholeValues : public Values {
   WholeValues(const UnitPlan& plan, const Communicator& data) : units_(plan.units), data_(data) {
     for (const Unit& unit : units_) {
       Device& device = unit.parameters.front()->value.device();
-      flat_.push_back(allocate_flat(data_, device, unit.count, MemoryUse::parameters));
+      flat_.push_back(allocate_flat(data_, device, unit.count, MemoryUse::parameters,
+                                    unit.parameters.front()->value.dtype()));
       for (std::size_t i = 0; i < unit.parameters.size(); ++i) {
         Tensor view = view_in(flat_.back(), unit, i);
         kernels::copy(view, unit.parameters[i]->value, device.compute());

@@ -2,6 +2,7 @@
 #include "perfmodels/calibrate/calibrate.hpp"
 
 #include <ctime>
+#include <deque>
 #include <optional>
 
 #include "collectives/backends/table.hpp"
@@ -74,9 +75,9 @@ class Groups {
   }
   void refine(double seconds, int times) {
     for (int i = 0; i < times; ++i) {
-      const std::size_t first = sampler_.size();
-      if (collectives_.refine(kMissed) == 0) return;
-      sampler_.run(seconds / times, 1, first);
+      const std::vector<std::size_t> items = collectives_.refine(kMissed);
+      if (items.empty()) return;
+      sampler_.run(seconds / times, 1, items);
     }
   }
 
@@ -179,15 +180,37 @@ Machine describe(const Context& context, int threads) {
   return m;
 }
 
-}  // namespace
+// The types in which the device computes, one after the other.
+std::deque<ComputeCalibration> compute_of(Sampler& sampler, Device& device, const Extent& extent,
+                                          bool bfloat16) {
+  std::deque<ComputeCalibration> all;
+  all.emplace_back(sampler, device, extent, DType::float32);
+  if (bfloat16) all.emplace_back(sampler, device, extent, DType::bfloat16);
+  return all;
+}
 
-Calibration calibrate(const Context& context, const Extent& extent, int threads) {
+std::vector<std::size_t> items_of(const std::deque<ComputeCalibration>& compute, Found found) {
+  std::vector<std::size_t> all;
+  for (const ComputeCalibration& c : compute) {
+    const std::vector<std::size_t> items = c.items(found);
+    all.insert(all.end(), items.begin(), items.end());
+  }
+  return all;
+}
+
+Calibration measure(const Context& context, const Extent& extent, int threads,
+                    const MeasuredGpu* gpu) {
   const double begin = now();
-  const auto device = make_cpu_device(CommunicationDriver::caller);
+  const auto host = make_cpu_device(CommunicationDriver::caller);
   Sampler sampler(context, extent.narrow);
-  const ComputeCalibration compute(sampler, *device, extent);
+  std::deque<ComputeCalibration> compute;
+  if (gpu) {
+    compute = compute_of(sampler, gpu->device, on_gpus(extent), gpu->bfloat16);
+  } else {
+    compute = compute_of(sampler, *host, extent, false);
+  }
   std::optional<Groups> groups;
-  if (context.size() > 1) groups.emplace(context, sampler, *device, extent);
+  if (context.size() > 1) groups.emplace(context, sampler, *host, extent);
 
   const double all = extent.seconds;
   const auto left = [&] { return all - sampler.greatest(now() - begin); };
@@ -203,17 +226,34 @@ Calibration calibrate(const Context& context, const Extent& extent, int threads)
 
   Calibration result;
   result.machine = describe(context, threads);
-  result.machine.compute.push_back(compute.profile());
+  if (gpu) {
+    result.machine.device = "cuda";
+    result.machine.name = gpu->name + ", " + result.machine.name;
+    result.machine.memory_bytes = gpu->memory_bytes;
+  }
+  for (const ComputeCalibration& c : compute)
+    result.machine.compute.push_back(c.profile());
   if (groups) groups->fill(result);
   result.machine.drift = {.source = "measured, between " + count_of(extent.rounds, "round"),
-                          .compute = drift_of(sampler, compute.items(Found::cached)),
-                          .memory = drift_of(sampler, compute.items(Found::in_memory)),
+                          .compute = drift_of(sampler, items_of(compute, Found::cached)),
+                          .memory = drift_of(sampler, items_of(compute, Found::in_memory)),
                           .collectives = groups ? drift_of(sampler, groups->items()) : 0};
   result.seconds = sampler.greatest(now() - begin);
   result.measurements = sampler.size();
   result.samples = sampler.num_samples();
   result.outliers = sampler.num_outliers();
   return result;
+}
+
+}  // namespace
+
+Calibration calibrate(const Context& context, const Extent& extent, int threads) {
+  return measure(context, extent, threads, nullptr);
+}
+
+Calibration calibrate(const Context& context, const Extent& extent, int threads,
+                      const MeasuredGpu& gpu) {
+  return measure(context, extent, threads, &gpu);
 }
 
 }  // namespace lockstep

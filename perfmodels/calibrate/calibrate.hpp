@@ -11,6 +11,7 @@
 #include "perfmodels/calibrate/piecewise.hpp"
 #include "perfmodels/machine/machine.hpp"
 #include "runtime/context/context.hpp"
+#include "runtime/device/device.hpp"
 
 namespace lockstep {
 
@@ -31,5 +32,16 @@ struct Calibration {
 // Collective; the same on all ranks. Takes about extent.seconds. `threads` is what each rank
 // computes with (set_threads).
 Calibration calibrate(const Context& context, const Extent& extent, int threads);
+
+// A GPU of each rank: what it computes in float32 and, where it can, in bfloat16, by its events.
+// What ranks send each other is measured as without, between their host memories.
+struct MeasuredGpu {
+  Device& device;
+  std::string name;
+  double memory_bytes = 0;
+  bool bfloat16 = true;
+};
+Calibration calibrate(const Context& context, const Extent& extent, int threads,
+                      const MeasuredGpu& gpu);
 
 }  // namespace lockstep

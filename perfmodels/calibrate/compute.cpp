@@ -13,10 +13,17 @@ namespace lockstep {
 namespace {
 
 // Tensors in turn: more than a core's own caches hold, or than any cache.
-constexpr double kCachedBytes = 4 << 20;
-constexpr std::size_t kMemoryBytes = 64 << 20;
-constexpr double kMostSets = 64;     // of what is found in caches
-constexpr double kShortest = 20e-6;  // timed at once: the clock's 30 ns are below 0.2 %
+struct Amounts {
+  double cached_bytes;
+  std::size_t memory_bytes;
+  double shortest;  // seconds timed at once: the clock's resolution is below 0.2 % of it
+};
+constexpr Amounts kOfCpus{4 << 20, std::size_t{64} << 20, 20e-6};    // 30 ns
+constexpr Amounts kOfGpus{128 << 20, std::size_t{1} << 30, 300e-6};  // 0.5 us
+const Amounts& amounts_of(const Device& device) {
+  return device.kind() == DeviceKind::cuda ? kOfGpus : kOfCpus;
+}
+constexpr double kMostSets = 64;  // of what is found in caches
 constexpr double kPeakSeconds = 0.01;
 constexpr std::int64_t kFewHeads = 4;
 constexpr std::int64_t kSequences[] = {1, 4, 64};
@@ -24,11 +31,13 @@ constexpr std::int64_t kSequences[] = {1, 4, 64};
 // Launches of one kernel on several sets of tensors in turn.
 class KernelTrial : public Trial {
  public:
-  KernelTrial(Device& device, const std::function<Launch()>& prepare, double bytes, Found found) {
+  KernelTrial(Device& device, const std::function<Launch()>& prepare, double bytes, Found found)
+      : stream_(device.compute()) {
+    const Amounts& amounts = amounts_of(device);
     if (found == Found::in_memory) {
       fill_memory(device, prepare);
     } else {
-      const double wanted = std::max(kCachedBytes / std::max(bytes, 1.0), 1.0);
+      const double wanted = std::max(amounts.cached_bytes / std::max(bytes, 1.0), 1.0);
       for (std::size_t i = 0; i < static_cast<std::size_t>(std::min(wanted, kMostSets)); ++i)
         launches_.push_back(prepare());
     }
@@ -36,7 +45,7 @@ class KernelTrial : public Trial {
     double one = 0;
     for (std::size_t i = 0; i < sets; ++i)
       one = timed(1);  // pages, code; in the end, the time
-    batch_ = static_cast<int>(std::clamp(kShortest / std::max(one, 1e-9), 1.0, 1000.0));
+    batch_ = static_cast<int>(std::clamp(amounts.shortest / std::max(one, 1e-9), 1.0, 1000.0));
   }
 
   void run(std::span<double> seconds) override { seconds[0] = timed(batch_) / batch_; }
@@ -45,19 +54,21 @@ class KernelTrial : public Trial {
   // Until the tensors, tables and all, are more than the caches hold.
   void fill_memory(Device& device, const std::function<Launch()>& prepare) {
     const std::size_t before = device.memory().allocated;
-    while (launches_.empty() || device.memory().allocated < before + kMemoryBytes)
+    while (launches_.empty() ||
+           device.memory().allocated < before + amounts_of(device).memory_bytes)
       launches_.push_back(prepare());
   }
 
   double timed(int batch) {
-    const double begin = now();
-    for (int i = 0; i < batch; ++i) {
-      launches_[next_]();
-      next_ = next_ + 1 < launches_.size() ? next_ + 1 : 0;
-    }
-    return now() - begin;
+    return stream_.seconds_of([&] {
+      for (int i = 0; i < batch; ++i) {
+        launches_[next_]();
+        next_ = next_ + 1 < launches_.size() ? next_ + 1 : 0;
+      }
+    });
   }
 
+  Stream& stream_;
   std::vector<Launch> launches_;
   std::size_t next_ = 0;
   int batch_ = 1;
@@ -66,7 +77,16 @@ class KernelTrial : public Trial {
 // FLOP/s as seconds per FLOP, so that the mean over ranks is one of costs.
 class PeakTrial : public Trial {
  public:
-  void run(std::span<double> seconds) override { seconds[0] = 1 / measure_fma_peak(kPeakSeconds); }
+  explicit PeakTrial(Device& device) : device_(device) {}
+
+  void run(std::span<double> seconds) override {
+    const bool gpu = device_.kind() == DeviceKind::cuda;
+    seconds[0] =
+        1 / (gpu ? measure_gemm_rate(device_, kPeakSeconds) : measure_fma_peak(kPeakSeconds));
+  }
+
+ private:
+  Device& device_;
 };
 
 // An output tensor is made and one element of it is written: what every kernel costs besides its
@@ -77,12 +97,13 @@ class LaunchTrial : public Trial {
 
   void run(std::span<double> seconds) override {
     constexpr int kBatch = 100;
-    const double begin = now();
-    for (int i = 0; i < kBatch; ++i) {
-      Tensor y = Tensor::empty(device_, {1});
-      kernels::fill(y, 0, device_.compute());
-    }
-    seconds[0] = (now() - begin) / kBatch;
+    const double all = device_.compute().seconds_of([this] {
+      for (int i = 0; i < kBatch; ++i) {
+        Tensor y = Tensor::empty(device_, {1});
+        kernels::fill(y, 0, device_.compute());
+      }
+    });
+    seconds[0] = all / kBatch;
   }
 
  private:
@@ -113,8 +134,9 @@ Figure share(double value) {
 
 }  // namespace
 
-ComputeCalibration::ComputeCalibration(Sampler& sampler, Device& device, const Extent& extent)
-    : sampler_(sampler), device_(device) {
+ComputeCalibration::ComputeCalibration(Sampler& sampler, Device& device, const Extent& extent,
+                                       DType values)
+    : sampler_(sampler), device_(device), values_(values) {
   add_constants(extent);
   add_products(extent);
   add_attention(extent);
@@ -127,12 +149,13 @@ void ComputeCalibration::add_products(const Extent& extent) {
       for (const std::int64_t n : extent.products) {
         for (const std::int64_t k : extent.products) {
           if (2.0 * m * n * k > extent.most_flops) continue;
-          const double bytes = 4.0 * (m * n + n * k + m * k);
+          const double bytes = static_cast<double>(size_of(values_)) * (m * n + n * k + m * k);
           const auto prepare = [&device = device_, kernel, m, n, k] {
             return kernel.prepare(device, m, n, k);
           };
-          products_.push_back({kernel.name, m, n, k,
-                               sampler_.add(kernel_item(device_, kernel.name, bytes, prepare))});
+          products_.push_back(
+              {kernel.name, m, n, k,
+               sampler_.add(kernel_item(device_, kernel.name, bytes, in_type(prepare)))});
         }
       }
     }
@@ -150,9 +173,10 @@ void ComputeCalibration::add_attention(const Extent& extent) {
           const auto prepare = [&device = device_, kernel, shape] {
             return kernel.prepare(device, shape);
           };
-          const double bytes = 16.0 * B * T * H * D;
-          attention_.push_back({kernel.name, B, T, H, D,
-                                sampler_.add(kernel_item(device_, kernel.name, bytes, prepare))});
+          const double bytes = 4.0 * static_cast<double>(size_of(values_)) * B * T * H * D;
+          attention_.push_back(
+              {kernel.name, B, T, H, D,
+               sampler_.add(kernel_item(device_, kernel.name, bytes, in_type(prepare)))});
         }
       }
     }
@@ -163,34 +187,47 @@ void ComputeCalibration::add_streaming(const Extent& extent) {
   for (const StreamingKernel& kernel : streaming_kernels()) {
     double before = 0;
     for (std::int64_t n = extent.least_elements; n <= extent.most_elements; n *= 4) {
-      const Operation cost = operation_of(kernel, n);
+      const Operation cost = operation_of(kernel, n, values_);
       const double bytes = std::max(cost.bytes_read + cost.bytes_written, 1.0);
       if (bytes <= before) break;  // it does not depend on the elements
       before = bytes;
       const auto prepare = [&device = device_, kernel, n] { return kernel.prepare(device, n); };
       streaming_.push_back(
           {kernel.name, bytes,
-           sampler_.add(kernel_item(device_, kernel.name, bytes, prepare, kernel.found)),
+           sampler_.add(kernel_item(device_, kernel.name, bytes, in_type(prepare), kernel.found)),
            kernel.found});
     }
   }
 }
 
 void ComputeCalibration::add_constants(const Extent& extent) {
-  peak_ = sampler_.add({.name = "peak", .prepare = [] { return std::make_unique<PeakTrial>(); }});
+  peak_ = sampler_.add({.name = "peak", .prepare = [this] {
+                          set_type();
+                          return std::make_unique<PeakTrial>(device_);
+                        }});
   launch_ = sampler_.add({.name = "launch", .prepare = [&device = device_] {
                             return std::make_unique<LaunchTrial>(device);
                           }});
   const auto copies =
       std::find_if(streaming_kernels().begin(), streaming_kernels().end(),
                    [](const StreamingKernel& k) { return k.name == std::string("copy"); });
-  bandwidth_bytes_ = 8.0 * extent.bandwidth_elements;
-  bandwidth_ = sampler_.add(kernel_item(
-      device_, "memory bandwidth", bandwidth_bytes_,
-      [&device = device_, kernel = *copies, n = extent.bandwidth_elements] {
-        return kernel.prepare(device, n);
-      },
-      Found::in_memory));
+  bandwidth_bytes_ = 2.0 * static_cast<double>(size_of(values_)) * extent.bandwidth_elements;
+  const auto prepare = [&device = device_, kernel = *copies, n = extent.bandwidth_elements] {
+    return kernel.prepare(device, n);
+  };
+  bandwidth_ = sampler_.add(kernel_item(device_, "memory bandwidth", bandwidth_bytes_,
+                                        in_type(prepare), Found::in_memory));
+}
+
+void ComputeCalibration::set_type() const {
+  device_.compute_in({.values = values_, .products = device_.numerics().products});
+}
+
+std::function<Launch()> ComputeCalibration::in_type(std::function<Launch()> prepare) const {
+  return [this, prepare = std::move(prepare)] {
+    set_type();
+    return prepare();
+  };
 }
 
 std::vector<KernelCurve> ComputeCalibration::curves() const {
@@ -219,6 +256,7 @@ std::vector<std::size_t> ComputeCalibration::items(Found found) const {
 
 ComputeProfile ComputeCalibration::profile() const {
   ComputeProfile p;
+  p.dtype = name_of(values_);
   p.source = "measured";
   p.launch = seconds(launch_);
   p.memory_bandwidth = rate_of(bandwidth_bytes_, seconds(bandwidth_));

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What this rank's threads compute, float32, while all other ranks compute as well: products over
-// a lattice of shapes, attention, every streaming kernel of a training step over bytes, memory
+// What this rank's device computes in one type, while all other ranks compute as well: products
+// over a lattice of shapes, attention, every streaming kernel of a training step over bytes, memory
 // bandwidth, the peak.
 //
-// A kernel works on several sets of tensors in turn, 4 MiB in all or more, so that no core's own
-// cache holds them: as weights and gradients are found in training, where other layers were at work
-// meanwhile. What is too short for the clock is timed several times at once.
+// A kernel works on several sets of tensors in turn, 4 MiB in all or more (on a GPU 128), so that
+// no core's own cache holds them: as weights and gradients are found in training, where other
+// layers were at work meanwhile. What is too short for the clock is timed several times at once; a
+// GPU's clock are its events.
 #pragma once
 
 #include "perfmodels/calibrate/extent.hpp"
@@ -18,7 +19,8 @@ namespace lockstep {
 
 class ComputeCalibration {
  public:
-  ComputeCalibration(Sampler& sampler, Device& device, const Extent& extent);
+  ComputeCalibration(Sampler& sampler, Device& device, const Extent& extent,
+                     DType values = DType::float32);
   ComputeProfile profile() const;
   // Items by what bounds them: the cores with their caches, memory.
   std::vector<std::size_t> items(Found found) const;
@@ -45,11 +47,14 @@ class ComputeCalibration {
   void add_attention(const Extent& extent);
   void add_streaming(const Extent& extent);
   void add_constants(const Extent& extent);
+  void set_type() const;
+  std::function<Launch()> in_type(std::function<Launch()> prepare) const;
   Figure seconds(std::size_t item) const { return sampler_.samples(item).figure(); }
   std::vector<KernelCurve> curves() const;
 
   Sampler& sampler_;
   Device& device_;
+  const DType values_;
   std::vector<Product> products_;
   std::vector<Attention> attention_;
   std::vector<Streaming> streaming_;

@@ -7,7 +7,10 @@
 #include <omp.h>
 
 #include "runtime/base/clock.hpp"
+#include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/gemm.hpp"
+#include "runtime/kernels/linear.hpp"
+#include "runtime/tensor/tensor.hpp"
 
 namespace lockstep {
 
@@ -53,6 +56,24 @@ double measure_gemm_rate(double seconds) {
     product();
     best = std::max(best, 2.0 * n * n * n / (now() - begin));
   }
+  return best;
+}
+
+double measure_gemm_rate(Device& device, double seconds) {
+  if (device.kind() != DeviceKind::cuda) return measure_gemm_rate(seconds);
+  constexpr std::int64_t n = 8192;
+  Stream& stream = device.compute();
+  const DType dtype = device.numerics().values;
+  Tensor a = Tensor::empty(device, {n, n}, dtype), b = Tensor::empty(device, {n, n}, dtype),
+         c = Tensor::empty(device, {n, n}, dtype);
+  // As numbers of a model: constants would draw less power and run faster.
+  kernels::fill_normal(a, 1.0f, 1, stream);
+  kernels::fill_normal(b, 0.02f, 2, stream);
+  const auto product = [&] { kernels::linear_forward(c, a, b, {}, stream); };
+  stream.seconds_of(product);  // warm-up: plan, code
+  double best = 0;
+  for (const double end = now() + seconds; best == 0 || now() < end;)
+    best = std::max(best, 2.0 * n * n * n / stream.seconds_of(product));
   return best;
 }
 

@@ -57,4 +57,19 @@ inline Extent quick_extent() {
   return e;
 }
 
+// For GPUs: what keeps one busy is larger, and what a step does there as well.
+inline Extent on_gpus(Extent e) {
+  const bool quick = e.rounds < Extent{}.rounds;
+  e.products = quick ? std::vector<std::int64_t>{256, 1024, 4096}
+                     : std::vector<std::int64_t>{128, 512, 2048, 8192};
+  e.most_flops = quick ? 1.5e11 : 1.2e12;
+  e.least_elements = 1 << 12;
+  e.most_elements = 1 << 26;
+  e.attention_tokens = quick ? std::vector<std::int64_t>{256, 1024}
+                             : std::vector<std::int64_t>{128, 512, 1024, 2048, 4096};
+  e.attention_channels = {64, 128};
+  e.bandwidth_elements = 1 << 27;
+  return e;
+}
+
 }  // namespace lockstep

@@ -15,6 +15,12 @@ struct Linear {
   Linear(Device& d, std::int64_t M, std::int64_t I, std::int64_t O)
       : x(filled(d, {M, I})), w(filled(d, {O, I})), b(filled(d, {O})), y(filled(d, {M, O})) {}
 };
+struct LinearGradients {
+  Tensor x, y, dw, db;  // [M,I], [M,O], [O,I], [O]
+
+  LinearGradients(Device& d, std::int64_t M, std::int64_t I, std::int64_t O)
+      : x(filled(d, {M, I})), y(filled(d, {M, O})), dw(wide(d, {O, I})), db(wide(d, {O})) {}
+};
 Launch linear_forward(Device& d, std::int64_t m, std::int64_t n, std::int64_t k) {
   return [t = Linear(d, m, k, n), &s = d.compute()]() mutable {
     kernels::linear_forward(t.y, t.x, t.w, t.b, s);
@@ -26,8 +32,8 @@ Launch linear_backward_input(Device& d, std::int64_t m, std::int64_t n, std::int
   };
 }
 Launch linear_backward_weight(Device& d, std::int64_t m, std::int64_t n, std::int64_t k) {
-  return [t = Linear(d, k, n, m), &s = d.compute()]() mutable {
-    kernels::linear_backward_weight(t.w, t.b, t.y, t.x, s);
+  return [t = LinearGradients(d, k, n, m), &s = d.compute()]() mutable {
+    kernels::linear_backward_weight(t.dw, t.db, t.y, t.x, s);
   };
 }
 constexpr ProductKernel kProducts[] = {
@@ -45,7 +51,7 @@ struct Heads {
     dqkv = filled(d, {rows, a.packed()});
     o = filled(d, {rows, a.channels()});
     d_o = filled(d, {rows, a.channels()});
-    log_sums = filled(d, {a.batch, a.heads, a.tokens}, 1.0f);
+    log_sums = wide(d, {a.batch, a.heads, a.tokens}, 1.0f);
   }
 };
 Launch attention(Device& d, const kernels::AttentionShape& shape) {
@@ -72,14 +78,15 @@ std::span<const AttentionKernel> attention_kernels() {
   return kAttention;
 }
 
-Operation operation_of(const StreamingKernel& kernel, std::int64_t elements) {
+Operation operation_of(const StreamingKernel& kernel, std::int64_t elements, DType values) {
   const auto dry = make_dry_device();
   const Launch launch = kernel.prepare(*dry, elements);
   Recording recording;
   dry->record_into(&recording);
   launch();
   dry->record_into(nullptr);
-  return recording.records().front().operation;
+  const Operation& launched = recording.records().front().operation;
+  return recorded_as(launched, {.mixed = values == DType::bfloat16}).front();
 }
 
 }  // namespace lockstep

@@ -41,7 +41,9 @@ struct AttentionKernel {
 };
 std::span<const AttentionKernel> attention_kernels();
 
-// What a launch says of itself. On the dry device, from the same function.
-Operation operation_of(const StreamingKernel& kernel, std::int64_t elements);
+// What a launch says of itself where values are of this type. On the dry device, from the same
+// function.
+Operation operation_of(const StreamingKernel& kernel, std::int64_t elements,
+                       DType values = DType::float32);
 
 }  // namespace lockstep

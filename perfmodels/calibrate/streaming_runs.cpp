@@ -37,7 +37,7 @@ std::int64_t rows_of(std::int64_t elements, std::int64_t length) {
 }
 
 Launch fill(Device& d, std::int64_t n) {
-  return [y = filled(d, {n}), &s = d.compute()]() mutable { kernels::fill(y, 0.01f, s); };
+  return [y = wide(d, {n}), &s = d.compute()]() mutable { kernels::fill(y, 0.01f, s); };
 }
 Launch copy(Device& d, std::int64_t n) {
   return [y = filled(d, {n}), x = filled(d, {n}), &s = d.compute()]() mutable {
@@ -45,9 +45,8 @@ Launch copy(Device& d, std::int64_t n) {
   };
 }
 Launch add(Device& d, std::int64_t n) {
-  return [y = filled(d, {n}), x = filled(d, {n}), &s = d.compute()]() mutable {
-    kernels::add(y, x, s);
-  };
+  return
+      [y = wide(d, {n}), x = wide(d, {n}), &s = d.compute()]() mutable { kernels::add(y, x, s); };
 }
 Launch upload(Device& d, std::int64_t n) {
   const std::vector<std::int32_t> host(static_cast<std::size_t>(n), 1);
@@ -82,12 +81,12 @@ struct Logits {
   kernels::VocabularyRange range{0, kVocabulary};
 
   Logits(Device& d, std::int64_t M, std::int64_t columns)
-      : losses(filled(d, {M})),
+      : losses(wide(d, {M})),
         logits(filled(d, {M, columns})),
         targets(tokens_of(d, M, kVocabulary)),
-        stats(filled(d, {3, M})),
-        sums(filled(d, {2, M}, kVocabulary)),
-        global_max(filled(d, {M})) {}
+        stats(wide(d, {3, M})),
+        sums(wide(d, {2, M}, kVocabulary)),
+        global_max(wide(d, {M})) {}
 };
 Launch cross_entropy_statistics(Device& d, std::int64_t n) {
   return [t = Logits(d, rows_of(n, kVocabulary), kVocabulary), &s = d.compute()]() mutable {
@@ -106,14 +105,14 @@ Launch cross_entropy_gradient(Device& d, std::int64_t n) {
   };
 }
 Launch add_scaled_sum(Device& d, std::int64_t n) {
-  return [sum = filled(d, {1}), x = filled(d, {n}), &s = d.compute()]() mutable {
+  return [sum = wide(d, {1}), x = wide(d, {n}), &s = d.compute()]() mutable {
     kernels::add_scaled_sum(sum, x, 1e-3f, s);
   };
 }
 
 // Of a layer norm: M rows, C channels.
 struct Norm {
-  Tensor y, x, dy, residual, gamma, beta;
+  Tensor y, x, dy, residual, gamma, beta, dgamma, dbeta;
   kernels::LayerNormStatistics statistics;
 
   Norm(Device& d, std::int64_t n) {
@@ -122,7 +121,9 @@ struct Norm {
       *t = filled(d, {M, C});
     for (Tensor* t : {&gamma, &beta})
       *t = filled(d, {C}, 1.0f);
-    statistics = {filled(d, {M}), filled(d, {M}, 1.0f)};
+    for (Tensor* t : {&dgamma, &dbeta})
+      *t = wide(d, {C}, 1.0f);
+    statistics = {wide(d, {M}), wide(d, {M}, 1.0f)};
   }
 };
 Launch layernorm_forward(Device& d, std::int64_t n) {
@@ -137,7 +138,7 @@ Launch layernorm_backward_input(Device& d, std::int64_t n) {
 }
 Launch layernorm_backward_weight(Device& d, std::int64_t n) {
   return [t = Norm(d, n), &s = d.compute()]() mutable {
-    kernels::layernorm_backward_weight(t.gamma, t.beta, t.dy, t.x, t.statistics, s);
+    kernels::layernorm_backward_weight(t.dgamma, t.dbeta, t.dy, t.x, t.statistics, s);
   };
 }
 
@@ -153,7 +154,7 @@ Launch rmsnorm_backward_input(Device& d, std::int64_t n) {
 }
 Launch rmsnorm_backward_weight(Device& d, std::int64_t n) {
   return [t = Norm(d, n), &s = d.compute()]() mutable {
-    kernels::rmsnorm_backward_weight(t.gamma, t.dy, t.x, t.statistics.rstd, s);
+    kernels::rmsnorm_backward_weight(t.dgamma, t.dy, t.x, t.statistics.rstd, s);
   };
 }
 
@@ -166,7 +167,7 @@ struct Rotation {
     const std::int64_t rows = rows_of(n, 2 * kChannels), T = std::min(rows, kTokens);
     shape = kernels::AttentionShape::whole(rows / T, T, 4, kChannels / 4);
     qkv = filled(d, {rows / T * T, shape.packed()});
-    table = filled(d, {T, shape.head_dim});
+    table = wide(d, {T, shape.head_dim});
     kernels::rotary_table(table, 10000.0f, d.compute());
   }
 };
@@ -194,6 +195,7 @@ Launch swiglu_backward(Device& d, std::int64_t n) {
 
 struct Lookup {
   Tensor y, tokens, table, positions;  // [M,W C], [.,T], [V,C], [T,C]
+  Tensor dtable, dpositions;
 
   Lookup(Device& d, std::int64_t n, std::int64_t window) {
     const std::int64_t M = rows_of(n, window * kChannels);
@@ -201,6 +203,8 @@ struct Lookup {
     tokens = tokens_of(d, M, kVocabulary);
     table = filled(d, {kVocabulary, kChannels});
     positions = filled(d, {std::max(M, kTokens), kChannels});
+    dtable = wide(d, table.shape());
+    dpositions = wide(d, positions.shape());
   }
 };
 Launch embedding_forward(Device& d, std::int64_t n) {
@@ -210,7 +214,7 @@ Launch embedding_forward(Device& d, std::int64_t n) {
 }
 Launch embedding_backward(Device& d, std::int64_t n) {
   return [t = Lookup(d, n, 1), &s = d.compute()]() mutable {
-    kernels::embedding_backward(t.table, t.positions, t.y, t.tokens, 0, s);
+    kernels::embedding_backward(t.dtable, t.dpositions, t.y, t.tokens, 0, s);
   };
 }
 Launch window_embedding_forward(Device& d, std::int64_t n) {
@@ -220,23 +224,22 @@ Launch window_embedding_forward(Device& d, std::int64_t n) {
 }
 Launch window_embedding_backward(Device& d, std::int64_t n) {
   return [t = Lookup(d, n, kWindow), &s = d.compute()]() mutable {
-    kernels::window_embedding_backward(t.table, t.y, t.tokens, kWindow, s);
+    kernels::window_embedding_backward(t.dtable, t.y, t.tokens, kWindow, s);
   };
 }
 
 Launch squared_sums(Device& d, std::int64_t n) {
-  return [sums = Tensor::empty(d, {1}, DType::float64), g = std::vector<Tensor>{filled(d, {n})},
+  return [sums = Tensor::empty(d, {1}, DType::float64), g = std::vector<Tensor>{wide(d, {n})},
           &s = d.compute()]() mutable { kernels::squared_sums(sums, g, s); };
 }
 Launch norm_of(Device& d, std::int64_t) {
   Tensor sums = Tensor::empty(d, {1}, DType::float64);
-  kernels::squared_sums(sums, {filled(d, {1})}, d.compute());
-  return [norm = filled(d, {1}), sums, &s = d.compute()]() mutable {
-    kernels::norm_of(norm, sums, s);
-  };
+  kernels::squared_sums(sums, {wide(d, {1})}, d.compute());
+  return
+      [norm = wide(d, {1}), sums, &s = d.compute()]() mutable { kernels::norm_of(norm, sums, s); };
 }
 Launch clip_factor(Device& d, std::int64_t) {
-  return [factor = filled(d, {1}), norm = filled(d, {1}), &s = d.compute()]() mutable {
+  return [factor = wide(d, {1}), norm = wide(d, {1}), &s = d.compute()]() mutable {
     kernels::clip_factor(factor, norm, 1.0f, s);
   };
 }
@@ -248,14 +251,14 @@ Launch adamw_update(Device& d, std::int64_t n) {
                             .weight_decay = 0.1f,
                             .correction1 = 1,
                             .correction2 = 1};
-  return [w = filled(d, {n}), g = filled(d, {n}), m = filled(d, {n}), v = filled(d, {n}),
-          factor = filled(d, {1}, 1.0f), with,
+  return [w = wide(d, {n}), g = wide(d, {n}), m = wide(d, {n}), v = wide(d, {n}),
+          factor = wide(d, {1}, 1.0f), with,
           &s = d.compute()]() mutable { kernels::adamw_update(w, g, m, v, factor, with, s); };
 }
 Launch momentum_update(Device& d, std::int64_t n) {
   const kernels::Momentum with{.learning_rate = 1e-6f, .momentum = 0.999f, .weight_decay = 0.1f};
-  return [w = filled(d, {n}), g = filled(d, {n}), u = filled(d, {n}), factor = filled(d, {1}, 1.0f),
-          with, &s = d.compute()]() mutable { kernels::momentum_update(w, g, u, factor, with, s); };
+  return [w = wide(d, {n}), g = wide(d, {n}), u = wide(d, {n}), factor = wide(d, {1}, 1.0f), with,
+          &s = d.compute()]() mutable { kernels::momentum_update(w, g, u, factor, with, s); };
 }
 
 constexpr StreamingKernel kStreaming[] = {

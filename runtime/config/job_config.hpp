@@ -18,6 +18,8 @@ struct JobSection {
   std::int64_t seed = 1;
   int threads = 0;  // 0: this rank's share of the cores
   std::string precision = "float32";
+  std::string matmul = "float32";
+  int ranks_per_gpu = 1;
   std::string software = "lockstep";
   std::string determinism = "run";
   std::string run_dir;              // empty: runs/<name>

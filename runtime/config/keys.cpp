@@ -7,9 +7,10 @@ namespace lockstep {
 
 namespace {
 
-constexpr const char* kDeviceNames[] = {"auto", "cpu", "dry"};
+constexpr const char* kDeviceNames[] = {"auto", "cpu", "cuda", "dry"};
 constexpr const char* kSoftwareNames[] = {"lockstep", "megatron-2021", "megatron-2022"};
 constexpr const char* kPrecisionNames[] = {"float32", "bfloat16"};
+constexpr const char* kMatmulNames[] = {"float32", "tf32"};
 constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
 constexpr const char* kRecomputeNames[] = {"none", "selective", "full"};
@@ -36,7 +37,7 @@ Section job_keys(JobSection& job) {
           {"name", &job.name, "what the run is called"},
           {"device",
            &job.device,
-           "where it runs; dry computes nothing and counts",
+           "where it runs; auto: cuda where there are GPUs; dry computes nothing and counts",
            {},
            kDeviceNames},
           {"steps", &job.steps, "optimizer steps", at_least(1)},
@@ -44,9 +45,16 @@ Section job_keys(JobSection& job) {
           {"threads", &job.threads, "per rank; 0: its share of the node's cores", at_least(0)},
           {"precision",
            &job.precision,
-           "of weights and arithmetic; bfloat16: predictions only",
+           "of weights and activations; bfloat16: on GPUs, sums, gradients and updates in float32",
            {},
            kPrecisionNames},
+          {"matmul",
+           &job.matmul,
+           "how GPUs multiply float32; tf32: faster, 10 bits of mantissa",
+           {},
+           kMatmulNames},
+          {"ranks_per_gpu", &job.ranks_per_gpu, "ranks that may share a GPU; more are an error",
+           at_least(1)},
           {"software",
            &job.software,
            "what predictions stand for; others than lockstep have kernels of their own",

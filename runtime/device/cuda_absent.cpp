@@ -12,6 +12,10 @@ CudaInfo cuda_info() {
   return info;
 }
 
+std::vector<Gpu> cuda_gpus() {
+  return {};
+}
+
 std::unique_ptr<Device> make_cuda_device(int, CommunicationDriver) {
   throw ConfigError("there is no GPU to use: " + cuda_info().note);
 }

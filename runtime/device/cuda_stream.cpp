@@ -168,6 +168,14 @@ class CudaComputeStream : public Stream {
   }
   double busy_seconds() const override { return queue_->read(busy_); }
 
+  double seconds_of(const Body& work) override {
+    const CudaEventHandle begin = queue_->mark();
+    work();
+    const CudaEventHandle end = queue_->mark();
+    check(cudaEventSynchronize(end.get()));
+    return seconds_between(begin.get(), end.get());
+  }
+
   void begin_phase(const char* name) override {
     nvtxRangePushA(name);
     phases_.push_back(recording() ? queue_->mark() : CudaEventHandle());

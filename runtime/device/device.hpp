@@ -32,6 +32,14 @@ struct MemoryStats {
   std::size_t reserved = 0;   // bytes taken from the system, cached blocks included
 };
 
+// How a model computes. What is summed is summed in float32 in any case, and so are gradients,
+// statistics and optimizer states kept.
+enum class Products : std::uint8_t { float32, tf32 };  // of float32 tensors, on a GPU
+struct Numerics {
+  DType values = DType::float32;  // of parameters and activations: float32 or bfloat16
+  Products products = Products::float32;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -54,6 +62,8 @@ class Device {
   Stream& compute() { return *compute_; }
   Stream& communication() { return *communication_; }
   bool executes() const { return compute_->executes(); }
+  const Numerics& numerics() const { return numerics_; }
+  void compute_in(const Numerics& numerics) { numerics_ = numerics; }  // before a model is made
   // What it stands for, where that is not this program.
   virtual const DryPolicy& policy() const;
   void record_into(Recording* recording);
@@ -73,6 +83,7 @@ class Device {
  private:
   std::shared_ptr<Ledger> ledger_;
   std::unique_ptr<Stream> compute_, communication_;
+  Numerics numerics_;
 };
 
 // What is allocated while it lives is for `use`.

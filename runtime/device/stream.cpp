@@ -17,6 +17,13 @@ void Stream::note(const Operation&, double, double) {
   throw LogicError("only an immediate stream lets its caller carry out a body");
 }
 
+double Stream::seconds_of(const Body& work) {
+  const double begin = now();
+  work();
+  synchronize();
+  return now() - begin;
+}
+
 void Stream::end_phase(const Operation& phase, double begin) {
   if (!recording()) return;
   recording()->add(phase, StreamKind::compute, executes() ? begin : 0, executes() ? now() : 0);

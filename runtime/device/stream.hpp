@@ -65,6 +65,9 @@ class Stream {
   // note when.
   virtual bool immediate() const { return false; }
   virtual void note(const Operation& operation, double begin, double end);
+  // The seconds that this stream takes for what `work` submits to it; comes back when it is done.
+  // On a GPU by events, so without the time that submitting takes.
+  virtual double seconds_of(const Body& work);
   // How PhaseSpan notes a stretch of this stream, which began at the host's time `begin`.
   virtual void begin_phase(const char*) {}
   virtual void end_phase(const Operation& phase, double begin);

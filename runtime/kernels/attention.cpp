@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "runtime/device/run_on.hpp"
 #include "runtime/kernels/gemm.hpp"
 #include "runtime/kernels/math.hpp"
 #include "runtime/kernels/parallel.hpp"
@@ -13,14 +14,15 @@ namespace {
 
 constexpr std::int64_t kQueries = 64;  // rows of scores at a time: 64 x 256 floats stay in L2
 
-Operation attention_cost(const char* name, const AttentionShape& s, double products) {
+Operation attention_cost(const char* name, const AttentionShape& s, double products, DType dtype) {
   const double tokens = static_cast<double>(s.batch) * s.tokens;
   return {.name = name,
           .kind = OperationKind::attention,
           .shape = {s.batch, s.tokens, s.heads, s.head_dim},
           .flops = products * 2 * tokens * s.tokens * s.channels(),
           .bytes_read = products * 2 * tokens * s.channels(),
-          .bytes_written = products * 2 * tokens * s.channels()};
+          .bytes_written = products * 2 * tokens * s.channels(),
+          .dtype = dtype};
 }
 
 // One query head of one sample: where its matrices lie in the packed tensors.
@@ -177,8 +179,9 @@ void backward_group(const AttentionShape& s, std::int64_t b, std::int64_t kv, co
   }
 }
 
-// For each thread of `tasks` two blocks of scores, [2,64,T].
+// For each thread of `tasks` two blocks of scores, [2,64,T]; a GPU keeps scores in registers.
 Tensor scratch_for(Device& device, std::int64_t tasks, std::int64_t T) {
+  if (device.kind() == DeviceKind::cuda) return {};
   const MemoryScope scope(device, MemoryUse::buffers);
   return Tensor::empty(device, {num_threads_for(tasks, 1), 2 * kQueries * T});
 }
@@ -208,13 +211,15 @@ void attention_forward(Tensor& o, Tensor& log_sums, const Tensor& qkv, const Att
                        const DropoutMask& mask, Stream& stream) {
   check_shapes(qkv, o, shape);
   Tensor scratch = scratch_for(qkv.device(), shape.batch * shape.heads, shape.tokens);
-  stream.run(attention_cost("attention_forward", shape, 2), [o, log_sums, qkv, shape, mask,
-                                                             scratch]() mutable {
-    for_each_head(
-        shape.batch, shape.heads, scratch, [&](std::int64_t b, std::int64_t h, float* scores) {
-          forward_head(o.data(), log_sums.data(), qkv.data(), Head(shape, b, h), mask, scores);
-        });
-  });
+  run_on(
+      stream, attention_cost("attention_forward", shape, 2, qkv.dtype()),
+      [o, log_sums, qkv, shape, mask, scratch]() mutable {
+        for_each_head(
+            shape.batch, shape.heads, scratch, [&](std::int64_t b, std::int64_t h, float* scores) {
+              forward_head(o.data(), log_sums.data(), qkv.data(), Head(shape, b, h), mask, scores);
+            });
+      },
+      [&] { cuda::attention_forward(o, log_sums, qkv, shape, mask, stream); });
 }
 
 void attention_backward(Tensor& dqkv, const Tensor& d_o, const Tensor& o, const Tensor& log_sums,
@@ -223,14 +228,18 @@ void attention_backward(Tensor& dqkv, const Tensor& d_o, const Tensor& o, const 
   check_shapes(dqkv, d_o, shape);
   expect(dqkv.count() == qkv.count() && d_o.count() == o.count(), "attention_backward: shapes");
   Tensor scratch = scratch_for(qkv.device(), shape.batch * shape.kv_heads, shape.tokens);
-  stream.run(attention_cost("attention_backward", shape, 4), [dqkv, d_o, o, log_sums, qkv, shape,
-                                                              mask, scratch]() mutable {
-    const Backward tensors{dqkv.data(), d_o.data(), o.data(), log_sums.data(), qkv.data(), mask};
-    for_each_head(shape.batch, shape.kv_heads, scratch,
-                  [&](std::int64_t b, std::int64_t kv, float* scores) {
-                    backward_group(shape, b, kv, tensors, scores, scores + kQueries * shape.tokens);
-                  });
-  });
+  run_on(
+      stream, attention_cost("attention_backward", shape, 4, qkv.dtype()),
+      [dqkv, d_o, o, log_sums, qkv, shape, mask, scratch]() mutable {
+        const Backward tensors{dqkv.data(),     d_o.data(), o.data(),
+                               log_sums.data(), qkv.data(), mask};
+        for_each_head(shape.batch, shape.kv_heads, scratch,
+                      [&](std::int64_t b, std::int64_t kv, float* scores) {
+                        backward_group(shape, b, kv, tensors, scores,
+                                       scores + kQueries * shape.tokens);
+                      });
+      },
+      [&] { cuda::attention_backward(dqkv, d_o, o, log_sums, qkv, shape, mask, stream); });
 }
 
 }  // namespace lockstep::kernels

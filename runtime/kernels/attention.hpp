@@ -24,8 +24,10 @@ struct AttentionShape {
   static AttentionShape whole(std::int64_t B, std::int64_t T, std::int64_t H, std::int64_t D) {
     return {B, T, H, H, D, H, 0};
   }
-  std::int64_t channels() const { return heads * head_dim; }                 // a row of o
-  std::int64_t packed() const { return (heads + 2 * kv_heads) * head_dim; }  // a row of qkv
+  constexpr std::int64_t channels() const { return heads * head_dim; }  // a row of o
+  constexpr std::int64_t packed() const {
+    return (heads + 2 * kv_heads) * head_dim;
+  }  // a row of qkv
 };
 
 // o[B*T,C], log_sums[B,H,T] from qkv[B*T,(H+2Hkv)D] (q, then k, then v; heads are consecutive
@@ -40,5 +42,14 @@ void attention_forward(Tensor& o, Tensor& log_sums, const Tensor& qkv, const Att
 void attention_backward(Tensor& dqkv, const Tensor& d_o, const Tensor& o, const Tensor& log_sums,
                         const Tensor& qkv, const AttentionShape& shape, const DropoutMask& mask,
                         Stream& stream);
+
+// attention.cu
+namespace cuda {
+void attention_forward(Tensor& o, Tensor& log_sums, const Tensor& qkv, const AttentionShape& shape,
+                       const DropoutMask& mask, Stream& stream);
+void attention_backward(Tensor& dqkv, const Tensor& d_o, const Tensor& o, const Tensor& log_sums,
+                        const Tensor& qkv, const AttentionShape& shape, const DropoutMask& mask,
+                        Stream& stream);
+}  // namespace cuda
 
 }  // namespace lockstep::kernels

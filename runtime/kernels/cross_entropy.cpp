@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "runtime/device/run_on.hpp"
 #include "runtime/kernels/math.hpp"
 #include "runtime/kernels/parallel.hpp"
 
@@ -74,16 +75,20 @@ void cross_entropy(Tensor& losses, Tensor& logits, const Tensor& targets, float 
   const Operation cost{.name = "cross_entropy",
                        .shape = {rows, V},
                        .flops = 25 * n,
-                       .bytes_read = 4 * n,
-                       .bytes_written = 4 * n};
-  stream.run(cost, [losses, logits, targets, scale, rows, V]() mutable {
-    parallel_rows(rows, V, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t r = begin; r < end; ++r) {
-        losses.data()[r] =
-            cross_entropy_row(logits.data() + r * V, V, targets.data<int>()[r], scale);
-      }
-    });
-  });
+                       .bytes_read = 1.0 * logits.bytes(),
+                       .bytes_written = 1.0 * logits.bytes(),
+                       .dtype = logits.dtype()};
+  run_on(
+      stream, cost,
+      [losses, logits, targets, scale, rows, V]() mutable {
+        parallel_rows(rows, V, [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t r = begin; r < end; ++r) {
+            losses.data()[r] =
+                cross_entropy_row(logits.data() + r * V, V, targets.data<int>()[r], scale);
+          }
+        });
+      },
+      [&] { cuda::cross_entropy(losses, logits, targets, scale, stream); });
 }
 
 void cross_entropy_statistics(Tensor& stats, const Tensor& logits, const Tensor& targets,
@@ -95,21 +100,25 @@ void cross_entropy_statistics(Tensor& stats, const Tensor& logits, const Tensor&
   const Operation cost{.name = "cross_entropy_statistics",
                        .shape = {M, V},
                        .flops = 21 * n,
-                       .bytes_read = 4 * n,
-                       .bytes_written = 12.0 * M};
-  stream.run(cost, [stats, logits, targets, range, M, V]() mutable {
-    float *largest = stats.data(), *sum = largest + M, *at_target = sum + M;
-    parallel_rows(M, V, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t r = begin; r < end; ++r) {
-        const float* row = logits.data() + r * V;
-        const int target = targets.data<int>()[r];
-        const RowStatistics s = statistics_of(row, range.valid);
-        largest[r] = s.largest;
-        sum[r] = s.sum;
-        at_target[r] = contains(range, target) ? row[target - range.first] : 0.0f;
-      }
-    });
-  });
+                       .bytes_read = 1.0 * logits.bytes(),
+                       .bytes_written = 12.0 * M,
+                       .dtype = logits.dtype()};
+  run_on(
+      stream, cost,
+      [stats, logits, targets, range, M, V]() mutable {
+        float *largest = stats.data(), *sum = largest + M, *at_target = sum + M;
+        parallel_rows(M, V, [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t r = begin; r < end; ++r) {
+            const float* row = logits.data() + r * V;
+            const int target = targets.data<int>()[r];
+            const RowStatistics s = statistics_of(row, range.valid);
+            largest[r] = s.largest;
+            sum[r] = s.sum;
+            at_target[r] = contains(range, target) ? row[target - range.first] : 0.0f;
+          }
+        });
+      },
+      [&] { cuda::cross_entropy_statistics(stats, logits, targets, range, stream); });
 }
 
 void cross_entropy_rescale(Tensor& sums, const Tensor& stats, const Tensor& global_max,
@@ -121,15 +130,18 @@ void cross_entropy_rescale(Tensor& sums, const Tensor& stats, const Tensor& glob
                        .flops = 20.0 * M,
                        .bytes_read = 16.0 * M,
                        .bytes_written = 8.0 * M};
-  stream.run(cost, [sums, stats, global_max, M]() mutable {
-    const float *largest = stats.data(), *sum = largest + M, *at_target = sum + M;
-    float* out = sums.data();
-    const float* of_all = global_max.data();
+  run_on(
+      stream, cost,
+      [sums, stats, global_max, M]() mutable {
+        const float *largest = stats.data(), *sum = largest + M, *at_target = sum + M;
+        float* out = sums.data();
+        const float* of_all = global_max.data();
 #pragma omp simd
-    for (std::int64_t r = 0; r < M; ++r)
-      out[r] = sum[r] * exponential(largest[r] - of_all[r]);
-    std::copy(at_target, at_target + M, out + M);
-  });
+        for (std::int64_t r = 0; r < M; ++r)
+          out[r] = sum[r] * exponential(largest[r] - of_all[r]);
+        std::copy(at_target, at_target + M, out + M);
+      },
+      [&] { cuda::cross_entropy_rescale(sums, stats, global_max, stream); });
 }
 
 void cross_entropy_gradient(Tensor& losses, Tensor& logits, const Tensor& targets,
@@ -143,33 +155,43 @@ void cross_entropy_gradient(Tensor& losses, Tensor& logits, const Tensor& target
   const Operation cost{.name = "cross_entropy_gradient",
                        .shape = {M, V},
                        .flops = 20 * n,
-                       .bytes_read = 4 * n,
-                       .bytes_written = 4 * n};
-  stream.run(cost, [losses, logits, targets, global_max, sums, range, scale, M, V]() mutable {
-    const float *largest = global_max.data(), *sum = sums.data(), *at_target = sum + M;
-    parallel_rows(M, V, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t r = begin; r < end; ++r) {
-        float* row = logits.data() + r * V;
-        const int target = targets.data<int>()[r];
-        losses.data()[r] = std::log(sum[r]) - (at_target[r] - largest[r]);
-        gradient_row(row, range.valid, largest[r], scale / sum[r]);
-        std::fill(row + range.valid, row + V, 0.0f);
-        if (contains(range, target)) row[target - range.first] -= scale;
-      }
-    });
-  });
+                       .bytes_read = 1.0 * logits.bytes(),
+                       .bytes_written = 1.0 * logits.bytes(),
+                       .dtype = logits.dtype()};
+  run_on(
+      stream, cost,
+      [losses, logits, targets, global_max, sums, range, scale, M, V]() mutable {
+        const float *largest = global_max.data(), *sum = sums.data(), *at_target = sum + M;
+        parallel_rows(M, V, [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t r = begin; r < end; ++r) {
+            float* row = logits.data() + r * V;
+            const int target = targets.data<int>()[r];
+            losses.data()[r] = std::log(sum[r]) - (at_target[r] - largest[r]);
+            gradient_row(row, range.valid, largest[r], scale / sum[r]);
+            std::fill(row + range.valid, row + V, 0.0f);
+            if (contains(range, target)) row[target - range.first] -= scale;
+          }
+        });
+      },
+      [&] {
+        cuda::cross_entropy_gradient(losses, logits, targets, global_max, sums, range, scale,
+                                     stream);
+      });
 }
 
 void add_scaled_sum(Tensor& sum, const Tensor& x, float scale, Stream& stream) {
   const std::int64_t n = x.count();
   const Operation cost{
       .name = "add_scaled_sum", .shape = {n}, .flops = 1.0 * n, .bytes_read = 4.0 * n};
-  stream.run(cost, [sum, x, scale]() mutable {
-    double total = 0;
-    for (float v : x.values())
-      total += v;
-    *sum.data() += static_cast<float>(scale * total);
-  });
+  run_on(
+      stream, cost,
+      [sum, x, scale]() mutable {
+        double total = 0;
+        for (float v : x.values())
+          total += v;
+        *sum.data() += static_cast<float>(scale * total);
+      },
+      [&] { cuda::add_scaled_sum(sum, x, scale, stream); });
 }
 
 }  // namespace lockstep::kernels

@@ -37,4 +37,18 @@ void cross_entropy_gradient(Tensor& losses, Tensor& logits, const Tensor& target
 // sum[1] += scale * (x[0] + x[1] + ...), added in order in double precision.
 void add_scaled_sum(Tensor& sum, const Tensor& x, float scale, Stream& stream);
 
+// cross_entropy.cu
+namespace cuda {
+void add_scaled_sum(Tensor& sum, const Tensor& x, float scale, Stream& stream);
+void cross_entropy(Tensor& losses, Tensor& logits, const Tensor& targets, float scale,
+                   Stream& stream);
+void cross_entropy_statistics(Tensor& stats, const Tensor& logits, const Tensor& targets,
+                              const VocabularyRange& range, Stream& stream);
+void cross_entropy_rescale(Tensor& sums, const Tensor& stats, const Tensor& global_max,
+                           Stream& stream);
+void cross_entropy_gradient(Tensor& losses, Tensor& logits, const Tensor& targets,
+                            const Tensor& global_max, const Tensor& sums,
+                            const VocabularyRange& range, float scale, Stream& stream);
+}  // namespace cuda
+
 }  // namespace lockstep::kernels

@@ -2,6 +2,7 @@
 #include "runtime/kernels/dropout.hpp"
 
 #include "runtime/base/philox.hpp"
+#include "runtime/device/run_on.hpp"
 #include "runtime/kernels/parallel.hpp"
 
 namespace lockstep::kernels {
@@ -33,13 +34,18 @@ void dropout(Tensor& y, const Tensor& x, const DropoutMask& mask, Stream& stream
   const Operation cost{.name = "dropout",
                        .shape = {n},
                        .flops = 1.0 * n,
-                       .bytes_read = 4.0 * n,
-                       .bytes_written = 4.0 * n};
-  stream.run(cost, [y, x, mask, n]() mutable {
-    parallel_elements(n, [&mask, out = y.data(), in = x.data()](std::int64_t b, std::int64_t e) {
-      for_each_factor(mask, b, e, [&](std::int64_t i, float f) { out[i] = in[i] * f; });
-    });
-  });
+                       .bytes_read = 1.0 * x.bytes(),
+                       .bytes_written = 1.0 * y.bytes(),
+                       .dtype = x.dtype()};
+  run_on(
+      stream, cost,
+      [y, x, mask, n]() mutable {
+        parallel_elements(
+            n, [&mask, out = y.data(), in = x.data()](std::int64_t b, std::int64_t e) {
+              for_each_factor(mask, b, e, [&](std::int64_t i, float f) { out[i] = in[i] * f; });
+            });
+      },
+      [&] { cuda::dropout(y, x, mask, stream); });
 }
 
 void dropout_add(Tensor& y, const Tensor& residual, const Tensor& x, const DropoutMask& mask,
@@ -49,20 +55,25 @@ void dropout_add(Tensor& y, const Tensor& residual, const Tensor& x, const Dropo
   const Operation cost{.name = "dropout_add",
                        .shape = {n},
                        .flops = 2.0 * n,
-                       .bytes_read = 8.0 * n,
-                       .bytes_written = 4.0 * n};
-  stream.run(cost, [y, residual, x, mask, n]() mutable {
-    parallel_elements(n, [&mask, out = y.data(), base = residual.data(), in = x.data()](
-                             std::int64_t b, std::int64_t e) {
-      if (mask.share == 0) {
+                       .bytes_read = 1.0 * (residual.bytes() + x.bytes()),
+                       .bytes_written = 1.0 * y.bytes(),
+                       .dtype = x.dtype()};
+  run_on(
+      stream, cost,
+      [y, residual, x, mask, n]() mutable {
+        parallel_elements(n, [&mask, out = y.data(), base = residual.data(), in = x.data()](
+                                 std::int64_t b, std::int64_t e) {
+          if (mask.share == 0) {
 #pragma omp simd
-        for (std::int64_t i = b; i < e; ++i)
-          out[i] = base[i] + in[i];
-      } else {
-        for_each_factor(mask, b, e, [&](std::int64_t i, float f) { out[i] = base[i] + in[i] * f; });
-      }
-    });
-  });
+            for (std::int64_t i = b; i < e; ++i)
+              out[i] = base[i] + in[i];
+          } else {
+            for_each_factor(mask, b, e,
+                            [&](std::int64_t i, float f) { out[i] = base[i] + in[i] * f; });
+          }
+        });
+      },
+      [&] { cuda::dropout_add(y, residual, x, mask, stream); });
 }
 
 }  // namespace lockstep::kernels

@@ -24,4 +24,11 @@ void dropout(Tensor& y, const Tensor& x, const DropoutMask& mask, Stream& stream
 void dropout_add(Tensor& y, const Tensor& residual, const Tensor& x, const DropoutMask& mask,
                  Stream& stream);
 
+// dropout.cu
+namespace cuda {
+void dropout(Tensor& y, const Tensor& x, const DropoutMask& mask, Stream& stream);
+void dropout_add(Tensor& y, const Tensor& residual, const Tensor& x, const DropoutMask& mask,
+                 Stream& stream);
+}  // namespace cuda
+
 }  // namespace lockstep::kernels

@@ -6,17 +6,21 @@
 #include <numbers>
 
 #include "runtime/base/philox.hpp"
+#include "runtime/device/run_on.hpp"
 #include "runtime/kernels/parallel.hpp"
 
 namespace lockstep::kernels {
 
 void fill(Tensor& y, float value, Stream& stream) {
   const std::int64_t n = y.count();
-  stream.run({.name = "fill", .shape = {n}, .bytes_written = 4.0 * n}, [y, value, n]() mutable {
-    parallel_elements(n, [out = y.data(), value](std::int64_t begin, std::int64_t end) {
-      std::fill(out + begin, out + end, value);
-    });
-  });
+  run_on(
+      stream, {.name = "fill", .shape = {n}, .bytes_written = 4.0 * n},
+      [y, value, n]() mutable {
+        parallel_elements(n, [out = y.data(), value](std::int64_t begin, std::int64_t end) {
+          std::fill(out + begin, out + end, value);
+        });
+      },
+      [&] { cuda::fill(y, value, stream); });
 }
 
 void copy(Tensor& y, const Tensor& x, Stream& stream) {
@@ -24,11 +28,14 @@ void copy(Tensor& y, const Tensor& x, Stream& stream) {
   expect(y.count() == n, "copy: shapes");
   const Operation cost{
       .name = "copy", .shape = {n}, .bytes_read = 4.0 * n, .bytes_written = 4.0 * n};
-  stream.run(cost, [y, x, n]() mutable {
-    parallel_elements(n, [out = y.data(), in = x.data()](std::int64_t begin, std::int64_t end) {
-      std::copy(in + begin, in + end, out + begin);
-    });
-  });
+  run_on(
+      stream, cost,
+      [y, x, n]() mutable {
+        parallel_elements(n, [out = y.data(), in = x.data()](std::int64_t begin, std::int64_t end) {
+          std::copy(in + begin, in + end, out + begin);
+        });
+      },
+      [&] { cuda::copy(y, x, stream); });
 }
 
 void add(Tensor& y, const Tensor& x, Stream& stream) {
@@ -39,13 +46,16 @@ void add(Tensor& y, const Tensor& x, Stream& stream) {
                        .flops = 1.0 * n,
                        .bytes_read = 8.0 * n,
                        .bytes_written = 4.0 * n};
-  stream.run(cost, [y, x, n]() mutable {
-    parallel_elements(n, [out = y.data(), in = x.data()](std::int64_t begin, std::int64_t end) {
+  run_on(
+      stream, cost,
+      [y, x, n]() mutable {
+        parallel_elements(n, [out = y.data(), in = x.data()](std::int64_t begin, std::int64_t end) {
 #pragma omp simd
-      for (std::int64_t i = begin; i < end; ++i)
-        out[i] += in[i];
-    });
-  });
+          for (std::int64_t i = begin; i < end; ++i)
+            out[i] += in[i];
+        });
+      },
+      [&] { cuda::add(y, x, stream); });
 }
 
 namespace {
@@ -87,19 +97,23 @@ void fill_normal_part(Tensor& y, float deviation, std::uint64_t key, std::int64_
   expect(first_column + columns <= full_columns, "fill_normal_part: columns outside the matrix");
   const Operation cost{
       .name = "fill_normal", .shape = {n}, .flops = 40.0 * n, .bytes_written = 4.0 * n};
-  stream.run(cost,
-             [y, deviation, key, full_columns, first_row, first_column, n, columns]() mutable {
-               const auto fill_elements = [&](int, std::int64_t begin, std::int64_t end) {
-                 while (begin < end) {
-                   const std::int64_t r = begin / columns, c = begin % columns;
-                   const std::int64_t count = std::min(columns - c, end - begin);
-                   draw_normals(y.data() + begin, (first_row + r) * full_columns + first_column + c,
-                                count, deviation, key);
-                   begin += count;
-                 }
-               };
-               parallel_ranges(num_threads_for(n, 4096), n, fill_elements);
-             });
+  run_on(
+      stream, cost,
+      [y, deviation, key, full_columns, first_row, first_column, n, columns]() mutable {
+        const auto fill_elements = [&](int, std::int64_t begin, std::int64_t end) {
+          while (begin < end) {
+            const std::int64_t r = begin / columns, c = begin % columns;
+            const std::int64_t count = std::min(columns - c, end - begin);
+            draw_normals(y.data() + begin, (first_row + r) * full_columns + first_column + c, count,
+                         deviation, key);
+            begin += count;
+          }
+        };
+        parallel_ranges(num_threads_for(n, 4096), n, fill_elements);
+      },
+      [&] {
+        cuda::fill_normal_part(y, deviation, key, full_columns, first_row, first_column, stream);
+      });
 }
 
 void upload(Tensor& y, const void* host, std::size_t bytes, Stream& stream) {

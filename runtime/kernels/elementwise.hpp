@@ -23,4 +23,13 @@ void fill_normal_part(Tensor& y, float deviation, std::uint64_t key, std::int64_
 // Host memory to tensor; `bytes` must be the tensor's size.
 void upload(Tensor& y, const void* host, std::size_t bytes, Stream& stream);
 
+// elementwise.cu; copy also converts between float32 and bfloat16.
+namespace cuda {
+void fill(Tensor& y, float value, Stream& stream);
+void copy(Tensor& y, const Tensor& x, Stream& stream);
+void add(Tensor& y, const Tensor& x, Stream& stream);
+void fill_normal_part(Tensor& y, float deviation, std::uint64_t key, std::int64_t full_columns,
+                      std::int64_t first_row, std::int64_t first_column, Stream& stream);
+}  // namespace cuda
+
 }  // namespace lockstep::kernels

@@ -23,4 +23,16 @@ void window_embedding_forward(Tensor& y, const Tensor& tokens, const Tensor& tab
 void window_embedding_backward(Tensor& dtable, const Tensor& dy, const Tensor& tokens,
                                std::int64_t window, Stream& stream);
 
+// embedding.cu
+namespace cuda {
+void embedding_forward(Tensor& y, const Tensor& tokens, const Tensor& token_table,
+                       const Tensor& position_table, std::int64_t first, Stream& stream);
+void embedding_backward(Tensor& dtoken_table, Tensor& dposition_table, const Tensor& dy,
+                        const Tensor& tokens, std::int64_t first, Stream& stream);
+void window_embedding_forward(Tensor& y, const Tensor& tokens, const Tensor& table,
+                              std::int64_t window, Stream& stream);
+void window_embedding_backward(Tensor& dtable, const Tensor& dy, const Tensor& tokens,
+                               std::int64_t window, Stream& stream);
+}  // namespace cuda
+
 }  // namespace lockstep::kernels

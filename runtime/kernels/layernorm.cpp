@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "runtime/device/run_on.hpp"
 #include "runtime/kernels/parallel.hpp"
 
 namespace lockstep::kernels {
@@ -63,25 +64,29 @@ void layernorm_forward(Tensor& y, LayerNormStatistics& statistics, const Tensor&
   const Operation cost{.name = "layernorm_forward",
                        .shape = {rows, channels},
                        .flops = 7 * n,
-                       .bytes_read = 4 * n,
-                       .bytes_written = 4 * n};
-  stream.run(cost, [y, statistics, x, gamma, beta, rows, channels]() mutable {
-    parallel_ranges(num_threads_for(rows, kRowsPerThread), rows,
-                    [&](int, std::int64_t begin, std::int64_t end) {
-                      const float *g = gamma.data(), *b = beta.data();
-                      for (std::int64_t r = begin; r < end; ++r) {
-                        const float* in = x.data() + r * channels;
-                        float* out = y.data() + r * channels;
-                        const Row row = statistics_of(in, channels);
-                        statistics.mean.data()[r] = row.mean;
-                        statistics.rstd.data()[r] = row.rstd;
+                       .bytes_read = 1.0 * x.bytes(),
+                       .bytes_written = 1.0 * y.bytes(),
+                       .dtype = x.dtype()};
+  run_on(
+      stream, cost,
+      [y, statistics, x, gamma, beta, rows, channels]() mutable {
+        parallel_ranges(num_threads_for(rows, kRowsPerThread), rows,
+                        [&](int, std::int64_t begin, std::int64_t end) {
+                          const float *g = gamma.data(), *b = beta.data();
+                          for (std::int64_t r = begin; r < end; ++r) {
+                            const float* in = x.data() + r * channels;
+                            float* out = y.data() + r * channels;
+                            const Row row = statistics_of(in, channels);
+                            statistics.mean.data()[r] = row.mean;
+                            statistics.rstd.data()[r] = row.rstd;
 #pragma omp simd
-                        for (std::int64_t c = 0; c < channels; ++c) {
-                          out[c] = (in[c] - row.mean) * row.rstd * g[c] + b[c];
-                        }
-                      }
-                    });
-  });
+                            for (std::int64_t c = 0; c < channels; ++c) {
+                              out[c] = (in[c] - row.mean) * row.rstd * g[c] + b[c];
+                            }
+                          }
+                        });
+      },
+      [&] { cuda::layernorm_forward(y, statistics, x, gamma, beta, stream); });
 }
 
 void layernorm_backward_input(Tensor& dx, const Tensor& dy, const Tensor& residual, const Tensor& x,
@@ -92,20 +97,24 @@ void layernorm_backward_input(Tensor& dx, const Tensor& dy, const Tensor& residu
   const Operation cost{.name = "layernorm_backward_input",
                        .shape = {rows, channels},
                        .flops = 12 * n,
-                       .bytes_read = (residual ? 12 : 8) * n,
-                       .bytes_written = 4 * n};
-  stream.run(cost, [dx, dy, residual, x, statistics, gamma, rows, channels]() mutable {
-    parallel_ranges(num_threads_for(rows, kRowsPerThread), rows,
-                    [&](int, std::int64_t begin, std::int64_t end) {
-                      for (std::int64_t r = begin; r < end; ++r) {
-                        const std::int64_t at = r * channels;
-                        backward_row(dx.data() + at, dy.data() + at,
-                                     residual ? residual.data() + at : nullptr, x.data() + at,
-                                     {statistics.mean.data()[r], statistics.rstd.data()[r]},
-                                     gamma.data(), channels);
-                      }
-                    });
-  });
+                       .bytes_read = 1.0 * (dy.bytes() + x.bytes() + residual.bytes()),
+                       .bytes_written = 1.0 * dx.bytes(),
+                       .dtype = x.dtype()};
+  run_on(
+      stream, cost,
+      [dx, dy, residual, x, statistics, gamma, rows, channels]() mutable {
+        parallel_ranges(num_threads_for(rows, kRowsPerThread), rows,
+                        [&](int, std::int64_t begin, std::int64_t end) {
+                          for (std::int64_t r = begin; r < end; ++r) {
+                            const std::int64_t at = r * channels;
+                            backward_row(dx.data() + at, dy.data() + at,
+                                         residual ? residual.data() + at : nullptr, x.data() + at,
+                                         {statistics.mean.data()[r], statistics.rstd.data()[r]},
+                                         gamma.data(), channels);
+                          }
+                        });
+      },
+      [&] { cuda::layernorm_backward_input(dx, dy, residual, x, statistics, gamma, stream); });
 }
 
 void layernorm_backward_weight(Tensor& dgamma, Tensor& dbeta, const Tensor& dy, const Tensor& x,
@@ -115,24 +124,29 @@ void layernorm_backward_weight(Tensor& dgamma, Tensor& dbeta, const Tensor& dy, 
   const Operation cost{.name = "layernorm_backward_weight",
                        .shape = {rows, channels},
                        .flops = 5 * n,
-                       .bytes_read = 8 * n,
-                       .bytes_written = 8.0 * channels};
-  stream.run(cost, [dgamma, dbeta, dy, x, statistics, rows, channels]() mutable {
-    float *dg = dgamma.data(), *db = dbeta.data();
-    const float *mean = statistics.mean.data(), *rstd = statistics.rstd.data();
-    // Threads own channels and sum over all rows in order.
-    parallel_ranges(num_threads_for(rows * channels, 65536), channels,
-                    [&](int, std::int64_t begin, std::int64_t end) {
-                      for (std::int64_t r = 0; r < rows; ++r) {
-                        const float *gy = dy.data() + r * channels, *in = x.data() + r * channels;
+                       .bytes_read = 1.0 * (dy.bytes() + x.bytes()),
+                       .bytes_written = 8.0 * channels,
+                       .dtype = x.dtype()};
+  run_on(
+      stream, cost,
+      [dgamma, dbeta, dy, x, statistics, rows, channels]() mutable {
+        float *dg = dgamma.data(), *db = dbeta.data();
+        const float *mean = statistics.mean.data(), *rstd = statistics.rstd.data();
+        // Threads own channels and sum over all rows in order.
+        parallel_ranges(num_threads_for(rows * channels, 65536), channels,
+                        [&](int, std::int64_t begin, std::int64_t end) {
+                          for (std::int64_t r = 0; r < rows; ++r) {
+                            const float *gy = dy.data() + r * channels,
+                                        *in = x.data() + r * channels;
 #pragma omp simd
-                        for (std::int64_t c = begin; c < end; ++c) {
-                          dg[c] += gy[c] * (in[c] - mean[r]) * rstd[r];
-                          db[c] += gy[c];
-                        }
-                      }
-                    });
-  });
+                            for (std::int64_t c = begin; c < end; ++c) {
+                              dg[c] += gy[c] * (in[c] - mean[r]) * rstd[r];
+                              db[c] += gy[c];
+                            }
+                          }
+                        });
+      },
+      [&] { cuda::layernorm_backward_weight(dgamma, dbeta, dy, x, statistics, stream); });
 }
 
 }  // namespace lockstep::kernels

@@ -24,4 +24,15 @@ void layernorm_backward_input(Tensor& dx, const Tensor& dy, const Tensor& residu
 void layernorm_backward_weight(Tensor& dgamma, Tensor& dbeta, const Tensor& dy, const Tensor& x,
                                const LayerNormStatistics& statistics, Stream& stream);
 
+// layernorm.cu
+namespace cuda {
+void layernorm_forward(Tensor& y, LayerNormStatistics& statistics, const Tensor& x,
+                       const Tensor& gamma, const Tensor& beta, Stream& stream);
+void layernorm_backward_input(Tensor& dx, const Tensor& dy, const Tensor& residual, const Tensor& x,
+                              const LayerNormStatistics& statistics, const Tensor& gamma,
+                              Stream& stream);
+void layernorm_backward_weight(Tensor& dgamma, Tensor& dbeta, const Tensor& dy, const Tensor& x,
+                               const LayerNormStatistics& statistics, Stream& stream);
+}  // namespace cuda
+
 }  // namespace lockstep::kernels

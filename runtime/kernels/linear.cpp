@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/kernels/linear.hpp"
 
+#include "runtime/device/run_on.hpp"
 #include "runtime/kernels/parallel.hpp"
 
 namespace lockstep::kernels {
@@ -8,13 +9,15 @@ namespace lockstep::kernels {
 namespace {
 
 // Bytes of a product: each matrix crosses memory once.
-Operation gemm_cost(const char* name, std::int64_t m, std::int64_t n, std::int64_t k) {
+Operation gemm_cost(const char* name, std::int64_t m, std::int64_t n, std::int64_t k,
+                    const Tensor& factor, const Tensor& product) {
   return {.name = name,
           .kind = OperationKind::gemm,
           .shape = {m, n, k},
           .flops = 2.0 * m * n * k,
-          .bytes_read = 4.0 * (m * k + k * n),
-          .bytes_written = 4.0 * m * n};
+          .bytes_read = 1.0 * size_of(factor.dtype()) * (m * k + k * n),
+          .bytes_written = 1.0 * product.bytes(),
+          .dtype = factor.dtype()};
 }
 
 void add_bias(float* y, const float* b, std::int64_t rows, std::int64_t columns) {
@@ -42,8 +45,9 @@ void add_column_sums(float* sums, const float* x, std::int64_t rows, std::int64_
 void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, Stream& stream) {
   const std::int64_t outputs = w.dim(0), inputs = w.dim(1), m = x.count() / inputs;
   expect(x.dim(-1) == inputs && y.count() == m * outputs, "linear_forward: shapes");
-  stream.run(
-      gemm_cost("linear_forward", m, outputs, inputs), [y, x, w, b, m, inputs, outputs]() mutable {
+  run_on(
+      stream, gemm_cost("linear_forward", m, outputs, inputs, x, y),
+      [y, x, w, b, m, inputs, outputs]() mutable {
         host_gemm({y.data(), outputs}, {x.data(), inputs}, {w.data(), inputs, Trans::yes}, m,
                   outputs, inputs);
         if (!b) return;
@@ -51,16 +55,20 @@ void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b
                         [&](int, std::int64_t begin, std::int64_t end) {
                           add_bias(y.data() + begin * outputs, b.data(), end - begin, outputs);
                         });
-      });
+      },
+      [&] { cuda::linear_forward(y, x, w, b, stream); });
 }
 
 void linear_backward_input(Tensor& dx, const Tensor& dy, const Tensor& w, Stream& stream) {
   const std::int64_t outputs = w.dim(0), inputs = w.dim(1), m = dy.count() / outputs;
   expect(dy.dim(-1) == outputs && dx.count() == m * inputs, "linear_backward_input: shapes");
-  stream.run(gemm_cost("linear_backward_input", m, inputs, outputs), [dx, dy, w, m, outputs,
-                                                                      inputs]() mutable {
-    host_gemm({dx.data(), inputs}, {dy.data(), outputs}, {w.data(), inputs}, m, inputs, outputs);
-  });
+  run_on(
+      stream, gemm_cost("linear_backward_input", m, inputs, outputs, dy, dx),
+      [dx, dy, w, m, outputs, inputs]() mutable {
+        host_gemm({dx.data(), inputs}, {dy.data(), outputs}, {w.data(), inputs}, m, inputs,
+                  outputs);
+      },
+      [&] { cuda::linear_backward_input(dx, dy, w, stream); });
 }
 
 void linear_backward_weight(Tensor& dw, Tensor& db, const Tensor& dy, const Tensor& x,
@@ -68,12 +76,14 @@ void linear_backward_weight(Tensor& dw, Tensor& db, const Tensor& dy, const Tens
   const std::int64_t outputs = dw.dim(0), inputs = dw.dim(1), m = x.count() / inputs;
   expect(dy.count() == m * outputs && dy.dim(-1) == outputs && x.dim(-1) == inputs,
          "linear_backward_weight: shapes");
-  stream.run(gemm_cost("linear_backward_weight", outputs, inputs, m),
-             [dw, db, dy, x, m, inputs, outputs]() mutable {
-               host_gemm({dw.data(), inputs, Into::accumulate}, {dy.data(), outputs, Trans::yes},
-                         {x.data(), inputs}, outputs, inputs, m);
-               if (db) add_column_sums(db.data(), dy.data(), m, outputs);
-             });
+  run_on(
+      stream, gemm_cost("linear_backward_weight", outputs, inputs, m, x, dw),
+      [dw, db, dy, x, m, inputs, outputs]() mutable {
+        host_gemm({dw.data(), inputs, Into::accumulate}, {dy.data(), outputs, Trans::yes},
+                  {x.data(), inputs}, outputs, inputs, m);
+        if (db) add_column_sums(db.data(), dy.data(), m, outputs);
+      },
+      [&] { cuda::linear_backward_weight(dw, db, dy, x, stream); });
 }
 
 }  // namespace lockstep::kernels

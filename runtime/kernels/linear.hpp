@@ -18,4 +18,12 @@ void linear_backward_input(Tensor& dx, const Tensor& dy, const Tensor& w, Stream
 void linear_backward_weight(Tensor& dw, Tensor& db, const Tensor& dy, const Tensor& x,
                             Stream& stream);
 
+// linear.cu, over gemm_cublaslt.hpp
+namespace cuda {
+void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, Stream& stream);
+void linear_backward_input(Tensor& dx, const Tensor& dy, const Tensor& w, Stream& stream);
+void linear_backward_weight(Tensor& dw, Tensor& db, const Tensor& dy, const Tensor& x,
+                            Stream& stream);
+}  // namespace cuda
+
 }  // namespace lockstep::kernels

@@ -19,4 +19,13 @@ void rmsnorm_backward_input(Tensor& dx, const Tensor& dy, const Tensor& residual
 void rmsnorm_backward_weight(Tensor& dgamma, const Tensor& dy, const Tensor& x, const Tensor& rstd,
                              Stream& stream);
 
+// rmsnorm.cu
+namespace cuda {
+void rmsnorm_forward(Tensor& y, Tensor& rstd, const Tensor& x, const Tensor& gamma, Stream& stream);
+void rmsnorm_backward_input(Tensor& dx, const Tensor& dy, const Tensor& residual, const Tensor& x,
+                            const Tensor& rstd, const Tensor& gamma, Stream& stream);
+void rmsnorm_backward_weight(Tensor& dgamma, const Tensor& dy, const Tensor& x, const Tensor& rstd,
+                             Stream& stream);
+}  // namespace cuda
+
 }  // namespace lockstep::kernels

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "runtime/device/run_on.hpp"
 #include "runtime/kernels/parallel.hpp"
 
 namespace lockstep::kernels {
@@ -30,18 +31,22 @@ void rotate(const char* name, Tensor& qkv, const Tensor& table, const AttentionS
   const Operation cost{.name = name,
                        .shape = {rows, turned * D},
                        .flops = 3 * n,
-                       .bytes_read = 4 * n,
-                       .bytes_written = 4 * n};
-  stream.run(cost, [qkv, table, sign, rows, turned, D, W, T = shape.tokens]() mutable {
-    parallel_ranges(num_threads_for(rows * turned * D, 16384), rows,
-                    [&](int, std::int64_t begin, std::int64_t end) {
-                      for (std::int64_t r = begin; r < end; ++r) {
-                        const float* angles = table.data() + r % T * D;
-                        for (std::int64_t h = 0; h < turned; ++h)
-                          rotate_head(qkv.data() + r * W + h * D, angles, sign, D / 2);
-                      }
-                    });
-  });
+                       .bytes_read = n * size_of(qkv.dtype()),
+                       .bytes_written = n * size_of(qkv.dtype()),
+                       .dtype = qkv.dtype()};
+  run_on(
+      stream, cost,
+      [qkv, table, sign, rows, turned, D, W, T = shape.tokens]() mutable {
+        parallel_ranges(num_threads_for(rows * turned * D, 16384), rows,
+                        [&](int, std::int64_t begin, std::int64_t end) {
+                          for (std::int64_t r = begin; r < end; ++r) {
+                            const float* angles = table.data() + r % T * D;
+                            for (std::int64_t h = 0; h < turned; ++h)
+                              rotate_head(qkv.data() + r * W + h * D, angles, sign, D / 2);
+                          }
+                        });
+      },
+      [&] { cuda::rotate(qkv, table, shape, sign, stream); });
 }
 
 }  // namespace
@@ -52,15 +57,18 @@ void rotary_table(Tensor& table, float base, Stream& stream) {
   const double n = table.count();
   const Operation cost{
       .name = "rotary_table", .shape = {T, D}, .flops = 20 * n, .bytes_written = 4 * n};
-  stream.run(cost, [table, base, T, D]() mutable {
-    for (std::int64_t i = 0; i < D / 2; ++i) {
-      const double turn = std::pow(double{base}, -2.0 * static_cast<double>(i) / D);
-      for (std::int64_t t = 0; t < T; ++t) {
-        table.data()[t * D + i] = static_cast<float>(std::cos(t * turn));
-        table.data()[t * D + D / 2 + i] = static_cast<float>(std::sin(t * turn));
-      }
-    }
-  });
+  run_on(
+      stream, cost,
+      [table, base, T, D]() mutable {
+        for (std::int64_t i = 0; i < D / 2; ++i) {
+          const double turn = std::pow(double{base}, -2.0 * static_cast<double>(i) / D);
+          for (std::int64_t t = 0; t < T; ++t) {
+            table.data()[t * D + i] = static_cast<float>(std::cos(t * turn));
+            table.data()[t * D + D / 2 + i] = static_cast<float>(std::sin(t * turn));
+          }
+        }
+      },
+      [&] { cuda::rotary_table(table, base, stream); });
 }
 
 void rotary_forward(Tensor& qkv, const Tensor& table, const AttentionShape& shape, Stream& stream) {

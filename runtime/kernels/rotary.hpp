@@ -18,4 +18,11 @@ void rotary_forward(Tensor& qkv, const Tensor& table, const AttentionShape& shap
 void rotary_backward(Tensor& dqkv, const Tensor& table, const AttentionShape& shape,
                      Stream& stream);
 
+// rotary.cu; `sign` -1 turns back. The table is float32.
+namespace cuda {
+void rotary_table(Tensor& table, float base, Stream& stream);
+void rotate(Tensor& qkv, const Tensor& table, const AttentionShape& shape, float sign,
+            Stream& stream);
+}  // namespace cuda
+
 }  // namespace lockstep::kernels

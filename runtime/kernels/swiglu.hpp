@@ -12,4 +12,10 @@ void swiglu_forward(Tensor& y, const Tensor& x, Stream& stream);
 // dgate = dy up silu'(gate),   dup = dy silu(gate);   dx[M,2F] may be x.
 void swiglu_backward(Tensor& dx, const Tensor& dy, const Tensor& x, Stream& stream);
 
+// swiglu.cu
+namespace cuda {
+void swiglu_forward(Tensor& y, const Tensor& x, Stream& stream);
+void swiglu_backward(Tensor& dx, const Tensor& dy, const Tensor& x, Stream& stream);
+}  // namespace cuda
+
 }  // namespace lockstep::kernels

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "runtime/device/run_on.hpp"
 #include "runtime/kernels/parallel.hpp"
 
 namespace lockstep::kernels {
@@ -43,6 +44,19 @@ double sum_of_squares_in_pieces(const Tensor& x) {
   return total;
 }
 
+Operation cost_of(const std::vector<AdamWPiece>& pieces) {
+  Operation cost{.name = "adamw_update"};
+  std::int64_t n = 0;
+  for (const AdamWPiece& p : pieces) {
+    n += p.value.count();
+    cost.bytes_read += 12.0 * p.value.count() + p.gradient.bytes();
+    cost.bytes_written += 12.0 * p.value.count() + p.gradient.bytes() + p.copy.bytes();
+  }
+  cost.shape = {n};
+  cost.flops = 15.0 * n;
+  return cost;
+}
+
 }  // namespace
 
 void squared_sums(Tensor& sums, const std::vector<Tensor>& gradients, Stream& stream) {
@@ -55,29 +69,38 @@ void squared_sums(Tensor& sums, const std::vector<Tensor>& gradients, Stream& st
                        .flops = 2.0 * n,
                        .bytes_read = 4.0 * n,
                        .bytes_written = 1.0 * sums.bytes()};
-  stream.run(cost, [sums, gradients]() mutable {
-    double* out = sums.data<double>();
-    for (const Tensor& g : gradients)
-      *out++ = sum_of_squares_in_pieces(g);
-  });
+  run_on(
+      stream, cost,
+      [sums, gradients]() mutable {
+        double* out = sums.data<double>();
+        for (const Tensor& g : gradients)
+          *out++ = sum_of_squares_in_pieces(g);
+      },
+      [&] { cuda::squared_sums(sums, gradients, stream); });
 }
 
 void norm_of(Tensor& norm, const Tensor& sums, Stream& stream) {
   const std::int64_t n = sums.count();
   const Operation cost{.name = "norm_of", .shape = {n}, .flops = 1.0 * n, .bytes_read = 8.0 * n};
-  stream.run(cost, [norm, sums]() mutable {
-    double total = 0;
-    for (const double s : sums.values<double>())
-      total += s;
-    *norm.data() = static_cast<float>(std::sqrt(total));
-  });
+  run_on(
+      stream, cost,
+      [norm, sums]() mutable {
+        double total = 0;
+        for (const double s : sums.values<double>())
+          total += s;
+        *norm.data() = static_cast<float>(std::sqrt(total));
+      },
+      [&] { cuda::norm_of(norm, sums, stream); });
 }
 
 void clip_factor(Tensor& factor, const Tensor& norm, float limit, Stream& stream) {
-  stream.run({.name = "clip_factor", .shape = {1}}, [factor, norm, limit]() mutable {
-    const float wanted = limit > 0 ? limit / (*norm.data() + 1e-6f) : 1.0f;
-    *factor.data() = wanted < 1.0f ? wanted : 1.0f;
-  });
+  run_on(
+      stream, {.name = "clip_factor", .shape = {1}},
+      [factor, norm, limit]() mutable {
+        const float wanted = limit > 0 ? limit / (*norm.data() + 1e-6f) : 1.0f;
+        *factor.data() = wanted < 1.0f ? wanted : 1.0f;
+      },
+      [&] { cuda::clip_factor(factor, norm, limit, stream); });
 }
 
 void adamw_update(Tensor& value, Tensor& gradient, Tensor& m, Tensor& v, const Tensor& factor,
@@ -89,22 +112,44 @@ void adamw_update(Tensor& value, Tensor& gradient, Tensor& m, Tensor& v, const T
                        .flops = 15.0 * n,
                        .bytes_read = 16.0 * n,
                        .bytes_written = 16.0 * n};
-  stream.run(cost, [value, gradient, m, v, factor, with, n]() mutable {
-    float *w = value.data(), *g = gradient.data(), *m1 = m.data(), *m2 = v.data();
-    const float scale = *factor.data(), keep = 1.0f - with.learning_rate * with.weight_decay;
-    const float step = with.learning_rate / with.correction1;
-    const float root = 1.0f / std::sqrt(with.correction2);
-    parallel_elements(n, [=](std::int64_t begin, std::int64_t end) {
+  run_on(
+      stream, cost,
+      [value, gradient, m, v, factor, with, n]() mutable {
+        float *w = value.data(), *g = gradient.data(), *m1 = m.data(), *m2 = v.data();
+        const float scale = *factor.data(), keep = 1.0f - with.learning_rate * with.weight_decay;
+        const float step = with.learning_rate / with.correction1;
+        const float root = 1.0f / std::sqrt(with.correction2);
+        parallel_elements(n, [=](std::int64_t begin, std::int64_t end) {
 #pragma omp simd
-      for (std::int64_t i = begin; i < end; ++i) {
-        const float gi = g[i] * scale;
-        m1[i] += (1.0f - with.beta1) * (gi - m1[i]);
-        m2[i] += (1.0f - with.beta2) * (gi * gi - m2[i]);
-        w[i] = keep * w[i] - step * m1[i] / (std::sqrt(m2[i]) * root + with.epsilon);
-        g[i] = 0;
-      }
-    });
-  });
+          for (std::int64_t i = begin; i < end; ++i) {
+            const float gi = g[i] * scale;
+            m1[i] += (1.0f - with.beta1) * (gi - m1[i]);
+            m2[i] += (1.0f - with.beta2) * (gi * gi - m2[i]);
+            w[i] = keep * w[i] - step * m1[i] / (std::sqrt(m2[i]) * root + with.epsilon);
+            g[i] = 0;
+          }
+        });
+      },
+      [&] {
+        const AdamWPiece piece{value, gradient, m, v, Tensor(), with.weight_decay};
+        cuda::adamw_update({piece}, factor, with, stream);
+      });
+}
+
+void adamw_update(const std::vector<AdamWPiece>& pieces, const Tensor& factor, const AdamW& with,
+                  Stream& stream) {
+  if constexpr (kCudaBuilt) {
+    if (stream.native()) {
+      stream.run(cost_of(pieces), [&] { cuda::adamw_update(pieces, factor, with, stream); });
+      return;
+    }
+  }
+  for (AdamWPiece p : pieces) {
+    AdamW mine = with;
+    mine.weight_decay = p.weight_decay;
+    expect(!p.copy, "adamw_update: copies in bfloat16 are a GPU's");
+    adamw_update(p.value, p.gradient, p.m, p.v, factor, mine, stream);
+  }
 }
 
 void momentum_update(Tensor& value, Tensor& gradient, Tensor& velocity, const Tensor& factor,
@@ -116,18 +161,21 @@ void momentum_update(Tensor& value, Tensor& gradient, Tensor& velocity, const Te
                        .flops = 6.0 * n,
                        .bytes_read = 12.0 * n,
                        .bytes_written = 12.0 * n};
-  stream.run(cost, [value, gradient, velocity, factor, with, n]() mutable {
-    float *w = value.data(), *g = gradient.data(), *u = velocity.data();
-    const float scale = *factor.data();
-    parallel_elements(n, [=](std::int64_t begin, std::int64_t end) {
+  run_on(
+      stream, cost,
+      [value, gradient, velocity, factor, with, n]() mutable {
+        float *w = value.data(), *g = gradient.data(), *u = velocity.data();
+        const float scale = *factor.data();
+        parallel_elements(n, [=](std::int64_t begin, std::int64_t end) {
 #pragma omp simd
-      for (std::int64_t i = begin; i < end; ++i) {
-        u[i] = with.momentum * u[i] + g[i] * scale + with.weight_decay * w[i];
-        w[i] -= with.learning_rate * u[i];
-        g[i] = 0;
-      }
-    });
-  });
+          for (std::int64_t i = begin; i < end; ++i) {
+            u[i] = with.momentum * u[i] + g[i] * scale + with.weight_decay * w[i];
+            w[i] -= with.learning_rate * u[i];
+            g[i] = 0;
+          }
+        });
+      },
+      [&] { cuda::momentum_update(value, gradient, velocity, factor, with, stream); });
 }
 
 }  // namespace lockstep::kernels

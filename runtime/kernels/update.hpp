@@ -31,6 +31,16 @@ struct AdamW {
 void adamw_update(Tensor& value, Tensor& gradient, Tensor& m, Tensor& v, const Tensor& factor,
                   const AdamW& with, Stream& stream);
 
+// One of the parameters of an update of all of them. The gradient may be bfloat16; `copy`, unless
+// empty, becomes the new value in bfloat16 (what the kernels compute with).
+struct AdamWPiece {
+  Tensor value, gradient, m, v, copy;
+  float weight_decay;
+};
+// The same for all parameters at once, each with its own weight decay: on a GPU one launch.
+void adamw_update(const std::vector<AdamWPiece>& pieces, const Tensor& factor, const AdamW& with,
+                  Stream& stream);
+
 struct Momentum {
   float learning_rate, momentum, weight_decay;
 };
@@ -38,5 +48,16 @@ struct Momentum {
 // g = factor * gradient + decay value;  velocity = momentum velocity + g;  value -= lr velocity
 void momentum_update(Tensor& value, Tensor& gradient, Tensor& velocity, const Tensor& factor,
                      const Momentum& with, Stream& stream);
+
+// update.cu
+namespace cuda {
+void squared_sums(Tensor& sums, const std::vector<Tensor>& gradients, Stream& stream);
+void norm_of(Tensor& norm, const Tensor& sums, Stream& stream);
+void clip_factor(Tensor& factor, const Tensor& norm, float limit, Stream& stream);
+void adamw_update(const std::vector<AdamWPiece>& pieces, const Tensor& factor, const AdamW& with,
+                  Stream& stream);
+void momentum_update(Tensor& value, Tensor& gradient, Tensor& velocity, const Tensor& factor,
+                     const Momentum& with, Stream& stream);
+}  // namespace cuda
 
 }  // namespace lockstep::kernels

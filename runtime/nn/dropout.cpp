@@ -38,7 +38,7 @@ Tensor Dropout::mask_kept(const Tensor& x) {
 
 Tensor Dropout::backward(const Tensor& dy, const Stash& stash) const {
   if (share_ == 0) return dy;
-  Tensor dx = Tensor::empty(dy.device(), dy.shape());
+  Tensor dx = Tensor::empty(dy.device(), dy.shape(), dy.dtype());
   kernels::dropout(dx, dy, mask_of_rows(dy, stash), dy.device().compute());
   return dx;
 }

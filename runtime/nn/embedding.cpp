@@ -13,7 +13,7 @@ WindowEmbedding::WindowEmbedding(Device& device, const std::string& name, std::i
 Tensor WindowEmbedding::forward(const Tensor& tokens, Stash& stash) {
   Device& device = tokens.device();
   const std::int64_t channels = table_->value.dim(1);
-  Tensor y = Tensor::empty(device, {tokens.count(), window_ * channels});
+  Tensor y = Tensor::empty(device, {tokens.count(), window_ * channels}, table_->value.dtype());
   kernels::window_embedding_forward(y, tokens, table_->value, window_, device.compute());
   stash.save(this, tokens);
   return y;

@@ -6,7 +6,7 @@
 namespace lockstep::nn {
 
 Tensor Gelu::forward(const Tensor& x, Stash& stash) {
-  Tensor y = Tensor::empty(x.device(), x.shape());
+  Tensor y = Tensor::empty(x.device(), x.shape(), x.dtype());
   kernels::gelu_forward(y, x, x.device().compute());
   stash.save(this, x);
   return y;

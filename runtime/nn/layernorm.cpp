@@ -12,7 +12,7 @@ LayerNorm::LayerNorm(Device& device, const std::string& name, std::int64_t chann
 Tensor LayerNorm::forward(const Tensor& x, Stash& stash) {
   Device& device = x.device();
   const std::int64_t rows = x.count() / gamma_->value.count();
-  Tensor y = Tensor::empty(device, x.shape());
+  Tensor y = Tensor::empty(device, x.shape(), x.dtype());
   kernels::LayerNormStatistics statistics{Tensor::empty(device, {rows}),
                                           Tensor::empty(device, {rows})};
   kernels::layernorm_forward(y, statistics, x, gamma_->value, beta_->value, device.compute());
@@ -24,7 +24,7 @@ Tensor LayerNorm::forward(const Tensor& x, Stash& stash) {
 
 Tensor LayerNorm::backward_input(Tensor dy, const Tensor& residual, Stash& stash) {
   const Tensor rstd = stash.take(this), mean = stash.take(this), x = stash.take(this);
-  Tensor dx = Tensor::empty(x.device(), x.shape());
+  Tensor dx = Tensor::empty(x.device(), x.shape(), x.dtype());
   kernels::layernorm_backward_input(dx, dy, residual, x, {mean, rstd}, gamma_->value,
                                     x.device().compute());
   for (const Tensor& t : {x, mean, rstd, dy})

@@ -12,7 +12,7 @@ Linear::Linear(Device& device, const std::string& name, std::int64_t inputs, std
 
 Tensor Linear::forward(const Tensor& x, Stash& stash) {
   Device& device = x.device();
-  Tensor y = Tensor::empty(device, {x.dim(0), weight_->value.dim(0)});
+  Tensor y = Tensor::empty(device, {x.dim(0), weight_->value.dim(0)}, x.dtype());
   kernels::linear_forward(y, x, weight_->value, bias_ ? bias_->value : Tensor(), device.compute());
   stash.save(this, x);
   return y;
@@ -20,7 +20,7 @@ Tensor Linear::forward(const Tensor& x, Stash& stash) {
 
 Tensor Linear::backward_input(Tensor dy, Stash& stash) {
   Device& device = dy.device();
-  Tensor dx = Tensor::empty(device, {dy.dim(0), weight_->value.dim(1)});
+  Tensor dx = Tensor::empty(device, {dy.dim(0), weight_->value.dim(1)}, dy.dtype());
   kernels::linear_backward_input(dx, dy, weight_->value, device.compute());
   stash.save(this, std::move(dy));
   stash.owe(*this);

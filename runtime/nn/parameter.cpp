@@ -34,7 +34,7 @@ std::shared_ptr<Parameter> make_matrix(Device& device, std::string name, const S
                                        const Init& init, const Part& part) {
   const MemoryScope scope(device, MemoryUse::parameters);
   auto p = std::make_shared<Parameter>();
-  p->value = Tensor::empty(device, shape);
+  p->value = Tensor::empty(device, shape, device.numerics().values);
   p->decays = true;
   p->part = part;
   const std::uint64_t key = random_key(init.seed, RandomPurpose::weights, name_hash(name));
@@ -53,7 +53,7 @@ std::shared_ptr<Parameter> make_vector(Device& device, std::string name, std::in
   auto p = std::make_shared<Parameter>();
   p->part = part;
   p->name = std::move(name);
-  p->value = Tensor::empty(device, {count});
+  p->value = Tensor::empty(device, {count}, device.numerics().values);
   kernels::fill(p->value, value, device.compute());
   return p;
 }

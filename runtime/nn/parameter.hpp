@@ -33,9 +33,9 @@ struct Part {
 enum class GradientSum : std::uint8_t { complete, over_tensor };
 
 struct Parameter {
-  std::string name;  // unique in the model: "blocks.3.attention.qkv.weight"
-  Tensor value;
-  Tensor grad{};        // same shape; backward_weight adds to it
+  std::string name;     // unique in the model: "blocks.3.attention.qkv.weight"
+  Tensor value;         // of the type that the device computes in
+  Tensor grad{};        // same shape, float32; backward_weight adds to it
   bool decays = false;  // weight decay applies: matrices, not biases and norms
   // How often one backward pass adds to the gradient. A second user (tied embeddings) adds to
   // `second_grad`: so the order of the sum is the same where the users are on different ranks.

@@ -10,7 +10,7 @@ RmsNorm::RmsNorm(Device& device, const std::string& name, std::int64_t channels)
 
 Tensor RmsNorm::forward(const Tensor& x, Stash& stash) {
   Device& device = x.device();
-  Tensor y = Tensor::empty(device, x.shape());
+  Tensor y = Tensor::empty(device, x.shape(), x.dtype());
   Tensor rstd = Tensor::empty(device, {x.dim(0)});
   kernels::rmsnorm_forward(y, rstd, x, gamma_->value, device.compute());
   stash.save(this, x);
@@ -20,7 +20,7 @@ Tensor RmsNorm::forward(const Tensor& x, Stash& stash) {
 
 Tensor RmsNorm::backward_input(Tensor dy, const Tensor& residual, Stash& stash) {
   const Tensor rstd = stash.take(this), x = stash.take(this);
-  Tensor dx = Tensor::empty(x.device(), x.shape());
+  Tensor dx = Tensor::empty(x.device(), x.shape(), x.dtype());
   kernels::rmsnorm_backward_input(dx, dy, residual, x, rstd, gamma_->value, x.device().compute());
   for (const Tensor& t : {x, rstd, dy})
     stash.save(this, t);

@@ -6,7 +6,7 @@
 namespace lockstep::nn {
 
 Tensor SwiGlu::forward(const Tensor& x, Stash& stash) {
-  Tensor y = Tensor::empty(x.device(), {x.dim(0), x.dim(1) / 2});
+  Tensor y = Tensor::empty(x.device(), {x.dim(0), x.dim(1) / 2}, x.dtype());
   kernels::swiglu_forward(y, x, x.device().compute());
   stash.save(this, x);
   return y;

@@ -29,6 +29,9 @@ std::vector<T> read_values(const Tensor& x) {
   return values;
 }
 
+// The same of float32 or bfloat16, as float32.
+std::vector<float> read_floats(const Tensor& x);
+
 // The one element of a float32 tensor.
 float read_scalar(const Tensor& tensor);
 

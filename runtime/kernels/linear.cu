@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products by cuBLASLt, which adds the bias as it writes; the gradient of the bias by one more pass
+// over dy.
+#include "runtime/kernels/column_sums.cuh"
+#include "runtime/kernels/gemm_cublaslt.hpp"
+#include "runtime/kernels/linear.hpp"
+
+namespace lockstep::kernels::cuda {
+
+namespace {
+
+Factor factor_of(const Tensor& x, std::int64_t columns, Trans trans = Trans::no) {
+  return {x.raw(), x.dtype(), columns, trans};
+}
+
+Product product_of(const Tensor& x, std::int64_t columns, Into into = Into::overwrite) {
+  return {x.raw(), x.dtype(), columns, into};
+}
+
+template <class T>
+struct BiasTerms {
+  const T* dy;
+  std::int64_t C;
+
+  __device__ void operator()(std::int64_t r, std::int64_t c, float (&terms)[1][kPack<T>]) const {
+    load_pack(terms[0], dy + r * C, c, C);
+  }
+};
+
+}  // namespace
+
+void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, Stream& stream) {
+  const std::int64_t outputs = w.dim(0), inputs = w.dim(1), m = x.count() / inputs;
+  Product product = product_of(y, outputs);
+  if (b) {
+    expect(b.dtype() == y.dtype(), "linear_forward: a bias of another type than the result");
+    product.bias = b.raw();
+  }
+  gemm(product, factor_of(x, inputs), factor_of(w, inputs, Trans::yes), m, outputs, inputs,
+       x.device(), stream);
+}
+
+void linear_backward_input(Tensor& dx, const Tensor& dy, const Tensor& w, Stream& stream) {
+  const std::int64_t outputs = w.dim(0), inputs = w.dim(1), m = dy.count() / outputs;
+  gemm(product_of(dx, inputs), factor_of(dy, outputs), factor_of(w, inputs), m, inputs, outputs,
+       dy.device(), stream);
+}
+
+void linear_backward_weight(Tensor& dw, Tensor& db, const Tensor& dy, const Tensor& x,
+                            Stream& stream) {
+  const std::int64_t outputs = dw.dim(0), inputs = dw.dim(1), m = x.count() / inputs;
+  gemm(product_of(dw, inputs, Into::accumulate), factor_of(dy, outputs, Trans::yes),
+       factor_of(x, inputs), outputs, inputs, m, x.device(), stream);
+  if (!db) return;
+  with_float(dy.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    add_column_sums<T>(Sums<1>{{AnyFloats(db)}}, BiasTerms<T>{dy.data<T>(), outputs}, m, outputs,
+                       dy.device(), stream);
+  });
+}
+
+}  // namespace lockstep::kernels::cuda
