@@ -18,9 +18,15 @@ def curve(place, name, ranks=0, **keys):
     keys = SMALL | {"data.path": json.dumps([place.a.data]), "job.run_dir": str(run_dir)} | {
         key.replace("__", "."): value for key, value in keys.items()}
     words = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
-    place.output_of(place.programs.lockstep("train", *words, ranks=ranks))
+    place.output_of(place.programs.lockstep("train", empty_job(place), *words, ranks=ranks))
     steps = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     return [step for step in steps if "step_seconds" in step]
+
+
+def empty_job(place):
+    path = place.scratch / "empty.toml"
+    path.write_text("")
+    return path
 
 
 def losses(steps):
@@ -88,9 +94,7 @@ def calibrated(place):
     measured = statistics.median(step["step_seconds"] for step in curve(place, "predicted", **keys)[10:])
     words = SMALL | {"data.path": json.dumps([place.a.data])} | {k.replace("__", "."): v for k, v in keys.items()}
     sets = [word for key, value in words.items() if key != "job.run_dir" for word in ("--set", f"{key}={value}")]
-    job = place.scratch / "empty.toml"
-    job.write_text("")
-    out = place.output_of(place.programs.lockstep("predict", job, "--machine", profile, "--json", *sets))
+    out = place.output_of(place.programs.lockstep("predict", empty_job(place), "--machine", profile, "--json", *sets))
     predicted = json.loads(out)["step_seconds"]
     figures = dict(measured=measured, predicted=predicted, profile=profile.read_text())
     said = f"a step of GPT-2 124M: predicted {predicted * 1e3:.1f} ms, measured {measured * 1e3:.1f} ms"
