@@ -44,6 +44,12 @@ class AdamW : public Optimizer {
     }
   }
 
+  std::vector<OptimizerState> states() const override {
+    return {{"first_moment", &first_}, {"second_moment", &second_}};
+  }
+  std::int64_t steps() const override { return static_cast<std::int64_t>(steps_); }
+  void set_steps(std::int64_t steps) override { steps_ = static_cast<double>(steps); }
+
  private:
   OptimizerSection config_;
   std::vector<UpdatePiece> pieces_;
@@ -67,6 +73,8 @@ class Sgd : public Optimizer {
                                p.value.device().compute());
     }
   }
+
+  std::vector<OptimizerState> states() const override { return {{"velocity", &velocity_}}; }
 
  private:
   OptimizerSection config_;
