@@ -31,7 +31,4 @@ struct Product {
 void gemm(const Product& c, const Factor& a, const Factor& b, std::int64_t m, std::int64_t n,
           std::int64_t k, Device& device, Stream& stream);
 
-enum class Float32Products : std::uint8_t { exact, tf32 };
-void set_float32_products(Float32Products how);  // of this process, before its first product
-
 }  // namespace lockstep::kernels::cuda
