@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who carries out the collectives of one group: one class, a handful of functions. Calls are
 // blocking and come from one thread at a time, in program order (the communication stream).
-// ReduceOp::average arrives as it is and is treated as a sum: the communicator divides.
+// ReduceOp::average arrives as it is and is treated as a sum: the communicator divides. It cannot
+// where the elements are a GPU's: there the backend does, too (backends/gpu.hpp).
 #pragma once
 
 #include <cstddef>

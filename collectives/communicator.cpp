@@ -7,6 +7,7 @@
 
 #include "collectives/backend.hpp"
 #include "collectives/backends/dry.hpp"
+#include "collectives/backends/gpu.hpp"
 #include "collectives/backends/native.hpp"
 #include "collectives/backends/table.hpp"
 #include "collectives/flight_recorder.hpp"
@@ -90,6 +91,7 @@ Communicator::Group::Times Communicator::Group::carry_out(std::span<const Call> 
   const double begin = now();
   FlightRecorder* watch = backend->size() > 1 ? recorder.get() : nullptr;
   if (watch) watch->enter(calls, now_called, begin);
+  if (options.tamper) std::for_each(now_called.begin(), now_called.end(), options.tamper);
   try {
     body({begin + options.timeout_seconds, watch});
   } catch (const SystemError& error) {
@@ -114,7 +116,8 @@ Communicator::Group::Times Communicator::Group::serve(const Call& call, const Ch
   const auto body = [&](const Deadline& deadline) {
     backend->run(call, choice, deadline);
     const bool holds_result = call.what != Collective::reduce || backend->rank() == call.root;
-    if (holds_result) finish(call.out, call.op, backend->size());
+    const bool on_host = device->kind() == DeviceKind::cpu;
+    if (holds_result && on_host) finish(call.out, call.op, backend->size());
   };
   return carry_out({&call, 1}, choice.label, body, out, in);
 }
@@ -128,17 +131,17 @@ Communicator::Communicator(Group group) {
 Communicator Communicator::world(const Context& context, Device& device,
                                  const CommunicatorOptions& options) {
   if (!device.executes()) return dry(device, context.size(), context.rank(), options);
-  const BackendEntry& backend = find_backend(options.backend);
+  const BackendEntry& backend = find_backend(options.backend, device.kind());
   auto recorder = FlightRecorder::of_job(context);
   const FlightRecorder::Group all = recorder->world();
-  return Communicator(Group{"world", &device, backend.make(context.world(), options), options,
-                            std::move(recorder), all});
+  return Communicator(Group{"world", &device, backend.make(context.world(), device, options),
+                            options, std::move(recorder), all});
 }
 
 Communicator Communicator::over(MPI_Comm comm, Device& device, const CommunicatorOptions& options) {
   if (device.executes()) {
-    return Communicator(
-        Group{"world", &device, find_backend(options.backend).make(comm, options), options});
+    const BackendEntry& backend = find_backend(options.backend, device.kind());
+    return Communicator(Group{"world", &device, backend.make(comm, device, options), options});
   }
   int size = 1, rank = 0;
   check_mpi(MPI_Comm_size(comm, &size));
@@ -165,6 +168,8 @@ Communicator Communicator::dry(Device& device, int size, int rank,
 
 Communicator Communicator::alone(Device& device) {
   if (!device.executes()) return dry(device, 1, 0);
+  if (device.kind() == DeviceKind::cuda)
+    return Communicator(Group{"world", &device, gpu::make_alone(device), {}});
   return over(std::move(make_thread_transports(1).front()), device);
 }
 
@@ -367,7 +372,7 @@ MemoryKind Communicator::memory_of(const Call& call) const {
                       call.what == Collective::scatter;
   if (rooted) return MemoryKind::plain;
   const auto shared = [&](const Elements& e) { return e.count == 0 || group_->backend->owns(e); };
-  const bool one = call.in.data == call.out.data;
+  const bool one = call.in.data == call.out.data && call.in.count == call.out.count;
   return shared(call.out) && (one || shared(call.in)) ? MemoryKind::shared : MemoryKind::plain;
 }
 

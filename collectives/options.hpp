@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 
 namespace lockstep {
 
+struct Call;
 struct CostTable;
 
 // What calls are priced with. Measured constants differ a little from run to run, and so may the
@@ -25,6 +27,9 @@ struct CommunicatorOptions {
   Constants constants = Constants::built_in;
   // Of a machine profile: then nothing is measured, and the dry device has the machine's nodes.
   std::shared_ptr<const CostTable> costs{};
+  // Looks at each call before it is served and may damage what this rank gives: for faults on
+  // purpose.
+  std::function<void(const Call&)> tamper{};
 };
 
 // job.determinism = "fast" allows measured constants.

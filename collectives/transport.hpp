@@ -36,6 +36,9 @@ class Transport {
   // Called before each operation: what it is, and until when it must be complete.
   // Messages of operations that differ are kept apart or refused, never mixed up.
   virtual void begin(const Call& call, const Deadline& deadline);
+  // Called after each operation. Where the steps before were only launched, on a GPU, it returns
+  // when they are done, and has divided an average.
+  virtual void end(const Call&) {}
 
   // Messages. Posting returns at once; complete() waits for all up to a ticket: `data` may then be
   // reused, or holds the message. From one rank to another they match in the order of posting, and

@@ -22,16 +22,20 @@ struct Command {
   Prepare* prepare;
 };
 
-Prepare prepare_bench;      // bench.cpp
-Prepare prepare_calibrate;  // calibrate.cpp
-Prepare prepare_explain;    // explain.cpp
-Prepare prepare_export;     // export.cpp
-Prepare prepare_info;       // info.cpp
-Prepare prepare_plan;       // plan.cpp
-Prepare prepare_predict;    // predict.cpp
-Prepare prepare_roofline;   // roofline.cpp
-Prepare prepare_scaling;    // scaling.cpp
-Prepare prepare_train;      // train.cpp
-Prepare prepare_validate;   // validate.cpp
+Prepare prepare_bench;       // bench.cpp
+Prepare prepare_calibrate;   // calibrate.cpp
+Prepare prepare_check;       // check.cpp
+Prepare prepare_experiment;  // experiment.cpp
+Prepare prepare_explain;     // explain.cpp
+Prepare prepare_export;      // export.cpp
+Prepare prepare_info;        // info.cpp
+Prepare prepare_plan;        // plan.cpp
+Prepare prepare_predict;     // predict.cpp
+Prepare prepare_report;      // report.cpp
+Prepare prepare_roofline;    // roofline.cpp
+Prepare prepare_scaling;     // scaling.cpp
+Prepare prepare_submit;      // submit.cpp
+Prepare prepare_train;       // train.cpp
+Prepare prepare_validate;    // validate.cpp
 
 }  // namespace lockstep

@@ -79,10 +79,19 @@ void write_new_file(const fs::path& path, const std::string& text, Made& made) {
 
 }  // namespace
 
+namespace {
+
+fs::path directory_of(const JobConfig& job) {
+  const bool chosen = !job.job.run_dir.empty();
+  const fs::path dir = chosen ? fs::path(job.job.run_dir) : fs::path("runs") / job.job.name;
+  return dir.has_filename() ? dir : dir.parent_path();  // "here/" is "here"
+}
+
+}  // namespace
+
 std::string make_run_directory(const JobConfig& job) {
   const bool chosen = !job.job.run_dir.empty();
-  fs::path dir = chosen ? fs::path(job.job.run_dir) : fs::path("runs") / job.job.name;
-  if (!dir.has_filename()) dir = dir.parent_path();  // "here/" is "here"
+  fs::path dir = directory_of(job);
   Made made;
   make_parents(dir, made);
   if (chosen) {
@@ -93,6 +102,19 @@ std::string make_run_directory(const JobConfig& job) {
   write_new_file(dir / "job.toml", to_toml(job), made);
   made.keep();
   return dir.string();
+}
+
+std::string find_run_directory(const JobConfig& job) {
+  const fs::path dir = directory_of(job);
+  Made made;
+  make_parents(dir, made);
+  make_directory(dir, made);
+  made.keep();
+  return dir.string();
+}
+
+void write_job(const std::string& run_dir, const JobConfig& job) {
+  write_file(run_dir + "/job.toml", to_toml(job));
 }
 
 }  // namespace lockstep

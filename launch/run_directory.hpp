@@ -12,4 +12,10 @@ namespace lockstep {
 // is free. Makes it and writes job.toml; leaves nothing behind when that fails. Rank 0 only.
 std::string make_run_directory(const JobConfig& job);
 
+// The same directory for a run that goes on: without a number, made if it is not there. Rank 0
+// only.
+std::string find_run_directory(const JobConfig& job);
+// Writes the job as it is now into the directory of a run that goes on.
+void write_job(const std::string& run_dir, const JobConfig& job);
+
 }  // namespace lockstep

@@ -3,6 +3,10 @@
 
 #include <algorithm>
 
+#include <nlohmann/json.hpp>
+
+#include "launch/build_facts.hpp"
+#include "runtime/base/file.hpp"
 #include "runtime/base/format.hpp"
 
 namespace lockstep {
@@ -31,11 +35,35 @@ std::string summary_text(const RunSummary& s) {
   text += communication_line(s);
   text += format("memory            %.1f MiB of tensors at most, on the rank that has most\n",
                  static_cast<double>(s.peak_bytes) / (1 << 20));
+  if (s.target_seconds > 0) {
+    text += format("time to target    %.2f s\n", s.target_seconds);
+  }
   if (s.predicted_seconds > 0) {
     text += format("predicted step    %.1f ms, %+.1f %%\n", 1e3 * s.predicted_seconds,
                    100 * (s.predicted_seconds / s.step_seconds - 1));
   }
   return text + "run directory     " + s.run_dir;
+}
+
+void write_summary(const RunSummary& s) {
+  using Json = nlohmann::ordered_json;
+  const Json json = {
+      {"version", build_facts().version},
+      {"host", s.hosts},
+      {"ranks", s.ranks},
+      {"nodes", s.nodes},
+      {"step_seconds", s.step_seconds},
+      {"predicted_seconds", s.predicted_seconds > 0 ? Json(s.predicted_seconds) : Json(nullptr)},
+      {"tokens_per_second", s.tokens / s.step_seconds},
+      {"mfu", s.model_flops / s.step_seconds / s.gemm_rate},
+      {"gemm_rate", s.gemm_rate},
+      {"communication_seconds", s.comm_seconds},
+      {"exposed_comm_seconds", s.exposed_seconds},
+      {"memory_bytes", s.peak_bytes},
+      {"validation_loss", s.validation_loss ? Json(*s.validation_loss) : Json(nullptr)},
+      {"train_seconds", s.train_seconds},
+      {"target_seconds", s.target_seconds > 0 ? Json(s.target_seconds) : Json(nullptr)}};
+  write_file(s.run_dir + "/summary.json", json.dump(2) + "\n");
 }
 
 }  // namespace lockstep

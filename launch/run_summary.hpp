@@ -20,8 +20,15 @@ struct RunSummary {
   double comm_seconds = 0, exposed_seconds = 0;  // mean per step; exposed: not hidden by backward
   std::size_t peak_bytes = 0;                    // of tensors, per rank
   std::string run_dir;
+  // For summary.json:
+  int nodes = 1;
+  std::string hosts;                             // of all ranks, each once
+  double train_seconds = 0, target_seconds = 0;  // 0: no target, or not reached
 };
 
 std::string summary_text(const RunSummary& s);
+
+// summary.json of a run: the same numbers, for reports and experiments.
+void write_summary(const RunSummary& s);
 
 }  // namespace lockstep

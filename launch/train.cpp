@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lockstep train JOB.toml`: trains, or with job.device = "dry" records one step and counts it.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -13,7 +14,9 @@
 #include "launch/dry_report.hpp"
 #include "launch/job.hpp"
 #include "launch/prediction.hpp"
+#include "launch/supervise.hpp"
 #include "launch/training_run.hpp"
+#include "runtime/base/file.hpp"
 #include "runtime/logging/logging.hpp"
 
 namespace lockstep {
@@ -24,7 +27,9 @@ struct TrainOptions {
   std::string file, machine;
   std::vector<std::string> overrides;
   std::string progress = "auto";
-  bool json = false, help_keys = false;
+  bool json = false, help_keys = false, resume = false;
+  int ranks = 0, restarts = 0, least_ranks = 0;  // 0 ranks: those that the launcher started, or one
+  std::string launcher = "mpirun -np {ranks}";
 };
 
 // mpirun gives ranks a terminal of their own even when its output goes to a file.
@@ -53,6 +58,33 @@ void expect_trainable(const JobConfig& job) {
   }
 }
 
+// For a batch script, which names the file: some launchers return 0 for ranks that never ran.
+void note_end() {
+  if (const char* file = std::getenv("LOCKSTEP_FINISHED")) write_file(file, "");
+}
+
+bool starts_ranks(const TrainOptions& options) {
+  const bool wanted = options.ranks > 0 || options.restarts > 0;
+  if (wanted && launched_by_others()) {
+    throw ConfigError(
+        "--ranks and --restarts start the ranks, but a launcher has done so: leave mpirun or srun "
+        "away, or these options");
+  }
+  return wanted;
+}
+
+int start_ranks(const JobConfig& job, const TrainOptions& options) {
+  std::vector<std::string> arguments = {"train", options.file, "--progress", options.progress};
+  for (const std::string& set : options.overrides)
+    arguments.insert(arguments.end(), {"--set", set});
+  if (!options.machine.empty()) arguments.insert(arguments.end(), {"--machine", options.machine});
+  return supervise(job, {.arguments = arguments,
+                         .ranks = std::max(options.ranks, 1),
+                         .restarts = options.restarts,
+                         .least_ranks = options.least_ranks,
+                         .launcher = options.ranks > 0 ? options.launcher : ""});
+}
+
 int train(const TrainOptions& options) {
   if (options.help_keys) {
     if (rank_from_launcher() == 0) std::fputs(key_reference().c_str(), stdout);
@@ -69,6 +101,7 @@ int train(const TrainOptions& options) {
     mistake = std::current_exception();
   }
   const bool dry = job.job.device == "dry";
+  if (!mistake && !dry && starts_ranks(options)) return start_ranks(job, options);
   if (options.json && !dry && !mistake && rank_from_launcher() == 0) {
     log_warning("--json is for job.device = \"dry\"; a run's numbers are in its metrics.jsonl");
   }
@@ -77,7 +110,11 @@ int train(const TrainOptions& options) {
     context.together([&] {
       if (mistake) std::rethrow_exception(mistake);
     });
-    return TrainingRun(context, job, context.first() && wants_bar(options)).run();
+    const RunOptions how{.progress_bar = context.first() && wants_bar(options),
+                         .resume = options.resume};
+    const int status = TrainingRun(context, job, how).run();
+    if (status == 0 && context.first()) note_end();
+    return status;
   });
 }
 
@@ -93,6 +130,18 @@ CommandAction prepare_train(CLI::App& app) {
                  "Profile that predicts the steps: a file, or the name of a shipped one");
   app.add_option("--progress", options->progress, "Progress bar: auto, on, off")
       ->check(CLI::IsMember({"auto", "on", "off"}));
+  app.add_option("--ranks", options->ranks, "Start so many ranks, by --launcher")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--restarts", options->restarts,
+                 "When ranks fail, start again from the last checkpoint, so many times")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option(
+         "--least-ranks", options->least_ranks,
+         "A restart that comes no farther is followed by one on fewer ranks, at least so many")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--launcher", options->launcher, "What starts ranks")->capture_default_str();
+  app.add_flag("--resume", options->resume,
+               "Go on in the run directory, from its last complete checkpoint if it has one");
   app.add_flag("--json", options->json, "With job.device = \"dry\": write JSON");
   app.add_flag("--help-keys", options->help_keys, "Every key of a job file, with its default");
   return [options] { return train(*options); };

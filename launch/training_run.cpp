@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <unistd.h>
+
 #include "launch/device_of_job.hpp"
 #include "launch/generate.hpp"
 #include "launch/machine_of_job.hpp"
@@ -40,6 +42,17 @@ ScheduleOptions schedule_of(const JobConfig& job) {
           .decay_share = job.optimizer.decay_share};
 }
 
+// Of all ranks, each once, in their order. Collective; on rank 0.
+std::string host_names(const Context& context) {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  std::vector<std::string> seen;
+  for (const std::string& host : context.gather(name)) {
+    if (std::find(seen.begin(), seen.end(), host) == seen.end()) seen.push_back(host);
+  }
+  return join(seen);
+}
+
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
@@ -48,16 +61,18 @@ double median(std::vector<double> values) {
 
 }  // namespace
 
-TrainingRun::TrainingRun(const Context& context, JobConfig job, bool progress_bar)
-    : context_(context), job_(std::move(job)), table_(job_.job.steps, progress_bar) {
+TrainingRun::TrainingRun(const Context& context, JobConfig job, const RunOptions& options)
+    : context_(context),
+      job_(std::move(job)),
+      table_(job_.job.steps, options.progress_bar),
+      mllog_(false && context_.first()) {
   const Binding binding = bind_to_cores(context_, Topology());
   const int threads = set_threads(job_.job.threads, binding);
   context_.together([this] { read_inputs(); });
   build();
-  context_.together([this] { open_batches(); });
-  context_.together([this] {
-    if (context_.first()) open_run_directory();
-  });
+  context_.together([this] { open_batches(0); });
+  open_run_directory(options);
+  begin_writing();
   context_.barrier();  // all ranks compute at once, as they will in training
   gemm_rate_ = measure_gemm_rate(*device_);
   introduce(threads, binding.description);
@@ -65,6 +80,7 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, bool progress_ba
 
 // Everything that a user may have got wrong, as far as it can be known without the other ranks.
 void TrainingRun::read_inputs() {
+  guard_.emplace(context_, job_);
   corpus_ = open_corpus(job_.data, job_.model.vocabulary);
   job_.model.vocabulary = corpus_.vocabulary;
   count_windows(corpus_.train, job_.model.sequence);
@@ -80,12 +96,15 @@ void TrainingRun::build() {
   device_ = std::move(made.device);
   device_name_ = made.description;
   const auto& p = job_.parallel;
-  const auto world = Communicator::world(context_, *device_, communicator_options(context_, job_));
+  CommunicatorOptions options = communicator_options(context_, job_);
+  if (!job_.faults.inject.empty()) guard_->tamper_with(options);
+  const auto world = Communicator::world(context_, *device_, options);
   mesh_ = std::make_unique<Mesh>(world, MeshDegrees{p.data, p.tensor, p.pipeline});
   step_ = std::make_unique<TrainingStep>(plan_model(job_.model), *mesh_, *device_, job_);
+  guard_->watch(*step_, *mesh_, *device_);
 }
 
-void TrainingRun::open_batches() {
+void TrainingRun::open_batches(std::int64_t first_step) {
   const std::int64_t sequence = job_.model.sequence, micro = step_->split().micro;
   loader_ = std::make_unique<BatchLoader>(corpus_.train,
                                           LoaderOptions{.global = job_.batch.global,
@@ -93,16 +112,38 @@ void TrainingRun::open_batches() {
                                                         .data_rank = mesh_->data().rank(),
                                                         .data_degree = mesh_->data().size(),
                                                         .sequence = sequence,
-                                                        .seed = job_.job.seed});
+                                                        .seed = job_.job.seed,
+                                                        .first_step = first_step});
   if (corpus_.validation.size() <= sequence) return;
   // The same windows in every layout: evaluate_batches global batches, cut into micro-batches.
   const std::int64_t batches = job_.job.evaluate_batches * (job_.batch.global / micro);
   validation_.emplace(corpus_.validation, ValidationOptions{micro, batches, sequence});
 }
 
-void TrainingRun::open_run_directory() {
-  run_dir_ = make_run_directory(job_);
-  metrics_.emplace(run_dir_ + "/metrics.jsonl");
+// Finds or makes it, and loads what the run starts from: nothing there changes yet.
+void TrainingRun::open_run_directory(const RunOptions& options) {
+  context_.together([&] {
+    if (!context_.first()) return;
+    run_dir_ = options.resume ? find_run_directory(job_) : make_run_directory(job_);
+  });
+  checkpoints_ = std::make_unique<RunCheckpoints>(context_, job_, *mesh_, *step_, run_dir_,
+                                                  corpus_.train.size());
+  const std::int64_t done = options.resume ? checkpoints_->load_last() : 0;
+  if (done == 0) checkpoints_->load_weights();
+  if (done == 0) return;
+  first_step_ = done + 1;
+  context_.together([&] { open_batches(done); });
+}
+
+void TrainingRun::begin_writing() {
+  checkpoints_->begin_life();
+  context_.together([this] {
+    if (!context_.first()) return;
+    const std::string metrics = run_dir_ + "/metrics.jsonl";
+    write_job(run_dir_, job_);
+    cut_metrics(metrics, first_step_ - 1);
+    metrics_.emplace(metrics, MetricsWriter::Existing::append);
+  });
 }
 
 void TrainingRun::introduce(int threads, const std::string& binding) const {
@@ -130,43 +171,64 @@ void TrainingRun::introduce(int threads, const std::string& binding) const {
 }
 
 int TrainingRun::run() {
+  if (first_step_ > job_.job.steps) {
+    log_info(format("nothing is left to do: %lld of %lld steps are done",
+                    static_cast<long long>(first_step_ - 1),
+                    static_cast<long long>(job_.job.steps)));
+    return 0;
+  }
   const bool finished = train();
+  checkpoints_->finish();
   if (finished && validation_ && !validation_loss_) evaluate(job_.job.steps);
+  const double train_seconds = now() - train_begin_;
+  mllog_.end_training(finished && (job_.job.target_loss == 0 || target_seconds_ > 0));
   table_.finish();
   if (job_.job.trace_steps > 0) {
     device_->record_into(nullptr);
     write_chrome_trace(run_dir_ + "/trace.json", context_, trace_, trace_origin_);
   }
-  summarize();
+  summarize(train_seconds);
   if (finished && job_.job.sample_length > 0) write_sample();
   if (finished && !stop_requested()) return 0;
   return 128 + (stop_signal() ? stop_signal() : SIGTERM);
 }
 
 bool TrainingRun::train() {
-  for (std::int64_t step = 1; step <= job_.job.steps; ++step) {
-    start_or_stop_trace(step);
+  train_begin_ = now();
+  mllog_.begin_training(job_, mesh_->data().size());
+  for (std::int64_t step = first_step_; step <= job_.job.steps; ++step) {
+    start_or_stop_trace(step - first_step_ + 1);
     StepResult result;
     const StepMetrics metrics = one_step(step, result);
+    checkpoints_->check();
     if (context_.first()) note_step(metrics);
+    guard_->end_step(result, metrics.step_seconds);
     validation_loss_.reset();
     if (result.stop) {
       log_info(format("stopped by a signal after step %lld", static_cast<long long>(step)));
+      checkpoints_->save(step);
       return false;
     }
-    if (!evaluates_after(step)) continue;
-    const double loss = evaluate(step);
-    if (job_.job.target_loss > 0 && loss <= job_.job.target_loss) {
-      log_info(format("target loss %g reached after step %lld", job_.job.target_loss,
-                      static_cast<long long>(step)));
-      return true;
-    }
+    const bool last = reaches_target(step) || step == job_.job.steps;
+    if (last || checkpoints_->due(step)) checkpoints_->save(step);
+    if (last) return true;
   }
+  return true;
+}
+
+bool TrainingRun::reaches_target(std::int64_t step) {
+  if (!evaluates_after(step)) return false;
+  const double loss = evaluate(step);
+  if (job_.job.target_loss <= 0 || loss > job_.job.target_loss) return false;
+  target_seconds_ = now() - train_begin_;
+  log_info(format("target loss %g reached after step %lld", job_.job.target_loss,
+                  static_cast<long long>(step)));
   return true;
 }
 
 StepMetrics TrainingRun::one_step(std::int64_t step, StepResult& result) {
   const double begin = now();
+  guard_->begin_step(step);
   const double rate = learning_rate_at(step - 1, schedule_of(job_));
   result = step_->run([this] { return loader_->next(); }, rate, stop_requested());
   const double seconds = now() - begin;
@@ -182,10 +244,12 @@ StepMetrics TrainingRun::one_step(std::int64_t step, StepResult& result) {
           .mfu = model_flops_ / seconds / gemm_rate_,
           .step_seconds = seconds,
           .predicted_seconds = prediction_ ? std::optional(prediction_->seconds) : std::nullopt,
-          .exposed_comm_seconds = result.exposed_comm_seconds};
+          .exposed_comm_seconds = result.exposed_comm_seconds,
+          .skipped = !result.applied};
 }
 
 void TrainingRun::note_step(const StepMetrics& metrics) {
+  checkpoints_->expect_owned();
   metrics_->write(metrics);
   table_.step(metrics);
 }
@@ -197,12 +261,15 @@ bool TrainingRun::evaluates_after(std::int64_t step) const {
 }
 
 double TrainingRun::evaluate(std::int64_t step) {
+  mllog_.begin_evaluation(step);
   validation_loss_ = step_->evaluate(
       [this](std::int64_t k) { return validation_->validation_batch(k); }, validation_->batches());
   if (context_.first()) {
     metrics_->write_evaluation(step, *validation_loss_);
     table_.evaluation(step, *validation_loss_);
   }
+  const bool goes_on = step < job_.job.steps && !reaches_target(*validation_loss_);
+  mllog_.end_evaluation(step, *validation_loss_, goes_on);
   return *validation_loss_;
 }
 
@@ -214,26 +281,33 @@ void TrainingRun::start_or_stop_trace(std::int64_t step) {
   if (step == kFirstTracedStep + job_.job.trace_steps) device_->record_into(nullptr);
 }
 
-void TrainingRun::summarize() {
+void TrainingRun::summarize(double train_seconds) {
   gemm_rate_ =
       std::max(gemm_rate_, measure_gemm_rate(*device_));  // the start may have been disturbed
   std::size_t peak = 0;
   for (const std::string& bytes : context_.gather(std::to_string(device_->memory().peak)))
     peak = std::max(peak, static_cast<std::size_t>(std::stoull(bytes)));
+  const std::string hosts = host_names(context_);
   if (!context_.first()) return;
   const auto steps = static_cast<double>(step_seconds_.size());
-  print_row(summary_text({.validation_loss = validation_loss_,
-                          .unit = job_.data.kind == "bytes" ? "byte" : "token",
-                          .step_seconds = median(step_seconds_),
-                          .predicted_seconds = prediction_ ? prediction_->seconds : 0,
-                          .tokens = static_cast<double>(job_.batch.global * job_.model.sequence),
-                          .ranks = context_.size(),
-                          .model_flops = model_flops_,
-                          .gemm_rate = gemm_rate_,
-                          .comm_seconds = comm_seconds_ / steps,
-                          .exposed_seconds = exposed_seconds_ / steps,
-                          .peak_bytes = peak,
-                          .run_dir = run_dir_}));
+  const RunSummary summary{.validation_loss = validation_loss_,
+                           .unit = job_.data.kind == "bytes" ? "byte" : "token",
+                           .step_seconds = median(step_seconds_),
+                           .predicted_seconds = prediction_ ? prediction_->seconds : 0,
+                           .tokens = static_cast<double>(job_.batch.global * job_.model.sequence),
+                           .ranks = context_.size(),
+                           .model_flops = model_flops_,
+                           .gemm_rate = gemm_rate_,
+                           .comm_seconds = comm_seconds_ / steps,
+                           .exposed_seconds = exposed_seconds_ / steps,
+                           .peak_bytes = peak,
+                           .run_dir = run_dir_,
+                           .nodes = context_.nodes(),
+                           .hosts = hosts,
+                           .train_seconds = train_seconds,
+                           .target_seconds = target_seconds_};
+  print_row(summary_text(summary));
+  write_summary(summary);
 }
 
 void TrainingRun::write_sample() {

@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "launch/mllog.hpp"
+#include "launch/run_checkpoints.hpp"
+#include "launch/run_guard.hpp"
 #include "launch/step_table.hpp"
 #include "parallelism/hybrid/training_step.hpp"
 #include "perfmodels/record_step.hpp"
@@ -21,27 +24,35 @@
 
 namespace lockstep {
 
+struct RunOptions {
+  bool progress_bar = false;
+  bool resume = false;  // in the run directory that is there
+};
+
 class TrainingRun {
  public:
-  // Collective: binds the rank, reads the data, makes the model, measures the GEMM rate and opens
-  // the run directory. A mistake of the user is thrown once, before anything is written.
-  TrainingRun(const Context& context, JobConfig job, bool progress_bar);
+  // Collective: binds the rank, reads the data, makes the model, opens the run directory, loads
+  // what it goes on from and measures the GEMM rate. A mistake of the user is thrown once, before
+  // anything is written.
+  TrainingRun(const Context& context, JobConfig job, const RunOptions& options);
 
   int run();  // the exit status: 0, or 128 + the signal that stopped it
 
  private:
   void read_inputs();
   void build();
-  void open_batches();
-  void open_run_directory();
+  void open_batches(std::int64_t first_step);
+  void open_run_directory(const RunOptions& options);
+  void begin_writing();
   void introduce(int threads, const std::string& binding) const;
   bool train();  // false: stopped by a signal
   StepMetrics one_step(std::int64_t step, StepResult& result);
   void note_step(const StepMetrics& metrics);
+  bool reaches_target(std::int64_t step);  // evaluates, if it is time
   bool evaluates_after(std::int64_t step) const;
   double evaluate(std::int64_t step);
   void start_or_stop_trace(std::int64_t step);
-  void summarize();
+  void summarize(double train_seconds);
   void write_sample();
 
   const Context& context_;
@@ -51,10 +62,13 @@ class TrainingRun {
   std::unique_ptr<StepRecord> predicted_;     // the step on the dry device
   std::optional<StepPrediction> prediction_;  // with job.machine
   Recording trace_;                           // before the device, whose worker writes to it
+  std::optional<RunGuard> guard_;             // before the device: its worker asks it
   std::unique_ptr<Device> device_;
   std::unique_ptr<Mesh> mesh_;
   std::unique_ptr<TrainingStep> step_;
   std::unique_ptr<BatchLoader> loader_;
+  std::unique_ptr<RunCheckpoints> checkpoints_;
+  std::int64_t first_step_ = 1;  // of this life of the run
   std::optional<ValidationReader> validation_;
   std::string device_name_;  // of its GPU; empty on CPUs
   double gemm_rate_ = 0;     // of what this rank computes on, FLOP/s
@@ -69,6 +83,9 @@ class TrainingRun {
   double comm_seconds_ = 0, exposed_seconds_ = 0;
   std::vector<double> step_seconds_;
   std::optional<double> validation_loss_;
+
+  MlLog mllog_;                                  // silent but for job.mllog on rank 0
+  double train_begin_ = 0, target_seconds_ = 0;  // 0: no target, or not reached
 };
 
 }  // namespace lockstep

@@ -14,15 +14,6 @@ namespace {
 
 constexpr int kNotFound = 127;  // the shell's status for a command that is not there
 
-std::string quoted(const std::string& text) {
-  std::string all = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') all += '\\';
-    all += c == '\n' ? ' ' : c;
-  }
-  return all + "\"";
-}
-
 const char* style_of(Series::Style style) {
   constexpr const char* kNames[] = {"points pt 7 ps 0.6", "lines lw 2", "linespoints lw 2 pt 7"};
   return kNames[static_cast<int>(style)];
@@ -36,13 +27,14 @@ std::string block_of(const Plot& plot, const Series& series, std::size_t i) {
   std::string text = format("$data%zu << EOD\n", i);
   for (const PlotPoint& p : series.points) {
     if (!shows(plot.x_scale, p.x) || !shows(plot.y_scale, p.y)) continue;
-    text += format("%.9g %.9g ", p.x, p.y) + quoted(p.label) + "\n";
+    text += format("%.9g %.9g ", p.x, p.y) + gnuplot_quoted(p.label) + "\n";
   }
   return text + "EOD\n";
 }
 
 std::string curves_of(const Series& series, std::size_t i) {
-  const std::string title = series.title.empty() ? "notitle" : "title " + quoted(series.title);
+  const std::string title =
+      series.title.empty() ? "notitle" : "title " + gnuplot_quoted(series.title);
   std::string text =
       format("$data%zu using 1:2 with %s %s", i, style_of(series.style), title.c_str());
   bool labels = false;
@@ -66,11 +58,20 @@ class IgnorePipeSignal {
 
 }  // namespace
 
+std::string gnuplot_quoted(const std::string& text) {
+  std::string all = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') all += '\\';
+    all += c == '\n' ? ' ' : c;
+  }
+  return all + "\"";
+}
+
 std::string gnuplot_script(const Plot& plot, const std::string& svg_path) {
   std::string text = "set terminal svg noenhanced size 900,600 font 'sans,12' background 'white'\n";
-  text += "set output " + quoted(svg_path) + "\n";
-  text += "set title " + quoted(plot.title) + "\nset xlabel " + quoted(plot.x_label) +
-          "\nset ylabel " + quoted(plot.y_label) + "\n";
+  text += "set output " + gnuplot_quoted(svg_path) + "\n";
+  text += "set title " + gnuplot_quoted(plot.title) + "\nset xlabel " +
+          gnuplot_quoted(plot.x_label) + "\nset ylabel " + gnuplot_quoted(plot.y_label) + "\n";
   if (plot.x_scale == Scale::logarithmic) text += "set logscale x\n";
   if (plot.y_scale == Scale::logarithmic) text += "set logscale y\n";
   text += "set format '%g'\nset grid\nset key left top\n";
@@ -83,10 +84,14 @@ std::string gnuplot_script(const Plot& plot, const std::string& svg_path) {
 }
 
 Drawn draw(const Plot& plot, const std::string& svg_path) {
+  return draw_script(gnuplot_script(plot, svg_path), svg_path);
+}
+
+Drawn draw_script(const std::string& script, const std::string& svg_path) {
   const IgnorePipeSignal guard;
   std::FILE* pipe = popen("exec gnuplot >/dev/null 2>&1", "w");  // NOLINT(cert-env33-c)
   if (!pipe) throw_errno("popen gnuplot");
-  std::fputs(gnuplot_script(plot, svg_path).c_str(), pipe);
+  std::fputs(script.c_str(), pipe);
   const int status = pclose(pipe);
   if (status >= 0 && status >> 8 == kNotFound) return Drawn::no_gnuplot;
   if (status != 0) throw SystemError("gnuplot could not draw " + svg_path);

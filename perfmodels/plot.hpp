@@ -36,6 +36,10 @@ enum class Drawn : std::uint8_t { yes, no_gnuplot };
 // SystemError that names the file if it fails.
 Drawn draw(const Plot& plot, const std::string& svg_path);
 
+// The same for a script that writes `svg_path` itself, and a text as gnuplot takes it, in quotes.
+Drawn draw_script(const std::string& script, const std::string& svg_path);
+std::string gnuplot_quoted(const std::string& text);
+
 // What became of it, as a line for people: "the plot is in FILE".
 std::string told(Drawn drawn, const std::string& svg_path);
 

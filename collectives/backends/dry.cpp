@@ -45,7 +45,7 @@ class DryBackend : public Backend {
       : rank_(rank),
         nodes_(std::move(nodes)),
         options_(std::move(options)),
-        stands_for_(find_backend(options_.backend).name),
+        stands_for_(find_backend(options_.backend, DeviceKind::dry).name),
         selector_(options_, shape_of(nodes_, options_),
                   options_.costs ? options_.costs->links : Links{}) {}
 

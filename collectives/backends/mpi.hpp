@@ -13,4 +13,8 @@ namespace lockstep::mpi {
 
 std::unique_ptr<Backend> make(MPI_Comm comm, const CommunicatorOptions& options);
 
+// Whether this MPI, as it runs, moves the memory of GPUs. CMake chooses mpi_cuda.cpp or
+// mpi_cuda_absent.cpp.
+bool is_cuda_aware();
+
 }  // namespace lockstep::mpi

@@ -43,6 +43,7 @@ class NativeBackend : public Backend {
     expect(choice.algorithm != nullptr, "a collective without an algorithm of ours");
     net_->begin(call, deadline);
     choice.algorithm->run(*net_, call);
+    net_->end(call);
   }
 
   void transfer(std::span<const Call> messages, const Deadline& deadline) override {
@@ -55,6 +56,7 @@ class NativeBackend : public Backend {
       }
     }
     net_->complete();
+    net_->end(messages.front());
   }
 
   std::shared_ptr<void> allocate(Device& device, std::size_t bytes) override {

@@ -40,6 +40,10 @@ struct EarlierSum {
   Communicator group;
 };
 
+// How gradients are summed: in the order of the layout, or by one tree over all micro-batches of
+// the step, whichever ranks compute them (tree_sum.hpp).
+enum class GradientOrder : std::uint8_t { of_layout, tree };
+
 struct DataParallelOptions {
   int zero = 0;
   std::size_t bucket_bytes = 0;
@@ -47,6 +51,7 @@ struct DataParallelOptions {
   std::int64_t micro_batches = 1;  // per step
   std::vector<EarlierSum> earlier_sums{};
   bool deferred = false;  // weight gradients come later than their layer's backward (zb-h1)
+  GradientOrder order = GradientOrder::of_layout;
 };
 
 class DataParallel {
@@ -74,5 +79,9 @@ std::unique_ptr<DataParallel> make_data_parallel(const std::vector<LayerParamete
 std::unique_ptr<DataParallel> make_gradient_buckets(const std::vector<LayerParameters>& layers,
                                                     const Communicator& data,
                                                     const DataParallelOptions& options);
+// Of zero = 0, in the order of the tree (tree_gradients.hpp).
+std::unique_ptr<DataParallel> make_tree_gradients(const std::vector<LayerParameters>& layers,
+                                                  const Communicator& data,
+                                                  const DataParallelOptions& options);
 
 }  // namespace lockstep

@@ -10,6 +10,9 @@
 
 namespace lockstep {
 
+// job.determinism = "layout": sums do not depend on the degrees of data and pipeline.
+bool sums_by_tree(const JobConfig& job);
+
 TensorGroup tensor_group_of(const Communicator& ranks, const JobConfig& job);
 Recompute recompute_of(const JobConfig& job);
 MicroBatch micro_batch_of(std::int64_t first_sample, std::int64_t samples, std::int64_t tokens,

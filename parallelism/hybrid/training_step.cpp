@@ -2,6 +2,8 @@
 #include "parallelism/hybrid/training_step.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "parallelism/hybrid/layout.hpp"
 #include "parallelism/tensor/vocabulary_loss.hpp"
@@ -31,7 +33,8 @@ DataParallelOptions data_options(const JobConfig& job, const BatchSplit& split,
                           .share = c.compression_share},
           .micro_batches = split.count,
           .earlier_sums = std::move(earlier),
-          .deferred = defers_weight_gradients(actions)};
+          .deferred = defers_weight_gradients(actions),
+          .order = sums_by_tree(job) ? GradientOrder::tree : GradientOrder::of_layout};
 }
 
 std::size_t stage_index(const Mesh& mesh) {
@@ -54,6 +57,7 @@ TrainingStep::TrainingStep(const ModelPlan& plan, const Mesh& mesh, Device& devi
       split_(split_batch(job.batch.global, job.batch.micro, mesh.data().size())),
       clip_(static_cast<float>(job.optimizer.clip)),
       vocabulary_(plan.vocabulary),
+      sums_by_tree_(sums_by_tree(job)),
       schedule_(schedule_of(job, mesh.pipeline().size(), split_.count)),
       stage_(plan, mesh, device, job, split_.micro),
       pipeline_(stage_.chunks(), mesh.pipeline(), device),
@@ -71,29 +75,36 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
   const Stream& communication = device_.communication();
   const double busy_before = communication.busy_seconds();
   const double exposed_before = communication.exposed_seconds();
-  Tensor status = Tensor::empty(device_, {2});  // loss, number of ranks that ask to stop
-  Tensor loss = status.slice(0, 1), stop = status.slice(1, 2);
-  kernels::fill(loss, 0.0f, compute);
+  const std::int64_t num_losses = sums_by_tree_ ? split_.data * split_.count : 1;
+  Tensor status = Tensor::empty(device_, {num_losses + 1});  // and the ranks that ask to stop
+  Tensor losses = status.slice(0, num_losses), stop = status.slice(num_losses, num_losses + 1);
+  kernels::fill(losses, 0.0f, compute);
   kernels::fill(stop, stop_requested ? 1.0f : 0.0f, compute);
 
-  pass_all(next, loss);
+  batches_.clear();
+  pass_all(next, losses);
   StepResult result;
   {
     PhaseSpan span(compute, "reduce");
     data_->finish();
     sum_over_mesh(status);
   }
-  result.grad_norm = update(learning_rate);
-  const std::vector<float> sums = read_values(status);
-  result.loss = sums[0];
-  result.stop = sums[1] > 0;
+  {
+    PhaseSpan span(compute, "update");
+    const Tensor norm = gradient_norm();
+    result.grad_norm = read_scalar(norm);
+    result.loss = sum_of(losses);
+    result.applied = acceptable(result);
+    result.applied ? update(learning_rate, norm) : leave_out();
+  }
   result.comm_seconds = communication.busy_seconds() - busy_before;
   result.exposed_comm_seconds = communication.exposed_seconds() - exposed_before;
+  result.stop = read_scalar(stop) > 0;
   return result;
 }
 
 // Forward and backward of all micro-batches, in the order of the schedule.
-void TrainingStep::pass_all(const std::function<HostBatch()>& next, Tensor& loss) {
+void TrainingStep::pass_all(const std::function<HostBatch()>& next, Tensor& losses) {
   const float scale = 1.0f / static_cast<float>(split_.global * batch_of(0, next).sequence);
   // Every tensor rank has the same losses: the first one counts them.
   const float counted = mesh_.tensor().rank() == 0 ? scale : 0.0f;
@@ -106,24 +117,56 @@ void TrainingStep::pass_all(const std::function<HostBatch()>& next, Tensor& loss
           },
       .loss =
           [&](int m, Tensor logits) {
-            const Tensor losses = token_losses(batch_of(m, next), logits, scale);
-            kernels::add_scaled_sum(loss, losses, counted, device_.compute());
+            Tensor of_tokens = token_losses(batch_of(m, next), logits, scale);
+            if (hooks_.losses) hooks_.losses(of_tokens);
+            Tensor loss = place_of(losses, mesh_.data().rank() * split_.count + m);
+            kernels::add_scaled_sum(loss, of_tokens, counted, device_.compute());
             return logits;
           },
-      .ready = [this](Parameter& p) { data_->ready(p); },
+      .ready =
+          [this](Parameter& p) {
+            if (hooks_.gradient) hooks_.gradient(p);
+            data_->ready(p);
+          },
   };
   pipeline_.run(schedule_.stages[stage_index(mesh_)], schedule_.shape, ends);
-  batches_.clear();
 }
 
-double TrainingStep::update(double learning_rate) {
-  PhaseSpan span(device_.compute(), "update");
-  Tensor norm = gradient_norm();
+// All ranks have the same loss and norm.
+bool TrainingStep::acceptable(const StepResult& result) const {
+  const bool finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);
+  const bool wanted = !hooks_.accept || hooks_.accept(result);
+  return finite && wanted;
+}
+
+void TrainingStep::leave_out() {
+  for (const Piece& piece : data_->pieces()) {
+    Tensor grad = piece.grad;
+    kernels::fill(grad, 0.0f, device_.compute());
+  }
+}
+
+double TrainingStep::repeat_passes(const std::function<void(Parameter&)>& gradient) {
+  Tensor losses = Tensor::empty(device_, {sums_by_tree_ ? split_.data * split_.count : 1});
+  kernels::fill(losses, 0.0f, device_.compute());
+  const auto none = []() -> HostBatch { throw LogicError("the batches of the step are kept"); };
+  const auto usual = hooks_.gradient;
+  hooks_.gradient = [&](Parameter& p) {
+    if (usual) usual(p);  // a fault on purpose is there again
+    gradient(p);
+  };
+  pass_all(none, losses);
+  hooks_.gradient = usual;
+  data_->finish();
+  leave_out();
+  return sum_of(losses);
+}
+
+void TrainingStep::update(double learning_rate, const Tensor& norm) {
   Tensor factor = Tensor::empty(device_, {1});
   kernels::clip_factor(factor, norm, clip_, device_.compute());
   optimizer_->step(learning_rate, factor);
   data_->publish();
-  return read_scalar(norm);
 }
 
 // Over all axes. The squares of each parameter are summed apart and all of them in the order of the
@@ -167,8 +210,8 @@ Tensor TrainingStep::token_losses(const HostBatch& host, Tensor& logits, float s
 double TrainingStep::evaluate(const std::function<HostBatch(std::int64_t)>& batch,
                               std::int64_t count) {
   PhaseSpan span(device_.compute(), "evaluate");
-  Tensor loss = Tensor::empty(device_, {1});
-  kernels::fill(loss, 0.0f, device_.compute());
+  Tensor sums = Tensor::empty(device_, {sums_by_tree_ ? count : 1});
+  kernels::fill(sums, 0.0f, device_.compute());
   const Communicator& data = mesh_.data();
   // Where values are brought to each pass, all data ranks make as many passes.
   const std::int64_t rounds = (count + data.size() - 1) / data.size();
@@ -181,10 +224,26 @@ double TrainingStep::evaluate(const std::function<HostBatch(std::int64_t)>& batc
     const Tensor losses = token_losses(host, logits, 1.0f);
     const bool counts = k < count && mesh_.tensor().rank() == 0;
     const float share = 1.0f / static_cast<float>(count * host.batch * host.sequence);
+    Tensor loss = place_of(sums, std::min(k, count - 1));
     kernels::add_scaled_sum(loss, losses, counts ? share : 0.0f, device_.compute());
   }
-  sum_over_mesh(loss);
-  return read_scalar(loss);
+  sum_over_mesh(sums);
+  return sum_of(sums);
+}
+
+// Where the loss of a batch is added up: all in one place, or each apart, so that the sum does not
+// depend on who has which.
+Tensor TrainingStep::place_of(const Tensor& losses, std::int64_t batch) const {
+  const std::int64_t at = sums_by_tree_ ? batch : 0;
+  return losses.slice(at, at + 1);
+}
+
+double TrainingStep::sum_of(const Tensor& losses) {
+  if (!sums_by_tree_) return read_scalar(losses);
+  Tensor sum = Tensor::empty(device_, {1});
+  kernels::fill(sum, 0.0f, device_.compute());
+  kernels::add_scaled_sum(sum, losses, 1.0f, device_.compute());
+  return read_scalar(sum);
 }
 
 std::vector<float> TrainingStep::next_logits(const std::vector<std::int32_t>& tokens,
@@ -204,6 +263,11 @@ std::vector<float> TrainingStep::next_logits(const std::vector<std::int32_t>& to
   std::vector<float> logits_of_all = read_floats(all);
   logits_of_all.resize(static_cast<std::size_t>(vocabulary_));
   return logits_of_all;
+}
+
+void TrainingStep::take_over(std::int64_t optimizer_steps) {
+  optimizer_->set_steps(optimizer_steps);
+  data_->publish();
 }
 
 void TrainingStep::sum_over_mesh(Tensor& values) {

@@ -23,6 +23,14 @@ struct StepResult {
   double exposed_comm_seconds = 0;  // of this thread in communication, not hidden by computation
   double comm_seconds = 0;          // the communication worker was busy
   bool stop = false;                // some rank asked to stop
+  bool applied = false;             // the weights were updated
+};
+
+// What somebody else wants to see of a step, or do to it. None by default.
+struct StepHooks {
+  std::function<void(Tensor& losses)> losses{};     // of the tokens of a micro-batch
+  std::function<void(Parameter&)> gradient{};       // a use was added to it; not yet summed
+  std::function<bool(const StepResult&)> accept{};  // the same answer on every rank
 };
 
 class TrainingStep {
@@ -31,8 +39,14 @@ class TrainingStep {
   // for a layout that does not fit, before anything is allocated. Collective.
   TrainingStep(const ModelPlan& plan, const Mesh& mesh, Device& device, const JobConfig& job);
 
-  // `next` yields this data rank's micro-batches in order. Collective over the mesh.
+  // `next` yields this data rank's micro-batches in order. A loss or gradients that are not finite
+  // are never applied. Collective over the mesh.
   StepResult run(const std::function<HostBatch()>& next, double learning_rate, bool stop_requested);
+
+  void set_hooks(StepHooks hooks) { hooks_ = std::move(hooks); }
+  // The passes of the last run once more, with the weights as they are and without an update:
+  // `gradient` sees what this rank adds up. The rank's share of the loss. Collective.
+  double repeat_passes(const std::function<void(Parameter&)>& gradient);
 
   // Mean loss over the batches [0, count) of `batch`, shared by the data ranks. Collective.
   double evaluate(const std::function<HostBatch(std::int64_t)>& batch, std::int64_t count);
@@ -45,6 +59,10 @@ class TrainingStep {
   const std::vector<Parameter*>& parameters() const { return stage_.parameters(); }  // of this rank
   const Stage& stage() const { return stage_; }
   const DataParallel& data() const { return *data_; }
+  const Optimizer& optimizer() const { return *optimizer_; }
+  // The values of this rank's pieces, the states of its optimizer and their number of steps have
+  // been written from outside: all ranks see them now. Collective.
+  void take_over(std::int64_t optimizer_steps);
   const PipelineSchedule& schedule() const { return schedule_; }
   const PipelineExecutor& pipeline() const { return pipeline_; }
 
@@ -52,22 +70,28 @@ class TrainingStep {
   const HostBatch& batch_of(int micro_batch, const std::function<HostBatch()>& next);
   MicroBatch rows_of(const HostBatch& host) const;
   Tensor token_losses(const HostBatch& host, Tensor& logits, float scale);
-  void pass_all(const std::function<HostBatch()>& next, Tensor& loss);
-  double update(double learning_rate);  // the gradient norm
+  void pass_all(const std::function<HostBatch()>& next, Tensor& losses);
+  bool acceptable(const StepResult& result) const;
+  void update(double learning_rate, const Tensor& norm);
+  void leave_out();
   Tensor gradient_norm();
   void sum_over_mesh(Tensor& values);
+  Tensor place_of(const Tensor& losses, std::int64_t batch) const;
+  double sum_of(const Tensor& losses);
 
   const Mesh& mesh_;
   Device& device_;
   BatchSplit split_;
   float clip_;
   std::int64_t vocabulary_;
+  bool sums_by_tree_;
   PipelineSchedule schedule_;
   Stage stage_;
   PipelineExecutor pipeline_;
   std::unique_ptr<DataParallel> data_;
   std::unique_ptr<Optimizer> optimizer_;
-  std::deque<HostBatch> batches_;  // of the step under way
+  std::deque<HostBatch> batches_;  // of the last step
+  StepHooks hooks_;
 };
 
 }  // namespace lockstep

@@ -23,8 +23,7 @@ bool has_messages(const PipelineSchedule& schedule) {
 class Simulation {
  public:
   Simulation(const PipelineSchedule& schedule, const ScheduleTimes& times)
-      : schedule_(schedule),
-        shape_(schedule.shape),
+      : shape_(schedule.shape),
         times_(times),
         by_message_(has_messages(schedule)),
         stages_(schedule.stages.size()),
@@ -92,7 +91,6 @@ class Simulation {
   bool run_pass(int s);
   bool run_message(int s);
 
-  const PipelineSchedule& schedule_;
   PipelineShape shape_;
   const ScheduleTimes& times_;
   bool by_message_;

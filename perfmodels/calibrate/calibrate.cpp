@@ -75,9 +75,9 @@ class Groups {
   }
   void refine(double seconds, int times) {
     for (int i = 0; i < times; ++i) {
-      const std::size_t first = sampler_.size();
-      if (collectives_.refine(kMissed) == 0) return;
-      sampler_.run(seconds / times, 1, first);
+      const std::vector<std::size_t> items = collectives_.refine(kMissed);
+      if (items.empty()) return;
+      sampler_.run(seconds / times, 1, items);
     }
   }
 

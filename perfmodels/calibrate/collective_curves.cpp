@@ -2,7 +2,6 @@
 #include "perfmodels/calibrate/collective_curves.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <set>
 #include <tuple>
@@ -10,7 +9,6 @@
 #include "collectives/algorithms/table.hpp"
 #include "collectives/sizes.hpp"
 #include "perfmodels/calibrate/call_trial.hpp"
-#include "perfmodels/calibrate/jumps.hpp"
 #include "perfmodels/calibrate/protocol_steps.hpp"
 #include "runtime/base/clock.hpp"
 
@@ -20,9 +18,6 @@ namespace {
 
 constexpr std::size_t kGrowth = 8;
 constexpr double kCallsOfVisit = 5;  // of each candidate: to prepare, to warm up, to time
-constexpr double kClosest = 1.7;     // neighbours that are no further apart have no midpoint
-constexpr double kClosestAtJump = 1.06, kJump = 1.2;
-constexpr std::size_t kMostJumps = 2;  // of a line, each time
 
 // Whether all ranks see what allocate() gives. Collective.
 bool shares(Backend& group, Device& device) {
@@ -33,21 +28,6 @@ bool shares(Backend& group, Device& device) {
   const Call call = all_reduce_call(one, one, ReduceOp::min, group.size());
   group.run(call, group.choose(call), {});
   return owns > 0;
-}
-
-std::size_t middle(std::size_t a, std::size_t b) {
-  const double mean = std::sqrt(static_cast<double>(a) * static_cast<double>(b));
-  return static_cast<std::size_t>(std::lround(mean / sizeof(float))) * sizeof(float);
-}
-
-std::size_t find(const CollectivePoint& p, const std::string& label) {
-  return static_cast<std::size_t>(std::find(p.labels.begin(), p.labels.end(), label) -
-                                  p.labels.begin());
-}
-
-// Barriers move nothing; a curve needs a place for them.
-double place_of(const CollectivePoint& point) {
-  return std::max(static_cast<double>(point.bytes), 1.0);
 }
 
 }  // namespace
@@ -171,83 +151,6 @@ std::vector<CollectiveCalibration::Line> CollectiveCalibration::lines() const {
   return all;
 }
 
-// Whether point i lies off the straight line between its neighbours, for some candidate.
-bool CollectiveCalibration::missed(const Line& line, std::size_t i, double by) const {
-  const CollectivePoint &left = *line[i - 1], &at = *line[i], &right = *line[i + 1];
-  for (std::size_t c = 0; c < at.labels.size(); ++c) {
-    const std::size_t l = find(left, at.labels[c]), r = find(right, at.labels[c]);
-    if (l == left.labels.size() || r == right.labels.size()) continue;
-    const Curve curve({{place_of(left), seconds(left, l)}, {place_of(right), seconds(right, r)}});
-    const double measured = seconds(at, c).value;
-    if (std::abs(curve.at(place_of(at)) / measured - 1) > by) return true;
-  }
-  return false;
-}
-
-// For the candidate that shows it most (jumps.hpp).
-double CollectiveCalibration::steepness(const Line& line, std::size_t i) const {
-  double most = 0;
-  for (const std::string& label : line[i]->labels) {
-    std::vector<Point> near;
-    std::size_t at = 0;
-    for (std::size_t k = i > 0 ? i - 1 : 0; k < std::min(i + 3, line.size()); ++k) {
-      const std::size_t c = find(*line[k], label);
-      if (c == line[k]->labels.size()) continue;
-      if (k == i) at = near.size();
-      near.push_back({place_of(*line[k]), seconds(*line[k], c)});
-    }
-    if (find(*line[i + 1], label) < line[i + 1]->labels.size())
-      most = std::max(most, lockstep::steepness(near, at));
-  }
-  return most;
-}
-
-// The few steepest places that are still wide.
-std::vector<std::size_t> CollectiveCalibration::jumps(const Line& line) const {
-  std::vector<std::size_t> all;
-  for (std::size_t i = 0; i + 1 < line.size(); ++i) {
-    const double apart = place_of(*line[i + 1]) / place_of(*line[i]);
-    if (apart > kClosestAtJump && steepness(line, i) > kJump) all.push_back(i);
-  }
-  std::sort(all.begin(), all.end(),
-            [&](std::size_t a, std::size_t b) { return steepness(line, a) > steepness(line, b); });
-  all.resize(std::min(all.size(), kMostJumps));
-  return all;
-}
-
-std::size_t CollectiveCalibration::refine(double by) {
-  std::vector<CollectivePoint> wanted;
-  for (const Line& line : lines()) {
-    const std::vector<std::size_t> steep = refined_ ? jumps(line) : std::vector<std::size_t>();
-    for (std::size_t i = 0; i + 1 < line.size(); ++i) {
-      const CollectivePoint &a = *line[i], &b = *line[i + 1];
-      const bool jump = std::find(steep.begin(), steep.end(), i) != steep.end();
-      if (place_of(b) < kClosest * place_of(a) && !jump) continue;
-      const auto was_added = [&](std::size_t k) {
-        const auto at = static_cast<std::size_t>(line[k] - points_.data());
-        return std::find(midpoints_.begin(), midpoints_.end(), at) != midpoints_.end();
-      };
-      const bool near = !refined_ || jump || (was_added(i) && i > 0 && missed(line, i, by)) ||
-                        (was_added(i + 1) && i + 2 < line.size() && missed(line, i + 1, by));
-      if (near) wanted.push_back({a.what, a.memory, middle(a.bytes, b.bytes), {}, 0});
-    }
-  }
-  // One that was asked for before and has not been visited yet is no line's point, but may still
-  // come.
-  std::erase_if(wanted, [this](const CollectivePoint& w) {
-    return std::any_of(points_.begin(), points_.end(), [&](const CollectivePoint& p) {
-      return p.what == w.what && p.memory == w.memory && p.bytes == w.bytes;
-    });
-  });
-  refined_ = true;
-  midpoints_.clear();
-  for (const CollectivePoint& p : wanted) {
-    midpoints_.push_back(points_.size());
-    add(p.what, p.memory, p.bytes);
-  }
-  return wanted.size();
-}
-
 std::vector<CollectiveCurve> CollectiveCalibration::curves() const {
   std::vector<const CollectivePoint*> all;
   for (const CollectivePoint& p : points_) {
@@ -284,7 +187,7 @@ std::vector<CollectiveCurve> curves_of(
   std::map<std::tuple<Collective, MemoryKind, std::string>, std::vector<Point>> by_candidate;
   for (const CollectivePoint* p : points) {
     for (std::size_t c = 0; c < p->labels.size(); ++c)
-      by_candidate[{p->what, p->memory, p->labels[c]}].push_back({place_of(*p), figure(*p, c)});
+      by_candidate[{p->what, p->memory, p->labels[c]}].push_back({p->place(), figure(*p, c)});
   }
   std::vector<CollectiveCurve> all;
   for (auto& [key, curve] : by_candidate) {

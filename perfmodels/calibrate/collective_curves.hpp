@@ -26,6 +26,9 @@ struct CollectivePoint {
   std::vector<std::string> labels;  // of the candidates, as the sampler's series
   std::size_t item;
   double priced = 0;  // seconds of all candidates by formula; 0: without links
+
+  // Barriers move nothing; a curve needs a place for them.
+  double place() const { return bytes > 0 ? static_cast<double>(bytes) : 1; }
 };
 
 class CollectiveCalibration {
@@ -38,9 +41,10 @@ class CollectiveCalibration {
   // The same, measured in ascending order within `seconds`: formulas over these links, and what the
   // size before took, say what a size is going to take. Where that is too long its line ends.
   void survey(const Extent& extent, const Links& links, double seconds, double longest);
-  // Midpoints between neighbours: of all, the first time, later where the last ones were missed by
-  // more than `missed`, and ever closer where the time jumps. How many were added.
-  std::size_t refine(double missed);
+  // Adds midpoints between neighbours: of all, the first time, later where the last ones were
+  // missed by more than `missed`, and ever closer where the time jumps. The items to visit next:
+  // these, and what they are compared with, so that both are of one moment. None: it is done.
+  std::vector<std::size_t> refine(double missed);
   void add(Collective what, MemoryKind memory, std::size_t bytes);
 
   const std::vector<CollectivePoint>& points() const { return points_; }
@@ -60,6 +64,10 @@ class CollectiveCalibration {
   bool missed(const Line& line, std::size_t i, double by) const;
   double steepness(const Line& line, std::size_t i) const;
   std::vector<std::size_t> jumps(const Line& line) const;
+  bool needs_midpoint(const Line& line, std::size_t i, double by) const;
+  bool believed(const Line& line, std::size_t i) const;
+  bool was_added(const CollectivePoint& point) const;
+  double fastest(const CollectivePoint& point, std::size_t candidate) const;
   Figure seconds(const CollectivePoint& point, std::size_t candidate) const {
     return sampler_.samples(point.item, candidate).figure();
   }

@@ -20,7 +20,8 @@ double steepness(const std::vector<Point>& curve, std::size_t i) {
   if (i > 0) usual = std::min(usual, growth(curve[i - 1], curve[i]));
   if (i + 2 < curve.size()) usual = std::min(usual, growth(curve[i + 1], curve[i + 2]));
   const double more = growth(curve[i], curve[i + 1]) - std::max(usual, 0.0);
-  return std::pow(curve[i + 1].x / curve[i].x, more);
+  const double fall = curve[i].y.value / curve[i + 1].y.value;
+  return std::max(std::pow(curve[i + 1].x / curve[i].x, more), fall);
 }
 
 }  // namespace lockstep

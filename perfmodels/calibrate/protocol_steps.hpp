@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where our own algorithms step: the sizes at which their messages, or what they stage, become too
-// long for the short way through shared memory (collectives/transports/shared.hpp). A curve of a
-// few points knows no place for a step; the program does, from the recorded schedules.
+// long for the short way through shared memory (collectives/transports/shared.hpp), and those at
+// which they begin to show what they staged. There the time may rise, or fall to a fifth. A curve
+// of a few points knows no place for a step; the program does, from the recorded schedules.
 #pragma once
 
 #include <vector>

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <random>
 
 #include "collectives/mpi_requests.hpp"
 #include "runtime/base/clock.hpp"
@@ -24,14 +23,16 @@ std::size_t Sampler::add(Item item) {
 }
 
 void Sampler::run(double seconds, int rounds, std::size_t first, double longest) {
+  std::vector<std::size_t> items(items_.size() - first);
+  std::iota(items.begin(), items.end(), first);
+  run(seconds, rounds, items, longest);
+}
+
+void Sampler::run(double seconds, int rounds, const std::vector<std::size_t>& items,
+                  double longest) {
   const double begin = now();
-  const auto mine = std::span(items_).subspan(first);
-  std::vector<State*> order;
-  for (State& state : mine)
-    order.push_back(&state);
-  std::mt19937 random(static_cast<unsigned>(items_.size()));  // the same on every rank
   for (int round = 0; round < rounds; ++round) {
-    std::shuffle(order.begin(), order.end(), random);
+    const std::vector<State*> order = in_turn(items);
     const double until = seconds * (round + 1) / rounds;
     double owing = 0;  // to those whose turn is still to come
     for (const State* state : order)
@@ -44,8 +45,18 @@ void Sampler::run(double seconds, int rounds, std::size_t first, double longest)
       if (!fits(state, left, owing)) continue;
       visit(state, std::min(left / static_cast<double>(order.size() - k), longest));
     }
-    combine(mine);
+    combine();
   }
+}
+
+std::vector<Sampler::State*> Sampler::in_turn(const std::vector<std::size_t>& items) {
+  std::vector<std::size_t> visits;
+  for (const std::size_t i : items)
+    visits.push_back(samples(i).num_visits());
+  std::vector<State*> order;
+  for (const std::size_t k : turns_.next(visits))
+    order.push_back(&items_[items[k]]);
+  return order;
 }
 
 double Sampler::owed(const State& state) const {
@@ -111,16 +122,16 @@ void Sampler::over_ranks(std::span<double> values, MPI_Op op) const {
   wait_all({&request, 1}, statuses, {}, Crowding::patient);
 }
 
-void Sampler::combine(std::span<State> states) {
+void Sampler::combine() {
   for (const Over over : {Over::mean, Over::slowest}) {
     std::vector<double> all;
     const auto fresh = [over](const State& s) { return s.item.over == over && !s.fresh.empty(); };
-    for (const State& state : states) {
+    for (const State& state : items_) {
       if (fresh(state)) all.insert(all.end(), state.fresh.begin(), state.fresh.end());
     }
     combine(all, over);
     auto next = all.begin();
-    for (State& state : states) {
+    for (State& state : items_) {
       if (!fresh(state)) continue;
       for (Samples& samples : state.samples)
         samples.begin_visit();

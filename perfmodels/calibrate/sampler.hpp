@@ -4,9 +4,10 @@
 // Every item is visited in several rounds, in a new order each time, so that a machine whose speed
 // drifts does so for all of them; one whose interval is narrow enough has its turns left out. An
 // item's first visit tells what each further one costs at least: who does not fit into what is left
-// of a round waits for the next. Those that come with an expectation are left out altogether where
-// it does not fit. The ranks agree on every time that decides something; they combine their samples
-// after each round, since between nodes that takes longer than many a measurement.
+// of a round waits for the next, and comes first in it (turns.hpp). Those that come with an
+// expectation are left out altogether where it does not fit. The ranks agree on every time that
+// decides something; they combine their samples after each round, since between nodes that takes
+// longer than many a measurement.
 #pragma once
 
 #include <functional>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "perfmodels/calibrate/statistics.hpp"
+#include "perfmodels/calibrate/turns.hpp"
 #include "runtime/context/context.hpp"
 
 namespace lockstep {
@@ -66,6 +68,9 @@ class Sampler {
   // Collective; the samples are the same on all ranks.
   void run(double seconds, int rounds, std::size_t first = 0,
            double longest = std::numeric_limits<double>::infinity());
+  // The same with these items alone.
+  void run(double seconds, int rounds, const std::vector<std::size_t>& items,
+           double longest = std::numeric_limits<double>::infinity());
 
   const Samples& samples(std::size_t item, std::size_t series = 0) const {
     return items_[item].samples[series];
@@ -91,13 +96,14 @@ class Sampler {
     std::vector<double> fresh{};  // of this round, as this rank saw them: rows of num_series
   };
 
+  std::vector<State*> in_turn(const std::vector<std::size_t>& items);
   void visit(State& state, double seconds);
   bool enough(const State& state) const;
   bool fits(const State& state, double left, double owed) const;
   // What must not wait: seconds of the visits without an expectation.
   double owed(const State& state) const;
   // The fresh values of all ranks become samples.
-  void combine(std::span<State> states);
+  void combine();
   void combine(std::vector<double>& values, Over over) const;
   void greatest(std::span<double> values) const;
   void over_ranks(std::span<double> values, MPI_Op op) const;
@@ -106,6 +112,7 @@ class Sampler {
   double narrow_;
   std::vector<State> items_;
   std::vector<EqualWork> work_;
+  Turns turns_{};
 };
 
 }  // namespace lockstep

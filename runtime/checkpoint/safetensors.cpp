@@ -215,13 +215,17 @@ std::span<const std::byte> SafetensorsFile::bytes_of(const std::string& name,
   return bytes(name);
 }
 
-void write_safetensors(const std::string& path, std::span<const NamedBytes> tensors,
-                       const std::map<std::string, std::string>& metadata) {
+std::string safetensors_header(std::span<const NamedBytes> tensors,
+                               const std::map<std::string, std::string>& metadata) {
   const std::string header = header_of(tensors, metadata);
   const std::uint64_t length = header.size();
+  return std::string(reinterpret_cast<const char*>(&length), kLengthBytes) + header;
+}
+
+void write_safetensors(const std::string& path, std::span<const NamedBytes> tensors,
+                       const std::map<std::string, std::string>& metadata) {
   std::ofstream file(path, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(&length), kLengthBytes);
-  file << header;
+  file << safetensors_header(tensors, metadata);
   for (const NamedBytes& tensor : tensors) {
     file.write(reinterpret_cast<const char*>(tensor.bytes.data()),
                static_cast<std::streamsize>(tensor.bytes.size()));

@@ -76,6 +76,10 @@ struct NamedBytes {
   std::span<const std::byte> bytes;
 };
 
+// What stands before the tensors: the length and the header. `bytes` need only have their sizes.
+std::string safetensors_header(std::span<const NamedBytes> tensors,
+                               const std::map<std::string, std::string>& metadata);
+
 // Tensors land in the given order, the first on an 8-byte boundary. Throws SystemError when the
 // file cannot be written completely; what stands there then is not a valid file.
 void write_safetensors(const std::string& path, std::span<const NamedBytes> tensors,

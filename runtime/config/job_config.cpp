@@ -109,8 +109,8 @@ std::string key_line(const Key& key) {
 }  // namespace
 
 JobConfig parse_job(const std::string& text, const std::string& name,
-                    const std::vector<std::string>& overrides) {
-  JobConfig config;
+                    const std::vector<std::string>& overrides, const JobConfig& defaults) {
+  JobConfig config = defaults;
   const std::vector<Section> all = sections_of(config);
   read_file(all, parse_toml(text, name), name);
   for (const std::string& assignment : overrides)
@@ -123,11 +123,12 @@ JobConfig parse_job(const std::string& text, const std::string& name,
   return config;
 }
 
-JobConfig load_job(const std::string& path, const std::vector<std::string>& overrides) {
+JobConfig load_job(const std::string& path, const std::vector<std::string>& overrides,
+                   const JobConfig& defaults) {
   const MappedFile file = MappedFile::open(path);
   const std::span<const std::byte> bytes = file.bytes();
   const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  return parse_job(text, path, overrides);
+  return parse_job(text, path, overrides, defaults);
 }
 
 std::string to_toml(const JobConfig& config) {

@@ -96,6 +96,57 @@ struct CollectivesSection {
   double compression_share = 0.01;
 };
 
+struct SlurmSection {
+  std::string partition, account, qos;  // empty: the cluster's default
+  int nodes = 1;
+  int ranks_per_node = 1;
+  int gpus_per_rank = 0;
+  int cpus_per_rank = 0;  // 0: the cluster's default
+  std::string memory;     // of a node
+  std::string time;
+  std::string constraint;
+  bool exclusive = false;
+  std::vector<std::string> modules;
+  std::vector<std::string> environment;
+  std::string container;  // empty: none
+  std::string program;    // empty: the lockstep that submits
+  std::string launcher = "auto";
+  std::string mpi = "auto";
+  std::string mpi_interface, nccl_interface;  // empty: not set
+  bool preflight = false;
+  int signal_seconds = 120;
+  std::string requeue = "auto";
+  int restarts = 3;
+  bool requeue_failures = false;
+  std::string array, array_key;
+  std::string dependency;
+  std::string mail, mail_on = "END,FAIL,REQUEUE";
+  std::vector<std::string> options;
+  std::vector<std::string> lines;
+};
+
+struct CheckpointSection {
+  std::int64_t every = 0;  // 0: none
+  std::int64_t keep = 2;
+  std::int64_t keep_every = 0;  // 0: none besides
+  bool async = true;
+  std::string load;  // empty: weights start at random
+};
+
+struct FailuresSection {
+  std::string nonfinite = "stop";
+  std::string spike = "ignore";
+  double spike_deviations = 6;
+  std::int64_t spike_window = 50;
+  std::int64_t skips = 10;
+  std::int64_t straggler_every = 10;  // 0: never
+  double straggler_factor = 1.5;
+};
+
+struct FaultsSection {
+  std::vector<std::string> inject;
+};
+
 struct JobConfig {
   JobSection job;
   ModelSection model;
@@ -104,13 +155,19 @@ struct JobConfig {
   OptimizerSection optimizer;
   ParallelSection parallel;
   CollectivesSection collectives;
+  CheckpointSection checkpoint;
+  FailuresSection failures;
+  FaultsSection faults;
+  SlurmSection slurm;
 };
 
-// The file, then the overrides "section.key=value" in order, then validate().
-JobConfig load_job(const std::string& path, const std::vector<std::string>& overrides = {});
+// The file, then the overrides "section.key=value" in order, then validate(). What neither says is
+// as in `defaults`.
+JobConfig load_job(const std::string& path, const std::vector<std::string>& overrides = {},
+                   const JobConfig& defaults = {});
 // The same from text; `name` stands for the file in messages.
 JobConfig parse_job(const std::string& text, const std::string& name,
-                    const std::vector<std::string>& overrides = {});
+                    const std::vector<std::string>& overrides = {}, const JobConfig& defaults = {});
 
 // What one key alone cannot show: keys that must fit each other. Pure.
 void validate(const JobConfig& config);

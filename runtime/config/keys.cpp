@@ -14,7 +14,11 @@ constexpr const char* kMatmulNames[] = {"float32", "tf32"};
 constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
 constexpr const char* kRecomputeNames[] = {"none", "selective", "full"};
-constexpr const char* kDeterminismNames[] = {"fast", "run"};
+constexpr const char* kNonfiniteNames[] = {"stop", "skip"};
+constexpr const char* kSpikeNames[] = {"ignore", "warn", "skip"};
+constexpr const char* kDeterminismNames[] = {"fast", "run", "layout"};
+constexpr const char* kLauncherNames[] = {"auto", "srun", "mpirun"};
+constexpr const char* kRequeueNames[] = {"auto", "scontrol", "dependent", "off"};
 
 Bounds at_least(double low) {
   return {.low = low};
@@ -62,7 +66,8 @@ Section job_keys(JobSection& job) {
            kSoftwareNames},
           {"determinism",
            &job.determinism,
-           "run: the same bits for the same layout; fast: collectives are chosen by measurement",
+           "same bits: run, in the same layout; layout, with every data and pipeline degree; fast: "
+           "neither",
            {},
            kDeterminismNames},
           {"run_dir", &job.run_dir, "where results go; empty: runs/<name>"},
@@ -183,7 +188,8 @@ Section collectives_keys(CollectivesSection& collectives) {
       "collectives",
       "how ranks exchange tensors",
       {
-          {"backend", &collectives.backend, "who moves them: auto, native (ours), mpi"},
+          {"backend", &collectives.backend,
+           "who moves them: auto, native (ours), mpi; on GPUs also nccl"},
           {"algorithm", &collectives.algorithm, "ours, by name; auto: the cheapest"},
           {"rules", &collectives.rules, "who serves which sizes: \"all_reduce 0:64K ring\""},
           {"machine", &collectives.machine,
@@ -202,6 +208,114 @@ Section collectives_keys(CollectivesSection& collectives) {
   };
 }
 
+Section slurm_keys(SlurmSection& slurm) {
+  return {
+      "slurm",
+      "what lockstep submit asks for, and how the job starts and restarts",
+      {
+          {"partition", &slurm.partition, "of the cluster; empty: its default, as account and qos"},
+          {"account", &slurm.account, "who is charged"},
+          {"qos", &slurm.qos, "quality of service"},
+          {"nodes", &slurm.nodes, "machines", at_least(1)},
+          {"ranks_per_node", &slurm.ranks_per_node, "one for each device", at_least(1)},
+          {"gpus_per_rank", &slurm.gpus_per_rank, "GPUs", at_least(0)},
+          {"cpus_per_rank", &slurm.cpus_per_rank, "cores; 0: the cluster's default", at_least(0)},
+          {"memory", &slurm.memory, "of a node, such as 64G; empty: the cluster's default"},
+          {"time", &slurm.time, "limit: minutes, hours:minutes:seconds or days-hours:minutes"},
+          {"constraint", &slurm.constraint, "features that the nodes must have"},
+          {"exclusive", &slurm.exclusive, "whole nodes"},
+          {"modules", &slurm.modules, "loaded before anything starts"},
+          {"environment", &slurm.environment, "NAME=value, taken literally"},
+          {"container", &slurm.container, "Apptainer image that the ranks run in; empty: none"},
+          {"program", &slurm.program, "lockstep, as the nodes see it; empty: the one that submits"},
+          {"launcher",
+           &slurm.launcher,
+           "what starts the ranks; auto: srun where it knows slurm.mpi, else mpirun",
+           {},
+           kLauncherNames},
+          {"mpi", &slurm.mpi, "type of srun --mpi; auto: pmix for Open MPI, pmi2 for others"},
+          {"mpi_interface", &slurm.mpi_interface,
+           "network of Open MPI over TCP; empty: its choice"},
+          {"nccl_interface", &slurm.nccl_interface,
+           "network that NCCL meets on; empty: its choice"},
+          {"preflight", &slurm.preflight, "lockstep check runs first"},
+          {"signal_seconds", &slurm.signal_seconds,
+           "before the limit the job saves and goes back to the queue", at_least(0)},
+          {"requeue",
+           &slurm.requeue,
+           "a stopped job's way back: scontrol requeue, a dependent job; auto: either; off: none",
+           {},
+           kRequeueNames},
+          {"restarts", &slurm.restarts, "at most", at_least(0)},
+          {"requeue_failures", &slurm.requeue_failures,
+           "also when the ranks end by an error that is not the user's"},
+          {"array", &slurm.array, "tasks, such as 1-8%2, each in a directory of its own"},
+          {"array_key", &slurm.array_key, "key that takes the number of the task, as job.seed"},
+          {"dependency", &slurm.dependency, "what must come before, such as afterok:123"},
+          {"mail", &slurm.mail, "address; empty: none"},
+          {"mail_on", &slurm.mail_on, "events that are mailed"},
+          {"options", &slurm.options, "further options of sbatch, such as --reservation=name"},
+          {"lines", &slurm.lines, "lines of bash before the launch, as they stand"},
+      },
+  };
+}
+
+Section checkpoint_keys(CheckpointSection& checkpoint) {
+  return {
+      "checkpoint",
+      "what a run can be continued from (lockstep train --resume)",
+      {
+          {"every", &checkpoint.every, "steps; also at the end and on a signal; 0: none",
+           at_least(0)},
+          {"keep", &checkpoint.keep, "last ones that are kept", at_least(1)},
+          {"keep_every", &checkpoint.keep_every,
+           "steps whose multiples are kept for ever, too; 0: none", at_least(0)},
+          {"async", &checkpoint.async, "written behind the next steps"},
+          {"load", &checkpoint.load, "checkpoint whose weights a new run starts from"},
+      },
+  };
+}
+
+Section failures_keys(FailuresSection& failures) {
+  return {
+      "failures",
+      "what is done when training goes wrong",
+      {
+          {"nonfinite",
+           &failures.nonfinite,
+           "a loss or gradients that are NaN or infinite: end the job, or leave the step out",
+           {},
+           kNonfiniteNames},
+          {"spike",
+           &failures.spike,
+           "a loss or gradient norm that stands out: say it, or leave the step out",
+           {},
+           kSpikeNames},
+          {"spike_deviations", &failures.spike_deviations,
+           "standard deviations above the mean that stand out", above(0)},
+          {"spike_window", &failures.spike_window, "last steps that mean and deviation are of",
+           at_least(4)},
+          {"skips", &failures.skips, "steps left out in a row before the job ends", at_least(1)},
+          {"straggler_every", &failures.straggler_every,
+           "steps between two looks for a slow rank; 0: never", at_least(0)},
+          {"straggler_factor", &failures.straggler_factor,
+           "a rank is slow that takes so many times the median", above(1)},
+      },
+  };
+}
+
+Section faults_keys(FaultsSection& faults) {
+  return {
+      "faults",
+      "faults on purpose, to see what happens",
+      {
+          {"inject", &faults.inject,
+           "\"KIND rank R step S ...\": kill, stop, terminate, delay, slow, nan, corrupt, "
+           "fail_write"},
+      },
+  };
+}
+
 }  // namespace
 
 std::vector<Section> sections_of(JobConfig& config) {
@@ -211,7 +325,11 @@ std::vector<Section> sections_of(JobConfig& config) {
           batch_keys(config.batch),
           optimizer_keys(config.optimizer),
           parallel_keys(config.parallel),
-          collectives_keys(config.collectives)};
+          collectives_keys(config.collectives),
+          checkpoint_keys(config.checkpoint),
+          failures_keys(config.failures),
+          faults_keys(config.faults),
+          slurm_keys(config.slurm)};
 }
 
 }  // namespace lockstep

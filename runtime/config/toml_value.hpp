@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between TOML values and the members of a JobConfig: reading with type, range and allowed values
-// checked, and writing. Only .cpp files of this folder include it (toml++ is heavy).
+// checked, and writing. Only .cpp files include it (toml++ is heavy).
 #pragma once
 
 #include <optional>

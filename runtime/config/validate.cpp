@@ -68,6 +68,39 @@ void check_zero(const ParallelSection& parallel, const CollectivesSection& colle
                     "\": use \"none\", or parallel.zero = 0");
 }
 
+// What sums in another order than the tree over micro-batches, or not alone.
+void check_determinism(const JobConfig& config) {
+  if (config.job.determinism != "layout") return;
+  const ParallelSection& parallel = config.parallel;
+  const auto refuse = [](const std::string& what, const std::string& remedy) {
+    throw ConfigError("job.determinism = \"layout\" holds for every degree of data and pipeline, " +
+                      what + ": use " + remedy + ", or job.determinism = \"run\"");
+  };
+  if (parallel.tensor > 1) {
+    refuse("but " + said("parallel.tensor", parallel.tensor) + " sums inside of layers",
+           "parallel.tensor = 1");
+  }
+  if (parallel.zero > 0) {
+    refuse("but " + said("parallel.zero", parallel.zero) + " cuts sums by the ranks",
+           "parallel.zero = 0");
+  }
+  if (config.collectives.compression != "none") {
+    refuse("but collectives.compression = \"" + config.collectives.compression +
+               "\" rounds by the ranks",
+           "\"none\"");
+  }
+  if (config.batch.micro == 0) {
+    refuse("but batch.micro = 0 makes micro-batches of a rank's whole share",
+           "a size, such as batch.micro = 1");
+  }
+  if (config.job.threads == 0) {
+    refuse(
+        "but sums inside of products depend on the threads, and job.threads = 0 shares the cores "
+        "among the ranks",
+        "a number for every layout, such as job.threads = 1");
+  }
+}
+
 void check_data(const DataSection& data, const JobSection& job) {
   const bool validates = data.validation_share > 0 || !data.validation_path.empty();
   if (data.kind == "bytes" && !data.validation_path.empty()) {
@@ -94,6 +127,7 @@ void validate(const JobConfig& config) {
   check_model(config.model, config.parallel);
   check_batch(config.batch, config.parallel);
   check_zero(config.parallel, config.collectives);
+  check_determinism(config);
   check_data(config.data, config.job);
   not_above("optimizer.warmup_steps", config.optimizer.warmup_steps, "job.steps", config.job.steps);
 }

@@ -15,6 +15,7 @@ namespace lockstep {
 namespace {
 
 constexpr std::time_t kPatienceSeconds = 2;
+constexpr std::array kStopSignals = {SIGINT, SIGTERM, SIGUSR1};
 
 // A signal handler can be told nothing but what lies in static storage.
 std::atomic<int> first_signal{0};
@@ -33,7 +34,7 @@ void on_signal(int signal) {
   int none = 0;
   if (first_signal.compare_exchange_strong(none, signal)) {
     first_time = seconds();
-  } else if (seconds() - first_time > kPatienceSeconds) {
+  } else if (signal == SIGINT && seconds() - first_time > kPatienceSeconds) {
     std::signal(signal, SIG_DFL);
     raise(signal);  // delivered when this handler returns
   }
@@ -47,8 +48,8 @@ void exchange_action(int signal, const struct sigaction* action, struct sigactio
 sigset_t stop_signals() {
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
+  for (const int signal : kStopSignals)
+    sigaddset(&set, signal);
   return set;
 }
 
@@ -89,8 +90,8 @@ SignalGuard::SignalGuard() {
   ours.sa_handler = on_signal;
   ours.sa_flags = SA_RESTART;  // no system call of a library fails because of it
   sigemptyset(&ours.sa_mask);
-  exchange_action(SIGINT, &ours, &interrupt_);
-  exchange_action(SIGTERM, &ours, &terminate_);
+  for (std::size_t i = 0; i < kStopSignals.size(); ++i)
+    exchange_action(kStopSignals[i], &ours, &before_[i]);
   watcher_ = std::make_unique<Watcher>();
   const sigset_t set = stop_signals();
   pthread_sigmask(SIG_BLOCK, &set, &mask_);
@@ -99,8 +100,8 @@ SignalGuard::SignalGuard() {
 SignalGuard::~SignalGuard() {
   pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
   watcher_.reset();
-  sigaction(SIGINT, &interrupt_, nullptr);
-  sigaction(SIGTERM, &terminate_, nullptr);
+  for (std::size_t i = 0; i < kStopSignals.size(); ++i)
+    sigaction(kStopSignals[i], &before_[i], nullptr);
 }
 
 int stop_signal() {

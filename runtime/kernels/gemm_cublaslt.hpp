@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products on a GPU by cuBLASLt, row-major like gemm.hpp: bfloat16 or float32 in, either
-// out, float32 sums. float32 products are exact unless the process allows TF32 (10 bits of
+// out, float32 sums. float32 products are exact unless the device computes in TF32 (10 bits of
 // mantissa, on tensor cores).
 #pragma once
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/metrics/metrics.hpp"
 
+#include <fstream>
 #include <utility>
 
 #include <fcntl.h>
@@ -21,22 +22,37 @@ Json or_null(const std::optional<double>& value) {
 
 }  // namespace
 
+void cut_metrics(const std::string& path, std::int64_t step) {
+  std::string kept;
+  {
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);) {
+      const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+      if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer())
+        continue;
+      if (json["step"].get<std::int64_t>() <= step) kept += line + "\n";
+    }
+  }
+  write_file(path, kept);
+}
+
 MetricsWriter::MetricsWriter(std::string path, Existing existing)
     : path_(std::move(path)),
       file_(open_file(
           path_, O_WRONLY | O_CREAT | O_APPEND | (existing == Existing::replace ? O_TRUNC : 0))) {}
 
 void MetricsWriter::write(const StepMetrics& m) {
-  write_line(Json{{"step", m.step},
-                  {"loss", m.loss},
-                  {"grad_norm", m.grad_norm},
-                  {"learning_rate", m.learning_rate},
-                  {"tokens_per_second", m.tokens_per_second},
-                  {"mfu", or_null(m.mfu)},
-                  {"step_seconds", m.step_seconds},
-                  {"predicted_seconds", or_null(m.predicted_seconds)},
-                  {"exposed_comm_seconds", m.exposed_comm_seconds}}
-                 .dump());
+  Json line{{"step", m.step},
+            {"loss", m.loss},
+            {"grad_norm", m.grad_norm},
+            {"learning_rate", m.learning_rate},
+            {"tokens_per_second", m.tokens_per_second},
+            {"mfu", or_null(m.mfu)},
+            {"step_seconds", m.step_seconds},
+            {"predicted_seconds", or_null(m.predicted_seconds)},
+            {"exposed_comm_seconds", m.exposed_comm_seconds}};
+  if (m.skipped) line["skipped"] = true;
+  write_line(line.dump());
 }
 
 void MetricsWriter::write_evaluation(std::int64_t step, double validation_loss) {

@@ -21,7 +21,12 @@ struct StepMetrics {
   double step_seconds = 0;
   std::optional<double> predicted_seconds = std::nullopt;
   double exposed_comm_seconds = 0;  // communication that computation did not hide
+  bool skipped = false;             // the step was left out: no update
 };
+
+// Leaves of a metrics file the lines of steps up to `step`; a last line that is not whole goes,
+// too. The file is a new one then: who still writes to the old one writes to nobody.
+void cut_metrics(const std::string& path, std::int64_t step);
 
 class MetricsWriter {
  public:

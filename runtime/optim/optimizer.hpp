@@ -16,11 +16,23 @@ struct UpdatePiece {
   bool decays = false;  // weight decay applies
 };
 
+// What an optimizer keeps between steps: one tensor for each piece, of its count.
+struct OptimizerState {
+  const char* kind;
+  const std::vector<Tensor>* tensors;
+};
+
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
   // One update of every piece with factor[1] times its gradient, which is left zeroed.
   virtual void step(double learning_rate, const Tensor& factor) = 0;
+
+  // For checkpoints: with the states and the number of steps of another optimizer it goes on as
+  // that one would.
+  virtual std::vector<OptimizerState> states() const = 0;
+  virtual std::int64_t steps() const { return 0; }  // that updates depend on
+  virtual void set_steps(std::int64_t /*steps*/) {}
 };
 
 // The pieces are the same for the whole run. Throws ConfigError for an unknown optimizer.kind.

@@ -128,9 +128,8 @@ int run(const Context& context, int argc, char** argv) {
   Rounds rounds(sampler);
   sampler.run(kFirst * extent.seconds, 1);
   for (int i = 0; i < extent.refinements; ++i) {
-    const std::size_t first = sampler.size();
-    if (collectives.refine(kMissed) > 0)
-      sampler.run(kFirst / extent.refinements * extent.seconds, 1, first);
+    const std::vector<std::size_t> items = collectives.refine(kMissed);
+    if (!items.empty()) sampler.run(kFirst / extent.refinements * extent.seconds, 1, items);
   }
   const std::size_t calibrated = collectives.points().size();
   const std::size_t unseen = sampler.size();

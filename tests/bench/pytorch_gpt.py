@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The peer: the GPT of compare_pytorch.py in eager PyTorch on CPUs, as its documentation would have it.
+"""The peer: the GPT of compare_pytorch.py in PyTorch, as its documentation would have it.
 
 Trains on windows of bytes of the files below --data and prints one JSON line: seconds of every step
 (batch, forward, backward, clip, update), tokens/s over all ranks at the median step, peak resident set.
-More than one rank: DistributedDataParallel over gloo on this machine.
+More than one rank: DistributedDataParallel over gloo on this machine. On a GPU (--device cuda): autocast
+to bfloat16, flash attention, fused AdamW, with --compile torch.compile, and the rate of a large matrix
+product in the same run.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -65,12 +68,14 @@ class Gpt(nn.Module):
             *(Block(a.hidden, a.heads, ATTENTION[a.attention]) for _ in range(a.layers)))
         self.norm = nn.LayerNorm(a.hidden)
         self.head = nn.Linear(a.hidden, a.vocabulary, bias=False)
+        if a.tied:
+            self.head.weight = self.token.weight
         for p in self.parameters():
             if p.dim() >= 2:
                 nn.init.normal_(p, std=0.02)
 
     def forward(self, tokens, targets):
-        x = self.token(tokens) + self.position(torch.arange(tokens.shape[1]))
+        x = self.token(tokens) + self.position(torch.arange(tokens.shape[1], device=tokens.device))
         logits = self.head(self.norm(self.blocks(x)))
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
@@ -80,10 +85,40 @@ def corpus(folder):
     return torch.frombuffer(bytearray(b"".join(p.read_bytes() for p in files)), dtype=torch.uint8)
 
 
-def draw(text, batch, length, generator):
-    begins = torch.randint(len(text) - length, (batch, 1), generator=generator)
-    window = text[begins + torch.arange(length + 1)].long()  # [B,T+1]
+def draw(text, a, generator):
+    begins = torch.randint(len(text) - a.sequence, (a.batch, 1), generator=generator)
+    window = text[begins + torch.arange(a.sequence + 1)].long()  # [B,T+1]
+    if a.device == "cuda":
+        window = window.pin_memory().to("cuda", non_blocking=True)
     return window[:, :-1], window[:, 1:]
+
+
+def attention_of(a):
+    """On a GPU no other than flash attention: a fallback would be a weaker peer, unnoticed."""
+    if a.device == "cpu" or a.attention != "sdpa" or a.precision != "bfloat16":
+        return contextlib.nullcontext()
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION])
+
+
+def precision_of(a):
+    if a.precision == "bfloat16":
+        return torch.autocast(a.device, torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def gemm_flops(n=8192, repetitions=20):
+    """The rate that MFU is a share of: bfloat16 products of this size, on random numbers."""
+    x, y = (torch.randn(n, n, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    for _ in range(3):
+        x @ y
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    for _ in range(repetitions):
+        x @ y
+    end.record()
+    torch.cuda.synchronize()
+    return 2 * n**3 * repetitions / (begin.elapsed_time(end) * 1e-3)
 
 
 def make_optimizer(model, kind):
@@ -95,24 +130,29 @@ def make_optimizer(model, kind):
 
 def train(a, rank):
     torch.manual_seed(1)
-    model = Gpt(a)
+    torch.set_float32_matmul_precision("high" if a.precision == "tf32" else "highest")
+    model = Gpt(a).to(a.device)
+    parameters = sum(p.numel() for p in model.parameters())
     if a.ranks > 1:
         model = nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
     optimizer, text = make_optimizer(model, a.optimizer), corpus(a.data)
+    if a.compile:
+        model = torch.compile(model)
     generator = torch.Generator().manual_seed(rank)
 
     seconds, cpu_seconds, losses = [], [], []
     for _ in range(a.steps):
         begin, cpu_begin = time.perf_counter(), time.process_time()
-        loss = model(*draw(text, a.batch, a.sequence, generator))
+        with precision_of(a), attention_of(a):
+            loss = model(*draw(text, a, generator))
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        losses.append(loss.item())
+        losses.append(loss.item())  # waits for a GPU's forward and backward, not for the update
         seconds.append(time.perf_counter() - begin)
         cpu_seconds.append(time.process_time() - cpu_begin)
-    return dict(step_seconds=seconds, step_cpu_seconds=cpu_seconds, losses=losses)
+    return dict(step_seconds=seconds, step_cpu_seconds=cpu_seconds, losses=losses, parameters=parameters)
 
 
 def resident_peak():
@@ -142,6 +182,9 @@ def work(rank, a, port):
         dist.all_gather_object(peaks, resident_peak())
     if rank == 0:
         median = statistics.median(result["step_seconds"][a.warmup:])
+        if a.device == "cuda":
+            result |= dict(gpu=torch.cuda.get_device_name(), gpu_peak_bytes=torch.cuda.max_memory_allocated(),
+                           gemm_flops=gemm_flops())
         result |= dict(tokens_per_second=a.ranks * a.batch * a.sequence / median,
                        peak_bytes=max(peaks), imported_bytes=imported, version=torch.__version__)
         print(json.dumps(result), flush=True)
@@ -163,6 +206,10 @@ def main():
         parser.add_argument(f"--{name}", type=int, default=value, help=f"default {value}")
     parser.add_argument("--attention", choices=ATTENTION, default="sdpa")
     parser.add_argument("--optimizer", choices=OPTIMIZER, default="fused")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--precision", choices=["float32", "tf32", "bfloat16"], default="float32")
+    parser.add_argument("--compile", action="store_true", help="torch.compile")
+    parser.add_argument("--tied", action="store_true", help="the head shares the embedding's weights")
     parser.add_argument("--data", default="/usr/include/c++")
     a = parser.parse_args()
     if a.ranks == 1:

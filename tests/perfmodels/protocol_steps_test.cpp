@@ -3,6 +3,8 @@
 // become too long for a slot. And those that a curve shows.
 #include "perfmodels/calibrate/protocol_steps.hpp"
 
+#include "collectives/algorithms/table.hpp"
+#include "collectives/shared_memory.hpp"
 #include "perfmodels/calibrate/jumps.hpp"
 #include "tests/support/catch.hpp"
 
@@ -29,10 +31,36 @@ TEST_CASE("steps lie where messages and what is staged become too long") {
   for (std::size_t i = 0; i < steps.size(); ++i) {
     CHECK(steps[i].below < steps[i].above);
     CHECK(static_cast<double>(steps[i].above) <= 1.05 * static_cast<double>(steps[i].below));
-    if (i > 0) CHECK(steps[i - 1].above <= steps[i].below);
   }
   CHECK(has(protocol_steps(Collective::all_reduce, assumed_shape(4, 1), kLongest), 16384));
   CHECK(has(protocol_steps(Collective::all_gather, assumed_shape(2, 1), kLongest), 8192));
+}
+
+TEST_CASE("an odd element does not lengthen the messages of two ranks that divide them all") {
+  const auto steps = protocol_steps(Collective::all_to_all, assumed_shape(2, 1), kLongest);
+  CHECK(has(steps, 8196));
+}
+
+TEST_CASE("steps lie where ranks begin to show what they staged, in either memory") {
+  for (const MemoryKind memory : {MemoryKind::plain, MemoryKind::shared}) {
+    GroupShape group = assumed_shape(2, 1);
+    group.memory = memory;
+    const auto broadcast = protocol_steps(Collective::broadcast, group, kLongest);
+    CHECK(has(broadcast, 96));
+    CHECK(has(broadcast, kStageBytes));
+    CHECK(has(protocol_steps(Collective::all_gather, group, kLongest), 2 * kStageBytes));
+  }
+}
+
+TEST_CASE("no size is in two steps") {
+  for (const Algorithm* algorithm : algorithms()) {
+    for (const int ranks : {2, 3, 4, 8}) {
+      INFO(name_of(algorithm->what) << " on " << ranks);
+      const auto steps = protocol_steps(algorithm->what, assumed_shape(ranks, 1), kLongest);
+      for (std::size_t i = 1; i < steps.size(); ++i)
+        CHECK(steps[i - 1].above < steps[i].below);
+    }
+  }
 }
 
 TEST_CASE("without common memory there are none") {
@@ -42,7 +70,7 @@ TEST_CASE("without common memory there are none") {
   CHECK(protocol_steps(Collective::all_reduce, assumed_shape(4, 2), kLongest).empty());
 }
 
-TEST_CASE("a step shows on a flat curve as on a steep one") {
+TEST_CASE("a step shows on a flat curve as on a steep one, up or down") {
   const auto curve = [](double (*seconds)(double)) {
     std::vector<Point> points;
     for (double bytes = 1000; bytes < 40000; bytes *= 2)
@@ -59,4 +87,6 @@ TEST_CASE("a step shows on a flat curve as on a steep one") {
   const auto smooth = curve([](double bytes) { return 7 + bytes / 1000; });
   for (std::size_t i = 0; i + 1 < smooth.size(); ++i)
     CHECK(steepness(smooth, i) < 1.2);
+  const auto falling = curve([](double bytes) { return bytes < 3000 ? 5 * bytes : bytes; });
+  CHECK(steepness(falling, 1) == Approx(2.5));
 }

@@ -30,7 +30,8 @@ JobConfig changed() {
     for (const Key& key : section.keys)
       std::visit(Changed{key}, key.value);
   }
-  config.job.sample_length = 0;  // of tokens there is no text
+  config.job.sample_length = 0;    // of tokens there is no text
+  config.job.determinism = "run";  // layout excludes much
   return config;
 }
 

@@ -91,7 +91,7 @@ TEST_CASE("unknown names are answered with the nearest known one") {
         "job.toml:1: [modle] is not a section; did you mean [model]?");
   CHECK(error_of("[zzz]") ==
         "job.toml:1: [zzz] is not a section; the sections are job, model, data, batch, optimizer, "
-        "parallel, collectives");
+        "parallel, collectives, checkpoint, failures, faults");
   CHECK(error_of("steps = 3") ==
         "job.toml:1: steps stands outside any section; did you mean job.steps?");
   CHECK(error_of("model = 3") == "job.toml:1: model is a section: write [model]");

@@ -41,7 +41,7 @@ void send(int signal) {
 }  // namespace
 
 TEST_CASE("a signal asks to stop, and its repetition asks nothing more", "[unit]") {
-  for (int signal : {SIGINT, SIGTERM}) {
+  for (int signal : {SIGINT, SIGTERM, SIGUSR1}) {
     const SignalGuard guard;
     CHECK_FALSE(stop_requested());
     send(signal);
@@ -49,6 +49,7 @@ TEST_CASE("a signal asks to stop, and its repetition asks nothing more", "[unit]
     CHECK(stop_signal() == signal);
     send(SIGINT);
     send(SIGTERM);
+    send(SIGUSR1);
     CHECK(stop_signal() == signal);
   }
 }
@@ -58,6 +59,10 @@ TEST_CASE("without the guard the signals do what they did before", "[unit]") {
           { const SignalGuard guard; }
           raise(SIGTERM);
         }) == SIGTERM);
+  CHECK(signal_that_ends([] {
+          { const SignalGuard guard; }
+          raise(SIGUSR1);
+        }) == SIGUSR1);
 }
 
 TEST_CASE("a patient repetition is ignored, an impatient user is obeyed", "[unit]") {
@@ -74,6 +79,16 @@ TEST_CASE("a patient repetition is ignored, an impatient user is obeyed", "[unit
           send(SIGINT);
           sleep(10);
         }) == SIGINT);
+}
+
+TEST_CASE("a batch system that warns and then terminates is not impatient", "[unit]") {
+  CHECK(signal_that_ends([] {
+          const SignalGuard guard;
+          send(SIGUSR1);
+          while (sleep(4))
+            continue;
+          send(SIGTERM);
+        }) == 0);
 }
 
 TEST_CASE("signals leave computation alone", "[unit]") {

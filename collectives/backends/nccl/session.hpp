@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the backend and the transport share: the communicator of one group, the CUDA stream of its
+// device's communication, and the operation under way.
+//
+// Work is put into the stream, behind what the stream was told to wait for; then the host polls for
+// its end, so that a wait has a deadline and sees what NCCL finds wrong beside the stream. When an
+// operation fails or its deadline passes, the communicator is aborted: kernels that wait for other
+// ranks end, and the GPU is free. A group of one rank has nobody to wait for, and the host does
+// not.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "collectives/backends/nccl/comm.hpp"
+#include "collectives/call.hpp"
+#include "runtime/device/cuda_handles.hpp"
+
+namespace lockstep {
+class Device;
+}
+
+namespace lockstep::nccl {
+
+class Session {
+ public:
+  // On the current GPU, the device's. No comm: a group of one rank.
+  Session(std::shared_ptr<Comm> comm, Device& device);
+
+  // CUDA's current GPU belongs to a thread, and any thread may make a call.
+  void enter() const;
+  void begin(const Deadline& deadline);
+  // Launches `calls` as one group, behind all that was launched before.
+  void group(const std::function<void()>& calls);
+  // Inside of a group; of zero elements no message is sent.
+  void send(const Elements& data, int to);
+  void receive(const Elements& data, int from);
+  void copy(const Elements& out, const Elements& in);  // nothing to do where out is in
+  // Waits for all that was launched.
+  void end(const std::string& doing);
+
+  std::shared_ptr<Comm> split(int color, int key, const Deadline& deadline);
+  // Memory of the GPU, for as long as the owner likes.
+  std::shared_ptr<std::byte> memory(std::size_t bytes) const;
+
+  Device& device() const { return device_; }
+  const std::shared_ptr<Comm>& comm() const { return comm_; }
+  const Library& library() const { return comm_->library(); }
+  cudaStream_t stream() const { return stream_; }
+  std::byte* word() const { return word_.get(); }  // what a barrier reduces
+
+ private:
+  bool await();
+
+  std::shared_ptr<Comm> comm_;
+  Device& device_;
+  int gpu_;
+  cudaStream_t stream_;
+  CudaEventHandle finished_;
+  std::shared_ptr<std::byte> word_;
+  Deadline deadline_;
+};
+
+// The communicator of the ranks of `comm` on their current GPUs; null where there is one rank.
+// Collective. ConfigError where NCCL cannot serve them.
+std::shared_ptr<Comm> connect(MPI_Comm comm, double timeout_seconds);
+
+// "sending 4 bytes to rank 1 and receiving 4 bytes from rank 2"
+std::string messages_text(std::span<const Call> messages);
+
+}  // namespace lockstep::nccl

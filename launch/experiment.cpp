@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lockstep experiment EXP.toml`: says what an experiment will give and cost, runs what it still
+// lacks, and writes its report.
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include "launch/command.hpp"
+#include "launch/experiment/process.hpp"
+#include "launch/experiment/run.hpp"
+#include "launch/job.hpp"
+#include "launch/report/experiment_report.hpp"
+#include "perfmodels/machine/find_machine.hpp"
+#include "perfmodels/plot.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/mapped_file.hpp"
+
+namespace lockstep {
+
+namespace {
+
+struct ExperimentOptions {
+  std::string file, machine, launcher, dir;
+  std::vector<std::string> overrides;
+  bool plan = false, retry = false, help_keys = false;
+};
+
+ExperimentFile file_of(const ExperimentOptions& options) {
+  if (options.file.empty()) {
+    throw ConfigError("experiment needs a file: lockstep experiment EXP.toml (--help-keys)");
+  }
+  ExperimentFile e = load_experiment(options.file);
+  if (!options.machine.empty()) e.machine = options.machine;
+  if (!options.launcher.empty()) e.launcher = options.launcher;
+  if (!options.dir.empty()) e.dir = options.dir;
+  if (e.launcher == "predict" && e.machine.empty()) {
+    throw ConfigError("--launcher predict needs --machine or experiment.machine");
+  }
+  return e;
+}
+
+std::string text_of(const std::string& path) {
+  const MappedFile file = MappedFile::open(path);
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+std::vector<std::string> names_of(const std::vector<ExperimentPoint>& points) {
+  std::vector<std::string> names;
+  for (const ExperimentPoint& point : points)
+    names.push_back(point.name);
+  return names;
+}
+
+void write_report(const ExperimentFile& e, const ExperimentFolder& folder,
+                  const std::vector<ExperimentPoint>& points) {
+  const std::vector<ResultRow> rows = folder.rows_of(points);
+  if (rows.empty()) return;
+  const ReportFile report = write_experiment_report(folder.dir(), e, rows, names_of(points));
+  std::printf("%s\n", report.path.c_str());
+  if (report.without_plots) std::printf("%s\n", told(Drawn::no_gnuplot, "").c_str());
+}
+
+int experiment(const ExperimentOptions& options) {
+  if (rank_from_launcher() != 0) return 0;
+  if (options.help_keys) {
+    std::fputs(experiment_reference().c_str(), stdout);
+    return 0;
+  }
+  const ExperimentFile e = file_of(options);
+  std::optional<Machine> machine;
+  if (!e.machine.empty()) machine = find_machine(e.machine);
+  const auto points = points_of(e, options.overrides);
+  const auto forecasts = forecast(e, points, machine);
+  if (options.plan) {
+    std::fputs(forecast_text(e, points, forecasts, 0).c_str(), stdout);
+    return 0;
+  }
+  expect_launcher(e);
+  ExperimentFolder folder(e.dir, text_of(e.path));
+  const ExperimentRun run{.experiment = e,
+                          .points = points,
+                          .forecasts = forecasts,
+                          .launch = {e.launcher, e.launch, own_path(), ranks_per_node(e, machine)},
+                          .retry = options.retry,
+                          .bar = isatty(STDOUT_FILENO) == 1};
+  const std::size_t all = order_of(points.size(), e.repetitions, 1).size();
+  const std::size_t missing = missing_runs(run, folder).size();
+  std::printf("%s: %s\n\n%s\n", e.name.c_str(), folder.dir().c_str(),
+              forecast_text(e, points, forecasts, all - missing).c_str());
+  const int status = run_missing(run, folder);
+  write_report(e, folder, points);
+  return status;
+}
+
+}  // namespace
+
+CommandAction prepare_experiment(CLI::App& app) {
+  auto options = std::make_shared<ExperimentOptions>();
+  app.add_option("file", options->file, "Experiment file (TOML)");
+  app.add_option("--set", options->overrides, "Override a key of the job in all points")
+      ->allow_extra_args(false)
+      ->take_all();
+  app.add_option("--machine", options->machine,
+                 "Profile that predicts the points: a file, or the name of a shipped one");
+  app.add_option("--launcher", options->launcher, "What starts the ranks")
+      ->check(CLI::IsMember({"mpirun", "srun", "sbatch", "predict"}));
+  app.add_option("--dir", options->dir, "Where results go");
+  app.add_flag("--plan", options->plan, "Only say what is predicted and what it costs");
+  app.add_flag("--retry-failed", options->retry, "Run again what failed before");
+  app.add_flag("--help-keys", options->help_keys, "Every key of an experiment file");
+  return [options] { return experiment(*options); };
+}
+
+}  // namespace lockstep

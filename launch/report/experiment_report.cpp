@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/report/experiment_report.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "launch/build_facts.hpp"
+#include "launch/experiment/judge.hpp"
+#include "launch/experiment/summary.hpp"
+#include "launch/report/drawing.hpp"
+#include "launch/report/numbers.hpp"
+#include "runtime/base/file.hpp"
+#include "runtime/base/format.hpp"
+
+namespace lockstep {
+
+namespace {
+
+using Look = Curve2d::Look;
+using RankSeries = std::vector<const PointSummary*>;
+
+bool scales(const ExperimentFile& e, const std::vector<RankSeries>& all) {
+  return e.study != "compare" && std::any_of(all.begin(), all.end(), [](const RankSeries& series) {
+           return series.size() > 1;
+         });
+}
+
+std::string titled(const std::string& series, const char* what) {
+  return series.empty() ? what : series + ", " + what;
+}
+
+// ---- curves against ranks
+
+using Value = ChartPoint (*)(const PointSummary&);
+
+ChartPoint measured_step(const PointSummary& p) {
+  if (!p.step) return {};
+  return {0, 1e3 * p.step->value, 1e3 * p.step->low, 1e3 * p.step->high};
+}
+ChartPoint predicted_step(const PointSummary& p) {
+  if (!p.predicted) return {};
+  return {0, 1e3 * p.predicted->step_seconds, 1e3 * p.predicted->low, 1e3 * p.predicted->high};
+}
+ChartPoint measured_speed(const PointSummary& p) {
+  if (!p.tokens_per_second) return {};
+  return {0, p.tokens_per_second->value, p.tokens_per_second->low, p.tokens_per_second->high};
+}
+ChartPoint predicted_speed(const PointSummary& p) {
+  return {0, p.predicted ? p.predicted->tokens_per_second : 0, 0, 0};
+}
+ChartPoint measured_efficiency(const PointSummary& p) {
+  return {0, 100 * p.efficiency, 0, 0};
+}
+ChartPoint predicted_efficiency(const PointSummary& p) {
+  return {0, 100 * p.predicted_efficiency, 0, 0};
+}
+
+void add_curve(CurveChart& chart, const RankSeries& series, int color, Look look, Value value) {
+  const bool measured = look == Look::measured;
+  Curve2d curve{
+      titled(series.front()->series, measured ? "measured" : "predicted"), look, color, {}};
+  for (const PointSummary* p : series) {
+    ChartPoint point = value(*p);
+    point.x = p->ranks;
+    if (point.y > 0) curve.points.push_back(point);
+  }
+  if (!curve.points.empty()) chart.curves.push_back(std::move(curve));
+}
+
+// What the first point would become if ranks multiplied the speed.
+void add_ideal(CurveChart& chart, const RankSeries& series, Value measured, Value predicted,
+               double power) {
+  const PointSummary &first = *series.front(), &last = *series.back();
+  const double y = measured(first).y > 0 ? measured(first).y : predicted(first).y;
+  if (y <= 0) return;
+  Curve2d ideal{chart.curves.empty() || power == 0 ? "ideal" : "ideal", Look::ideal, 0, {}};
+  const bool named = std::any_of(chart.curves.begin(), chart.curves.end(),
+                                 [](const Curve2d& c) { return c.look == Look::ideal; });
+  if (named) ideal.title.clear();
+  for (double ranks = first.ranks; ranks < last.ranks; ranks *= 1.25)
+    ideal.points.push_back({ranks, y * std::pow(ranks / first.ranks, power)});
+  ideal.points.push_back({static_cast<double>(last.ranks),
+                          y * std::pow(static_cast<double>(last.ranks) / first.ranks, power)});
+  chart.curves.push_back(std::move(ideal));
+}
+
+CurveChart against_ranks(const std::vector<RankSeries>& all, const std::string& title,
+                         const std::string& y_label, Value measured, Value predicted,
+                         double power) {
+  CurveChart chart{.title = title, .x_label = "ranks", .y_label = y_label, .ranks_axis = true};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    add_ideal(chart, all[i], measured, predicted, power);
+    const int color = static_cast<int>(i);
+    add_curve(chart, all[i], color, Look::measured, measured);
+    add_curve(chart, all[i], all.size() == 1 ? 1 : color, Look::predicted, predicted);
+  }
+  return chart;
+}
+
+void add_scaling(Page& page, Drawing& drawing, const ExperimentFile& e,
+                 const std::vector<RankSeries>& all) {
+  page.heading("Scaling");
+  const bool strong = e.study == "strong";
+  drawing.add(
+      page,
+      against_ranks(all, "Time of a step", "ms", measured_step, predicted_step, strong ? -1 : 0),
+      "step_time",
+      "Time of a step against ranks. Bars are intervals: of measurements as said below the table, "
+      "of "
+      "predictions those of the machine profile.");
+  drawing.add(
+      page,
+      against_ranks(all, "Throughput", "tokens per second", measured_speed, predicted_speed, 1),
+      "throughput", "Throughput against ranks.");
+  drawing.add(page,
+              against_ranks(all, "Efficiency", "% of the speed per rank of the smallest count",
+                            measured_efficiency, predicted_efficiency, 0),
+              "efficiency",
+              "Speed per rank against that of the smallest rank count of the series.");
+}
+
+// ---- a comparison
+
+void add_comparison(Page& page, Drawing& drawing, const std::vector<PointSummary>& points) {
+  page.heading("Comparison");
+  BarChart chart{"Throughput", "tokens per second", {"measured", "predicted"}, {}};
+  BarChart target{"Time to target", "seconds", {"measured"}, {}};
+  for (const PointSummary& p : points) {
+    chart.groups.push_back({p.name, {measured_speed(p), predicted_speed(p)}});
+    if (!p.target_seconds) continue;
+    target.groups.push_back(
+        {p.name, {{0, p.target_seconds->value, p.target_seconds->low, p.target_seconds->high}}});
+  }
+  drawing.add(page, chart, "throughput",
+              "Throughput of each point, with the interval of its repetitions.");
+  if (!target.groups.empty())
+    drawing.add(page, target, "target", "Time from the first step to the target of the job.");
+}
+
+// ---- where the time goes
+
+std::vector<double> milliseconds(const StepParts& parts) {
+  std::vector<double> all;
+  for (const double s : parts.seconds)
+    all.push_back(1e3 * s);
+  return all;
+}
+
+void add_breakdown(Page& page, Drawing& drawing, const std::vector<PointSummary>& points) {
+  StackChart chart{"Where the time of a step goes", "ms", {}, {}, {}};
+  for (std::size_t i = 0; i < kNumParts; ++i)
+    chart.parts.emplace_back(title_of(static_cast<StepPart>(i)));
+  for (const PointSummary& p : points) {
+    if (!p.parts && !p.predicted) continue;
+    const std::size_t group = chart.groups.size();
+    chart.groups.push_back(p.name);
+    if (p.parts) chart.stacks.push_back({"measured", group, milliseconds(*p.parts)});
+    if (p.predicted) chart.stacks.push_back({"predicted", group, milliseconds(p.predicted->parts)});
+  }
+  if (chart.stacks.empty()) return;
+  if (chart.groups.size() > 6) {
+    for (Stack& stack : chart.stacks)
+      stack.label = stack.label.substr(0, 1);
+  }
+  page.heading("Where the time goes");
+  drawing.add(page, chart, "breakdown",
+              "Parts of a step, the mean over its ranks; measured (m) from the traced steps, in "
+              "proportion to the "
+              "median step. Communication counts while a rank computes nothing meanwhile.");
+}
+
+void add_bottleneck(Page& page, const std::vector<RankSeries>& all) {
+  std::vector<std::string> items;
+  for (const RankSeries& series : all) {
+    const PointSummary &first = *series.front(), &last = *series.back();
+    if (series.size() < 2) continue;
+    const std::string who = series.front()->series.empty() ? "" : series.front()->series + ", ";
+    if (first.parts && last.parts) {
+      const PointWork from = measured_work(first), to = measured_work(last);
+      items.push_back(who + "measured: " + in_words(bottleneck_of(from, to), from, to) + ".");
+    }
+    if (first.predicted && last.predicted) {
+      const PointWork from = predicted_work(first), to = predicted_work(last);
+      items.push_back(who + "predicted: " + in_words(bottleneck_of(from, to), from, to) + ".");
+    }
+  }
+  if (items.empty()) return;
+  page.heading("What limits the scaling");
+  page.list(items);
+}
+
+void add_laws(Page& page, const ExperimentFile& e, const std::vector<RankSeries>& all) {
+  std::vector<std::string> items;
+  for (const RankSeries& series : all) {
+    const std::string who = series.front()->series.empty() ? "" : series.front()->series + ": ";
+    for (const LawFit& law : laws_of(series, e.study))
+      items.push_back(who + in_words(law) + ".");
+  }
+  page.heading("Laws of scaling");
+  if (!items.empty()) page.list(items);
+  const std::size_t most =
+      (*std::max_element(all.begin(), all.end(), [](const RankSeries& a, const RankSeries& b) {
+        return a.size() < b.size();
+      })).size();
+  if (most < 3)
+    page.note("The universal scalability law has three parameters and needs three rank counts.");
+}
+
+// ---- text and tables
+
+void add_hypothesis(Page& page, const Hypothesis& h, const std::vector<PointSummary>& points) {
+  if (h.empty()) return;
+  page.heading("Hypothesis");
+  if (!h.text.empty()) page.paragraph(h.text);
+  std::vector<std::vector<std::string>> rows;
+  for (const Judgement& j : judge(h, points))
+    rows.push_back({j.expected, name_of(j.verdict), j.found});
+  if (!rows.empty()) page.table({"expected", "verdict", "found"}, rows, 3);
+}
+
+std::vector<std::string> row_of(const PointSummary& p, bool target) {
+  std::vector<std::string> row{
+      p.name, std::to_string(p.ranks),
+      format("%d", p.done) + (p.failed ? format(" (%d failed)", p.failed) : "")};
+  row.push_back(p.step ? interval_text(*p.step, 1e3) : "-");
+  row.push_back(p.predicted ? number_text(1e3 * p.predicted->step_seconds) : "-");
+  row.push_back(p.step && p.predicted
+                    ? format("%+.1f %%", 100 * (p.predicted->step_seconds / p.step->value - 1))
+                    : "-");
+  row.push_back(p.tokens_per_second ? number_text(p.tokens_per_second->value)
+                : p.predicted       ? number_text(p.predicted->tokens_per_second)
+                                    : "-");
+  const double efficiency = p.efficiency > 0 ? p.efficiency : p.predicted_efficiency;
+  row.push_back(efficiency > 0 ? format("%.1f %%", 100 * efficiency) : "-");
+  row.push_back(p.memory_bytes > 0 ? format("%.1f", p.memory_bytes / (1 << 20))
+                : p.predicted      ? format("%.1f", p.predicted->memory_bytes / (1 << 20))
+                                   : "-");
+  row.push_back(p.loss > 0 ? format("%.4f", p.loss) : "-");
+  if (target) row.push_back(p.target_seconds ? interval_text(*p.target_seconds, 1) : "not reached");
+  return row;
+}
+
+void add_table(Page& page, const ExperimentFile& e, const std::vector<PointSummary>& points) {
+  page.heading("Results");
+  const bool target = std::any_of(points.begin(), points.end(),
+                                  [](const PointSummary& p) { return p.job.job.target_loss > 0; });
+  std::vector<std::string> head{"point", "ranks",    "runs",       "step, ms",     "predicted, ms",
+                                "error", "tokens/s", "efficiency", "MiB per rank", "last loss"};
+  if (target) head.emplace_back("to target, s");
+  std::vector<std::vector<std::string>> rows;
+  for (const PointSummary& p : points)
+    rows.push_back(row_of(p, target));
+  page.table(head, rows);
+  if (e.launcher == "predict") {
+    page.note("Nothing was run: all numbers are predictions.");
+    return;
+  }
+  page.note(format(
+      "Step: the median of the repetitions' medians, with their 90 %% interval (of fewer than 8 "
+      "repetitions: the smallest and the largest; of one: the interval of its steps). The first %d "
+      "steps of a run are not counted. Error: predicted against measured.",
+      e.skip_steps));
+}
+
+void add_failures(Page& page, const std::vector<PointSummary>& points) {
+  bool heading = false;
+  for (const PointSummary& p : points) {
+    if (p.failed == 0) continue;
+    if (!heading) page.heading("Failures");
+    heading = true;
+    page.paragraph(format("%s: %d of %d repetitions failed. The last lines of the last of them:",
+                          p.name.c_str(), p.failed, p.failed + p.done));
+    std::string lines;
+    for (const std::string& line : p.last_lines)
+      lines += line + "\n";
+    page.preformatted(lines.empty() ? "(no output)" : lines);
+  }
+}
+
+std::string list_of(const std::set<std::string>& all) {
+  std::string text;
+  for (const std::string& one : all)
+    text += (text.empty() ? "" : ", ") + one;
+  return text;
+}
+
+void add_reproduction(Page& page, const ExperimentFile& e, const std::string& dir,
+                      const std::vector<ResultRow>& rows) {
+  std::set<std::string> hosts, versions, days;
+  for (const ResultRow& row : rows) {
+    hosts.insert(row.host);
+    versions.insert(row.version);
+    days.insert(row.started.substr(0, 10));
+  }
+  const BuildFacts build = build_facts();
+  page.heading("How to reproduce");
+  page.preformatted("lockstep experiment " + e.path + "\n" + "lockstep train " + dir +
+                    "/jobs/NAME.toml      # one repetition, under " + e.launcher + "\n" +
+                    "lockstep report " + dir + "                    # this page again");
+  page.paragraph("lockstep " + list_of(versions) + " on " + list_of(hosts) + ", " + list_of(days) +
+                 "; " + build.compiler + ", " + build.simd + ", " + build.gemm + "; launcher " +
+                 e.launcher + ", " +
+                 format("%d repetitions, order shuffled with seed %lld.", e.repetitions,
+                        static_cast<long long>(e.order_seed)) +
+                 (e.machine.empty() ? "" : " Predictions by the profile " + e.machine + "."));
+  page.note(
+      "results.jsonl and results.csv beside this page hold one row per repetition, with the "
+      "complete "
+      "configuration; experiment.toml is the experiment, figures/ has the diagrams as SVG files.");
+}
+
+std::string summary_line(const ExperimentFile& e, const std::vector<PointSummary>& points) {
+  int done = 0, failed = 0;
+  for (const PointSummary& p : points) {
+    done += p.done;
+    failed += p.failed;
+  }
+  const char* kind = e.study == "strong" ? "Strong scaling"
+                     : e.study == "weak" ? "Weak scaling"
+                                         : "Comparison";
+  return format("%s of %zu points, %d %s%s.", kind, points.size(), done,
+                e.launcher == "predict" ? "predictions" : "runs",
+                failed ? format(", %d runs failed", failed).c_str() : "");
+}
+
+}  // namespace
+
+ReportFile write_experiment_report(const std::string& dir, const ExperimentFile& e,
+                                   const std::vector<ResultRow>& rows,
+                                   const std::vector<std::string>& order) {
+  const std::vector<PointSummary> points = summarize(rows, order);
+  const std::vector<RankSeries> all = series_of(points);
+  Page page(e.name);
+  Drawing drawing(dir);
+  page.paragraph(summary_line(e, points));
+  add_hypothesis(page, e.hypothesis, points);
+  const bool scaling = scales(e, all);
+  if (scaling) {
+    add_scaling(page, drawing, e, all);
+    add_bottleneck(page, all);
+  } else if (!points.empty()) {
+    add_comparison(page, drawing, points);
+  }
+  add_breakdown(page, drawing, points);
+  if (scaling) add_laws(page, e, all);
+  add_table(page, e, points);
+  add_failures(page, points);
+  add_reproduction(page, e, dir, rows);
+  const std::string path = dir + "/report.html";
+  write_file(path, page.html());
+  return {path, drawing.missing()};
+}
+
+}  // namespace lockstep

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a rank holds of the model's state, and a copy of it in host memory, taken between two steps
+// so that it can be written behind the next ones. The copy's memory is kept from one to the next.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/checkpoint/manifest.hpp"
+#include "runtime/checkpoint/safetensors.hpp"
+#include "runtime/tensor/tensor.hpp"
+
+namespace lockstep {
+
+struct HeldState {
+  std::string kind;  // "value", or a state of the optimizer
+  Tensor tensor;     // flat, an element for each of the region
+};
+
+struct HeldPiece {
+  std::string name;
+  Dims dims;  // of the whole parameter
+  Region region;
+  std::vector<HeldState> states;
+};
+
+// Bytes of all states.
+std::uint64_t bytes_of(const std::vector<HeldPiece>& pieces);
+
+// Between host memory and a tensor, whatever device it is on; both return when it is done.
+void copy_to_host(std::byte* host, const Tensor& from);
+void copy_from_host(Tensor& to, const std::byte* host);
+
+class Snapshot {
+ public:
+  // Copies at once. `pieces` of later calls have the same sizes.
+  void take(const std::vector<HeldPiece>& pieces);
+
+  const std::vector<StoredPiece>& pieces() const { return pieces_; }  // offsets in the file
+  const std::string& header() const { return header_; }               // the file begins with it
+  std::span<const std::byte> bytes() const { return bytes_; }         // and goes on with these
+
+ private:
+  void lay_out(const std::vector<HeldPiece>& pieces);
+
+  std::vector<StoredPiece> pieces_;
+  std::string header_;
+  std::vector<std::byte> bytes_;
+};
+
+}  // namespace lockstep

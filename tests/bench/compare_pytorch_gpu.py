@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tokens/s of Lockstep on one GPU against PyTorch, eager and with torch.compile: GPT-2 of 124 and 350
+million parameters, sequence 1024, bfloat16 (autocast there), fused AdamW, flash attention, tied weights.
+
+Each round runs all three on every model, in turns; ratios are of the runs of one round, and the table
+shows medians. MFU is against the rate of a large bfloat16 product that PyTorch reached in the same round:
+6 FLOPs per parameter and token, and 12 L C T per token for attention, counted dense.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+COMMON = dict(sequence=1024, vocabulary=50304)  # GPT-2's 50257 tokens, rounded up to 128s
+MODELS = {  # and sequences of a step
+    "gpt2-124m": (dict(COMMON, layers=12, hidden=768, heads=12), 32),
+    "gpt2-350m": (dict(COMMON, layers=24, hidden=1024, heads=16), 16),
+}
+PEERS = {"eager": [], "compile": ["--compile"]}
+BARS = {"compile": 0.9, "eager": 1.2}  # that the first model must reach
+SKIPPED = 77
+
+
+def main():
+    a = arguments()
+    check(a)
+    rounds = {name: [] for name in a.model or MODELS}
+    for number in range(a.rounds):
+        for name, results in rounds.items():
+            results.append(one_round(a, name))
+            say(f"round {number + 1} of {a.rounds}, {name}: {text_of(results[-1])}")
+    rows = [summary(name, results) for name, results in rounds.items()]
+    if a.json:
+        print(json.dumps(dict(steps=a.steps, rows=rows), indent=2))
+    else:
+        print_table(rows)
+    sys.exit(0 if a.bars_only_reported or all(row["reached"] for row in rows) else 1)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--torch-python", default=sys.executable, help="interpreter that has torch")
+    parser.add_argument("--lockstep", default=str(ROOT / "build/cuda/lockstep"),
+                        help="our executable, or a command that runs it")
+    parser.add_argument("--model", action="append", choices=MODELS, help="default: both")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--warmup", type=int, default=10, help="steps not counted, default 10")
+    parser.add_argument("--batch", type=int, help="sequences of a step instead of each model's own")
+    parser.add_argument("--data", default="/usr/include", help="folder of text")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--bars-only-reported", action="store_true", help="a missed bar is no failure")
+    a = parser.parse_args()
+    if not 0 <= a.warmup < a.steps or a.rounds < 1:
+        parser.error("--steps must exceed --warmup, and --rounds be at least 1")
+    return a
+
+
+def check(a):
+    asks = "import sys, torch; sys.exit(0 if torch.cuda.is_available() else 3)"
+    status = subprocess.run([a.torch_python, "-c", asks], capture_output=True).returncode
+    if status != 0:
+        why = "sees no GPU" if status == 3 else f"is not there for {a.torch_python}: see --torch-python"
+        say(f"skipped: PyTorch {why}")
+        sys.exit(SKIPPED)
+
+
+def one_round(a, name):
+    runs = {peer: run_pytorch(a, name, options) for peer, options in PEERS.items()}
+    return runs | dict(lockstep=run_lockstep(a, name))
+
+
+def run_pytorch(a, name, options):
+    model, batch = MODELS[name]
+    keys = model | dict(batch=a.batch or batch, steps=a.steps, warmup=a.warmup, data=a.data, device="cuda",
+                        precision="bfloat16")
+    command = [a.torch_python, str(HERE / "pytorch_gpt.py"), "--tied", *options]
+    out = output(command + [f"--{key}={value}" for key, value in keys.items()])
+    return json.loads(out.splitlines()[-1])
+
+
+def run_lockstep(a, name):
+    model, batch = MODELS[name]
+    batch = a.batch or batch
+    with tempfile.TemporaryDirectory() as run_dir:
+        keys = {f"model.{key}": value for key, value in model.items()} | {
+            "model.tied": "true", "batch.global": batch, "batch.micro": batch, "job.device": "cuda",
+            "job.precision": "bfloat16", "job.steps": a.steps, "job.run_dir": run_dir,
+            "job.evaluate_batches": 1, "data.path": json.dumps([a.data]), "optimizer.warmup_steps": 0,
+            "optimizer.learning_rate": 3e-4}
+        command = shlex.split(a.lockstep) + ["train", str(ROOT / "launch/examples/gpt-small.toml")]
+        for key, value in keys.items():
+            command += ["--set", f"{key}={value}"]
+        output(command)
+        lines = (pathlib.Path(run_dir) / "metrics.jsonl").read_text().splitlines()
+    steps = [step for step in map(json.loads, lines) if "step_seconds" in step]
+    seconds = [step["step_seconds"] for step in steps]
+    return dict(step_seconds=seconds, losses=[step["loss"] for step in steps],
+                tokens_per_second=batch * model["sequence"] / statistics.median(seconds[a.warmup:]))
+
+
+def output(command):
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        sys.exit(f"{shlex.join(map(str, command))}\nended with {done.returncode}:\n{done.stderr}")
+    return done.stdout
+
+
+def flops_per_token(name, parameters):
+    model, _ = MODELS[name]
+    positions = model["sequence"] * model["hidden"]  # looked up, not multiplied
+    return 6 * (parameters - positions) + 12 * model["layers"] * model["hidden"] * model["sequence"]
+
+
+def ratio(runs, peer):
+    return runs["lockstep"]["tokens_per_second"] / runs[peer]["tokens_per_second"]
+
+
+def summary(name, rounds):
+    def median(of):
+        return statistics.median(map(of, rounds))
+
+    first = rounds[0]["eager"]
+    row = dict(model=name, gpu=first["gpu"], pytorch=first["version"], parameters=first["parameters"],
+               gemm_flops=median(lambda r: r["eager"]["gemm_flops"]), rounds=rounds)
+    for side in (*PEERS, "lockstep"):
+        row[side] = median(lambda r: r[side]["tokens_per_second"])
+    for peer in PEERS:
+        row[f"to_{peer}"] = median(lambda r: ratio(r, peer))
+    row["mfu"] = row["lockstep"] * flops_per_token(name, row["parameters"]) / row["gemm_flops"]
+    row["loss"] = {side: rounds[0][side]["losses"][-1] for side in (*PEERS, "lockstep")}
+    row["reached"] = name != "gpt2-124m" or all(row[f"to_{p}"] >= bar for p, bar in BARS.items())
+    return row
+
+
+def text_of(runs):
+    return ", ".join(f"{side} {run['tokens_per_second']:.0f}" for side, run in runs.items()) + " tokens/s"
+
+
+def print_table(rows):
+    print(f"{rows[0]['gpu']}, PyTorch {rows[0]['pytorch']}, bfloat16; tokens/s")
+    print(f"{'':12} {'eager':>9} {'compile':>9} {'Lockstep':>9} {'to eager':>9} {'to compile':>10}"
+          f" {'GEMM TFLOP/s':>13} {'MFU of it':>9} {'last losses':>20}")
+    for r in rows:
+        losses = " ".join(f"{loss:.3f}" for loss in r["loss"].values())
+        print(f"{r['model']:12} {r['eager']:9.0f} {r['compile']:9.0f} {r['lockstep']:9.0f}"
+              f" {r['to_eager']:9.2f} {r['to_compile']:10.2f} {r['gemm_flops'] / 1e12:13.0f}"
+              f" {r['mfu']:9.1%} {losses:>20}")
+    print(f"bars of gpt2-124m: {BARS['eager']} of eager, {BARS['compile']} of compile:"
+          f" {'reached' if all(r['reached'] for r in rows) else 'missed'}")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`lockstep experiment` and `lockstep report` as a user meets them: predictions, runs, a kill in the
+middle, failures, mistakes.
+
+experiment_test.py LOCKSTEP SOURCES
+"""
+
+import csv
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+LOCKSTEP, SOURCES = sys.argv[1], pathlib.Path(sys.argv[2])
+LIMIT = 120  # seconds for one command: a hang is a failure
+ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+
+JOB = """
+[job]
+steps = 4
+threads = 1
+[model]
+layers = 1
+hidden = 32
+heads = 2
+sequence = 32
+[data]
+path = ["{dir}/text"]
+[batch]
+global = 4
+"""
+EXPERIMENT = """
+[experiment]
+name = "my study"
+job = "job.toml"
+study = "strong"
+machine = "cpu"
+repetitions = {repetitions}
+skip_steps = 1
+launch = {launch}
+[axes]
+{axes}
+[hypothesis]
+text = "it <scales>"
+efficiency = 0.01
+"""
+
+
+def is_open_mpi():
+    return "Open MPI" in subprocess.run(["mpirun", "--version"], capture_output=True, text=True).stdout
+
+
+LAUNCH = '["--oversubscribe", "--bind-to", "none"]' if is_open_mpi() else "[]"
+
+
+class Experiment(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.dir = pathlib.Path(self.folder.name) / "a dir"
+        self.dir.mkdir()
+        (self.dir / "text").write_text("".join(f"line {i} of the text\n" for i in range(3000)))
+        (self.dir / "job.toml").write_text(JOB.format(dir=self.dir))
+        self.write("ranks = [1, 2]")
+
+    def write(self, axes, repetitions=1, extra=""):
+        text = EXPERIMENT.format(axes=axes, repetitions=repetitions, launch=LAUNCH)
+        (self.dir / "e.toml").write_text(text + extra)
+
+    def lockstep(self, *words, env=None):
+        return subprocess.run([LOCKSTEP, *map(str, words)], capture_output=True, text=True, cwd=self.dir,
+                              stdin=subprocess.DEVNULL, timeout=LIMIT, env=env or ENVIRONMENT)
+
+    def good(self, *words, env=None):
+        result = self.lockstep(*words, env=env)
+        self.assertEqual(result.returncode, 0, result.stderr + result.stdout)
+        return result.stdout
+
+    def expect_mistake(self, words, parts, env=None):
+        result = self.lockstep(*words, env=env)
+        self.assertEqual(result.returncode, 2, result.stderr + result.stdout)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        for part in parts:
+            self.assertIn(part, result.stderr)
+
+    def rows(self):
+        path = self.dir / "experiments/my study/results.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def report(self):
+        return (self.dir / "experiments/my study/report.html").read_text()
+
+    # ---- predictions
+
+    def test_a_prediction_needs_no_ranks_and_makes_a_report(self):
+        self.write('ranks = [1, 2, 4]\nmodel.layers = [1, 2]')
+        said = self.good("experiment", "e.toml", "--launcher", "predict")
+        self.assertIn("node hours", said)
+        rows = self.rows()
+        self.assertEqual(len(rows), 6)
+        self.assertEqual({r["status"] for r in rows}, {"predicted"})
+        self.assertTrue(all(r["measured"] is None and r["predicted"]["step_seconds"] > 0 for r in rows))
+        self.assertEqual({r["config"]["model"]["layers"] for r in rows}, {1, 2})
+        page = self.report()
+        for part in ("my study", "it &lt;scales&gt;", "Amdahl", "Universal Scalability Law", "layers=2", "holds",
+                     "Nothing was run", "exposed communication", "@media print"):
+            self.assertIn(part, page)
+        self.assertNotIn("http-equiv", page)
+        table = list(csv.DictReader((self.dir / "experiments/my study/results.csv").open()))
+        self.assertEqual(len(table), 6)
+        self.assertIn("config.model.layers", table[0])
+        again = self.good("experiment", "e.toml", "--launcher", "predict")
+        self.assertIn("6 of them done", again)
+        self.assertEqual(len(self.rows()), 6)
+
+    def test_a_plan_runs_nothing(self):
+        self.assertIn("2 points x 1 repetitions", self.good("experiment", "e.toml", "--plan"))
+        self.assertFalse((self.dir / "experiments").exists())
+
+    def test_without_gnuplot_the_page_says_so(self):
+        tools = self.dir / "bin"
+        tools.mkdir()
+        os.symlink("/bin/sh", tools / "sh")
+        env = {**ENVIRONMENT, "PATH": str(tools)}
+        said = self.good("experiment", "e.toml", "--launcher", "predict", env=env)
+        self.assertIn("gnuplot is not installed", said)
+        page = self.report()
+        self.assertIn("gnuplot is not installed", page)
+        self.assertNotIn("<svg", page)
+        self.assertIn("tokens/s", page)
+
+    def test_the_examples_are_predicted(self):
+        for example in sorted((SOURCES / "launch/examples").glob("cluster-*.toml")):
+            if "gpt" in example.name:
+                continue
+            with self.subTest(example=example.name):
+                said = self.good("experiment", example, "--launcher", "predict")
+                self.assertNotIn("failed", said)
+
+    # ---- runs
+
+    def test_runs_are_measured_recorded_and_not_run_again(self):
+        said = self.good("experiment", "e.toml")
+        self.assertIn("2/2", said)
+        rows = self.rows()
+        self.assertEqual({r["ranks"] for r in rows}, {1, 2})
+        for row in rows:
+            self.assertEqual((row["status"], row["exit_status"]), ("done", 0))
+            self.assertEqual(row["measured"]["steps"], 3)
+            self.assertGreater(row["measured"]["memory_bytes"], 0)
+            breakdown = row["measured"]["breakdown"]
+            self.assertAlmostEqual(sum(breakdown.values()), row["measured"]["step_seconds"], delta=1e-9)
+            self.assertGreater(breakdown["computing"], 0)
+            self.assertGreater(breakdown["optimizer"], 0)
+        page = self.report()
+        for part in ("limits", "measured:", "predicted:", "Amdahl"):
+            self.assertIn(part, page)
+        self.assertIn("2 of them done", self.good("experiment", "e.toml"))
+        self.assertEqual(self.rows(), rows)
+        # A point that is new is run beside those that are there.
+        self.write("ranks = [1, 2]\nbatch.micro = [0, 1]")
+        said = self.good("experiment", "e.toml", "--set", "model.layers=1", "--plan")
+        self.assertIn("4 points", said)
+
+    def test_a_run_has_a_page_of_its_own(self):
+        self.good("train", "job.toml", "--set", "job.run_dir=run", "--set", "job.trace_steps=2", "--machine", "cpu",
+                  "--set", "job.target_loss=9", "--set", "job.evaluate_every=2", "--set", "job.steps=6")
+        summary = json.loads((self.dir / "run/summary.json").read_text())
+        self.assertGreater(summary["target_seconds"], 0)
+        self.assertLessEqual(summary["target_seconds"], summary["train_seconds"])
+        self.assertEqual((summary["ranks"], summary["nodes"]), (1, 1))
+        self.good("report", "run")
+        page = (self.dir / "run/report.html").read_text()
+        for part in ("Loss", "Throughput", "Timeline", "Predicted against measured", "Memory at its peak",
+                     "reached after"):
+            self.assertIn(part, page)
+
+    def test_a_failure_is_a_row_and_the_rest_goes_on(self):
+        # 3 heads cannot be split over 2 ranks; 2 can.
+        self.write('ranks = [2]\nsize = [{name = "odd", model.heads = 3, model.hidden = 33, parallel.tensor = 2},\n'
+                   '{name = "even", parallel.tensor = 2}]')
+        said = self.good("experiment", "e.toml")
+        self.assertIn("failed with status 2", said)
+        by_status = {r["status"]: r for r in self.rows()}
+        self.assertEqual(set(by_status), {"done", "failed"})
+        self.assertIn("heads", " ".join(by_status["failed"]["last_lines"]))
+        self.assertIn("Failures", self.report())
+        self.assertIn("2 of them done", self.good("experiment", "e.toml"))
+        self.assertIn("1 of them done", self.good("experiment", "e.toml", "--retry-failed"))
+
+    def test_killed_in_the_middle_it_continues(self):
+        for how in (signal.SIGKILL, signal.SIGTERM):
+            with self.subTest(how=how.name):
+                self.write("ranks = [1]\nbatch.global = [1, 2]", repetitions=2)
+                directory = f"k{how.value}"
+                words = [LOCKSTEP, "experiment", "e.toml", "--set", "job.steps=300", "--dir", directory]
+                running = subprocess.Popen(words, cwd=self.dir, env=ENVIRONMENT, stdout=subprocess.DEVNULL,
+                                           stdin=subprocess.DEVNULL)
+                results = self.dir / directory / "results.jsonl"
+                deadline = time.monotonic() + LIMIT
+                while not (results.exists() and results.read_text().count("\n")):
+                    self.assertLess(time.monotonic(), deadline)
+                    time.sleep(0.02)
+                running.send_signal(how)
+                status = running.wait(timeout=LIMIT)
+                self.assertEqual(status, -how if how == signal.SIGKILL else 128 + how)
+                first = results.read_text().splitlines()
+                self.assertLess(len(first), 4)
+                self.good(*words[1:])
+                rows = results.read_text().splitlines()
+                self.assertEqual(rows[:len(first)], first)
+                keys = [(json.loads(r)["point"], json.loads(r)["repetition"]) for r in rows]
+                self.assertEqual(len(keys), 4)
+                self.assertEqual(len(set(keys)), 4)
+
+    # ---- mistakes
+
+    def test_mistakes_are_one_line(self):
+        self.write("batch.mcro = [1]")
+        self.expect_mistake(["experiment", "e.toml"], ["e.toml:11", "batch.mcro", "did you mean batch.micro?"])
+        self.write("ranks = [1]")
+        self.expect_mistake(["experiment", "e.toml", "--launcher", "srun"], ["no srun in PATH", "predict"],
+                            env={**ENVIRONMENT, "PATH": "/nowhere"})
+        self.expect_mistake(["experiment", "e.toml", "--machine", "nobody"], ["no machine profile 'nobody'"])
+        self.expect_mistake(["experiment", "e.toml", "--set", "model.heads=3"], ["point ranks=1", "model.heads"])
+        self.expect_mistake(["experiment", "none.toml"], ["none.toml"])
+        self.expect_mistake(["report", "."], ["neither a run"])
+
+        self.good("experiment", "e.toml", "--launcher", "predict")
+        results = self.dir / "experiments/my study/results.jsonl"
+        row = self.rows()[0]
+        results.write_text(json.dumps({**row, "format": 0, "version": "0.0.1"}) + "\n")
+        for words in (["experiment", "e.toml", "--launcher", "predict"], ["report", "experiments/my study"]):
+            self.expect_mistake(words, ["lockstep 0.0.1", "format 0", "another directory"])
+        results.write_text(json.dumps({**row, "version": "0.0.1"}) + "\n")
+        self.expect_mistake(["experiment", "e.toml", "--launcher", "predict"], ["results of lockstep 0.0.1"])
+        self.good("report", "experiments/my study")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])

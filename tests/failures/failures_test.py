@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a job does when something goes wrong: faults on purpose ([faults]) and the answers of [failures].
+
+failures_test.py LOCKSTEP MPIRUN      MPIRUN is tests/support/mpirun: MPIRUN RANKS COMMAND...
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+LOCKSTEP, MPIRUN = sys.argv[1:3]
+LIMIT = 60          # seconds for one run: a hang is a failure
+DEADLINE = 2        # of an operation
+GRACE = 2           # seconds after it in which the job must have ended
+NOISE = 10          # that a busy machine may add: the test looks for hangs, not for milliseconds
+
+JOB = """
+[job]
+steps = 8
+run_dir = "{dir}/run"
+[model]
+layers = 2
+hidden = 32
+heads = 2
+sequence = 16
+[data]
+path = ["{dir}/text"]
+[batch]
+global = 4
+micro = 1
+[collectives]
+timeout_seconds = {deadline}
+"""
+
+
+class Failures(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.dir = pathlib.Path(self.folder.name)
+        (self.dir / "text").write_text("".join(f"line {i} of the text\n" for i in range(3000)))
+        (self.dir / "job.toml").write_text(JOB.format(dir=self.dir, deadline=DEADLINE))
+        self.runs = 0
+
+    def train(self, ranks, *sets, inject=(), arguments=()):
+        """In a run directory of its own."""
+        self.runs += 1
+        self.run = self.dir / f"run-{self.runs}"
+        sets = [f'job.run_dir="{self.run}"', f"faults.inject={json.dumps(list(inject))}", *sets]
+        start = [] if arguments else [MPIRUN, str(ranks)]
+        command = [*start, LOCKSTEP, "train", str(self.dir / "job.toml"), *arguments,
+                   *(word for item in sets for word in ("--set", item))]
+        return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LIMIT)
+
+    def metrics(self):
+        lines = (self.run / "metrics.jsonl").read_text().splitlines()
+        return [m for m in map(json.loads, lines) if "loss" in m]
+
+    def expect_said(self, result, status, *words):
+        self.assertEqual(result.returncode, status, result.stderr)
+        for word in words:
+            self.assertRegex(result.stderr, word)
+
+    # ---- values that are not finite
+
+    def test_nan_names_the_rank_and_the_parameter(self):
+        layouts = ([], ["parallel.zero=1"], ["parallel.zero=3"], ["parallel.pipeline=2"])
+        for sets in layouts:
+            with self.subTest(sets=sets):
+                where = "blocks.1.mlp.up.weight"
+                fault = [f"nan rank 1 step 3 in {where}"]
+                result = self.train(2, *sets, inject=fault)
+                self.expect_said(result, 2, r"step 3: the gradient norm is nan; computed again, the first value that "
+                                 rf"is not finite is in the gradient of {where} on rank 1; .*failures.nonfinite")
+                self.assertEqual([m["step"] for m in self.metrics()], [1, 2, 3])
+                result = self.train(2, 'failures.nonfinite="skip"', *sets, inject=fault)
+                self.expect_said(result, 0, rf"gradient of {where} on rank 1; the step is left out \(1 so far\)")
+                self.assertEqual([m["step"] for m in self.metrics() if m.get("skipped")], [3])
+                self.assertTrue(all(m["loss"] for m in self.metrics()))
+
+    def test_a_loss_that_is_no_number(self):
+        result = self.train(2, inject=["nan rank 0 step 2 in loss"])
+        self.expect_said(result, 2, "step 2: the loss is nan; computed again, .* is in the loss on rank 0")
+
+    def test_skipping_ends(self):
+        faults = [f"nan rank 0 step {step}" for step in range(2, 7)]
+        result = self.train(1, 'failures.nonfinite="skip"', "failures.skips=3", inject=faults)
+        self.expect_said(result, 2, "step 5: .* more than failures.skips = 3 steps in a row")
+
+    def test_a_damaged_message_is_no_fault_of_the_model(self):
+        result = self.train(2, inject=["corrupt rank 1 step 4"])
+        self.expect_said(result, 1, "step 4: the gradient norm is inf; computed again all is finite: a value was damaged")
+        result = self.train(2, 'failures.nonfinite="skip"', inject=["corrupt rank 1 step 4"])
+        self.expect_said(result, 0, "left out")
+
+    # ---- ranks
+
+    def test_a_stopped_rank_gives_a_verdict(self):
+        for ranks in (2, 3):
+            with self.subTest(ranks=ranks):
+                begin = time.time()
+                result = self.train(ranks, "batch.global=6", "job.steps=1000000", inject=[f"stop rank {ranks - 1} step 5"])
+                stopped = max(os.path.getmtime(self.run / "metrics.jsonl"), begin)
+                seconds = time.time() - stopped
+                print(f"stopped rank of {ranks}: {seconds:.2f} s", file=sys.stderr)
+                self.assertNotEqual(result.returncode, 0)
+                self.assertRegex(result.stderr, rf"not complete after \d.*rank {ranks - 1} \(pid \d+ on node .*stopped")
+                self.assertLess(seconds, DEADLINE + GRACE + NOISE)
+                self.assertEqual([m["step"] for m in self.metrics()], [1, 2, 3, 4])
+
+    def test_a_killed_rank_ends_the_job(self):
+        result = self.train(2, inject=["kill rank 1 step 3"])
+        self.assertNotEqual(result.returncode, 0)
+        self.assertEqual([m["step"] for m in self.metrics()], [1, 2])
+
+    def test_a_slow_rank_is_named_within_20_steps(self):
+        result = self.train(2, "job.steps=24", "model.hidden=128", "model.sequence=64", inject=["slow rank 1 step 4 factor 5"])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        named = re.search(r"this rank, (\d+) on .*, is slow: .* in steps (\d+) to (\d+), .* costs (\d+) %", result.stderr)
+        self.assertIsNotNone(named, result.stderr)
+        self.assertEqual(named[1], "1")
+        self.assertLessEqual(int(named[3]), 4 + 20)
+        self.assertGreater(int(named[4]), 20)
+
+    def test_a_delay_is_only_late(self):
+        self.assertEqual(self.train(2, inject=["delay rank 1 step 3 seconds 0.5"]).returncode, 0)
+
+    # ---- the world outside
+
+    def test_a_failed_write_is_said(self):
+        result = self.train(2, inject=["fail_write rank 0 step 5"])
+        self.expect_said(result, 1, r"cannot write .*metrics.jsonl: File too large")
+        self.assertEqual([m["step"] for m in self.metrics()], [1, 2, 3, 4])
+
+    def test_a_signal_stops_after_a_whole_step(self):
+        result = self.train(2, "job.steps=1000000", inject=["terminate rank 1 step 4"])
+        self.assertNotEqual(result.returncode, 0)
+        self.assertRegex(result.stderr, "stopped by a signal after step 4")
+        self.assertEqual([m["step"] for m in self.metrics()], [1, 2, 3, 4])
+
+    def test_mistakes(self):
+        cases = {"kill rank 2 step 1": "only 2 ranks", "kil rank 0 step 1": "allowed: kill", "kill rank 0": "a step"}
+        for fault, word in cases.items():
+            with self.subTest(fault=fault):
+                result = self.train(2, inject=[fault])
+                self.expect_said(result, 2, f"faults.inject: .*{word}")
+                self.assertFalse(self.run.exists())
+                self.assertEqual(result.stderr.count("lockstep: "), 1, result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])

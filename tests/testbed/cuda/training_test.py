@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The program itself with an emulated GPU: training there gives the losses of the CPU.
+
+training_test.py LOCKSTEP MPIRUN      LOCKSTEP is linked with tests/testbed/cuda
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+LOCKSTEP, MPIRUN = sys.argv[1:3]
+LIMIT = 100  # seconds for one run: a hang is a failure
+
+JOB = """
+[job]
+steps = 4
+run_dir = "run"
+seed = 3
+[model]
+layers = 2
+hidden = 32
+heads = 4
+sequence = 32
+[data]
+path = ["text"]
+[batch]
+global = 4
+micro = 2
+[optimizer]
+learning_rate = 0.01
+"""
+# Largest difference of a loss, relative: sums in another order; 8 bits of mantissa.
+FLOAT32, BFLOAT16 = 2e-5, 2e-2
+
+
+class Training(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.dir = pathlib.Path(self.folder.name)
+        words = [f"{i * i % 97} is what {i} makes" for i in range(400)]
+        (self.dir / "text").write_text("\n".join(words))
+        (self.dir / "job.toml").write_text(JOB)
+        self.runs = 0
+
+    def run_job(self, *sets, ranks=1):
+        start = [MPIRUN, str(ranks)] if ranks > 1 else []
+        words = [w for s in (*sets, f"job.run_dir=run{self.runs}") for w in ("--set", s)]
+        self.runs += 1
+        return subprocess.run([*start, LOCKSTEP, "train", "job.toml", *words], capture_output=True, text=True,
+                              cwd=self.dir, stdin=subprocess.DEVNULL, timeout=LIMIT)
+
+    def metrics(self, *sets, ranks=1):
+        result = self.run_job(*sets, ranks=ranks)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        lines = (self.dir / f"run{self.runs - 1}/metrics.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def losses(self, *sets, ranks=1):
+        return [m.get("loss", m.get("validation_loss")) for m in self.metrics(*sets, ranks=ranks)]
+
+    def assert_close(self, got, wanted, tolerance, what):
+        self.assertEqual(len(got), len(wanted))
+        for step, (a, b) in enumerate(zip(got, wanted), 1):
+            self.assertLess(abs(a - b), tolerance * abs(b), f"{what}, step {step}: {a} instead of {b}")
+
+    def test_every_model_has_the_losses_of_the_cpu(self):
+        for model in (["model.kind=gpt", "model.dropout=0.1"],
+                      ["model.kind=llama", "model.kv_heads=2", "model.tied=false"],
+                      ["model.kind=mlp"]):
+            wanted = self.losses(*model, "job.device=cpu")
+            self.assertLess(wanted[-1], wanted[0])
+            exact = self.losses(*model, "job.device=cuda")
+            self.assert_close(exact, wanted, FLOAT32, f"{model} in float32")
+            half = self.losses(*model, "job.device=cuda", "job.precision=bfloat16")
+            self.assert_close(half, wanted, BFLOAT16, f"{model} in bfloat16")
+            self.assertNotEqual(half, exact)
+
+    def test_momentum_and_recomputation(self):
+        sets = ["optimizer.kind=sgd", "parallel.recompute=full"]
+        wanted = self.losses(*sets, "job.device=cpu")
+        half = self.losses(*sets, "job.device=cuda", "job.precision=bfloat16")
+        self.assert_close(half, wanted, BFLOAT16, "bfloat16")
+
+    def test_two_ranks_that_share_the_gpu_have_the_curve_of_one(self):
+        wanted = self.losses("job.device=cpu")
+        for layout in (["parallel.data=2"], ["parallel.data=2", "parallel.zero=1"],
+                       ["parallel.data=2", "parallel.zero=3"], ["parallel.tensor=2"],
+                       ["parallel.tensor=2", "parallel.sequence_parallel=true"],
+                       ["parallel.pipeline=2"]):
+            for precision, tolerance in (("float32", FLOAT32), ("bfloat16", BFLOAT16)):
+                got = self.losses(*layout, "job.device=cuda", "job.ranks_per_gpu=2", "collectives.backend=mpi",
+                                  f"job.precision={precision}", ranks=2)
+                self.assert_close(got, wanted, tolerance, f"{layout} in {precision}")
+
+    def test_ranks_share_a_gpu_only_where_they_may(self):
+        result = self.run_job("job.device=cuda", ranks=2)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertEqual([line for line in result.stderr.splitlines() if "lockstep:" in line],
+                         ['lockstep: job.device = "cuda": 2 ranks of a node would share one GPU; start as many '
+                          'ranks as there are GPUs, or allow it: job.ranks_per_gpu = 2'])
+        result = self.run_job("job.device=auto", ranks=2)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn('job.device = "auto" computes on CPUs', result.stderr)
+
+    def test_what_works_on_cpus_only_is_said(self):
+        result = self.run_job("job.device=cuda", "collectives.compression=int8")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn('collectives.compression = "int8" works on CPUs only', result.stderr)
+
+    def test_the_trace_has_the_times_of_the_gpu(self):
+        self.metrics("job.device=cuda", "job.trace_steps=2")
+        trace = json.loads((self.dir / "run0/trace.json").read_text())
+        events = [e for e in trace["traceEvents"] if e.get("ph") == "X"]
+        self.assertIn("attention_forward", {e["name"] for e in events})
+        self.assertTrue(all(e["dur"] >= 0 and e["ts"] >= 0 for e in events))
+        self.assertGreater(max(e["ts"] for e in events), 0)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// A GPU and its NCCL that are none, so that the backends of collectives/backends/gpu.hpp run where
+// there is no GPU: one shared library with the calls of the CUDA runtime that they use (memory of
+// the GPU is memory of the host, kernels cannot run) and with NCCL's over MPI.
+//
+// As on a GPU, a stream carries out one thing after another, and launching returns at once: what is
+// launched makes progress only when somebody asks. A group of NCCL is one thing in a stream, whose
+// messages go on at the same time; a send is over when its receive is there (a GPU may buffer more,
+// so what deadlocks there deadlocks here).
+#pragma once
+
+#include <functional>
+#include <mutex>
+
+#include <cuda_runtime_api.h>
+#include <nccl.h>
+
+namespace lockstep::fake {
+
+// True when it is done; asked again and again.
+using Step = std::function<bool()>;
+
+void enqueue(cudaStream_t stream, Step step);
+std::unique_lock<std::recursive_mutex> locked();
+
+// ---- what tests do to it, on this rank
+
+void share_one_gpu(bool shared);            // all ranks from now on, for what asks next
+void set_async_error(ncclResult_t error);   // of every communicator, until it is set to success
+void fail_next_launch(ncclResult_t error);  // of the next group
+int num_registered();                       // buffers, now
+int num_aborted();                          // communicators, so far
+int num_communicators();                    // now
+
+}  // namespace lockstep::fake
