@@ -98,7 +98,6 @@ TEST_CASE("training on a GPU is training on the CPU", "[gpu]") {
     const JobConfig job = job_of(variant);
     const auto cpu = make_cpu_device();
     const test::Trained wanted = trained_on(*cpu, job);
-    CHECK(wanted.losses.back() < wanted.losses.front());
     {
       INFO(variant.what << " in float32");
       const auto gpu = gpu_in(DType::float32);
