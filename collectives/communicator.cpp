@@ -372,7 +372,7 @@ MemoryKind Communicator::memory_of(const Call& call) const {
                       call.what == Collective::scatter;
   if (rooted) return MemoryKind::plain;
   const auto shared = [&](const Elements& e) { return e.count == 0 || group_->backend->owns(e); };
-  const bool one = call.in.data == call.out.data;
+  const bool one = call.in.data == call.out.data && call.in.count == call.out.count;
   return shared(call.out) && (one || shared(call.in)) ? MemoryKind::shared : MemoryKind::plain;
 }
 

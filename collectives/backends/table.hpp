@@ -24,6 +24,9 @@ struct BackendEntry {
 
   std::unique_ptr<Backend> make(MPI_Comm comm, Device& device,
                                 const CommunicatorOptions& options) const;
+  std::unique_ptr<Backend> make(MPI_Comm comm, const CommunicatorOptions& options) const {
+    return make_on_host(comm, options);
+  }
 };
 
 // Those that serve a device of that kind; all of them for the dry one.

@@ -46,6 +46,14 @@ class Programs:
         return prefix + (mpirun + ["-q", "--oversubscribe", "--bind-to", "none", "-np", str(ranks)]
                          if self.bundle else mpirun)
 
+    def program(self, name, place_in_build):
+        """Of no test: a benchmark."""
+        return [str(self.bundle / "run"), name] if self.bundle else [str(self.build / place_in_build)]
+
+    def inside(self, command, tool):
+        """The command under another program, inside of the bundle's environment."""
+        return command[:1] + tool + command[1:] if self.bundle else tool + command
+
     def gpu_tests(self):
         """Of the label gpu: name, ranks, command."""
         if self.bundle:
@@ -61,7 +69,7 @@ class Programs:
 
 def unpacked(archive, scratch):
     with tarfile.open(archive) as tar:
-        tar.extractall(scratch, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(scratch)
+        tar.extractall(scratch, **(dict(filter="data") if hasattr(tarfile, "data_filter") else {}))
     return scratch / "bundle"
 
 
