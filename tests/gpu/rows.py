@@ -41,6 +41,7 @@ class Place:
     machine: object
     programs: object
     scratch: pathlib.Path
+    gpu_device: str = "cuda"  # job.device of what runs on the GPU
 
     def need_gpu(self):
         if not self.machine.gpus:
@@ -79,7 +80,8 @@ def all_of(a, machine, programs, scratch):
     table += [
         Row("train: GPU against CPU, float32", functools.partial(training.against_cpu, place, "float32")),
         Row("train: GPU against CPU, bfloat16", functools.partial(training.against_cpu, place, "bfloat16")),
-        Row("train: GPU against PyTorch", functools.partial(training.against_pytorch, place)),
+        Row("train: GPU against PyTorch, float32", functools.partial(training.against_pytorch, place, "float32")),
+        Row("train: GPU against PyTorch, bfloat16", functools.partial(training.against_pytorch, place, "bfloat16")),
         Row("two-ranks: one GPU through mpi", functools.partial(training.two_ranks, place)),
         Row("calibrate and predict", functools.partial(training.calibrated, place)),
         Row("kernels: shares of the GPU", functools.partial(kernel_shares, place)),
