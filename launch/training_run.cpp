@@ -179,6 +179,7 @@ int TrainingRun::run() {
   }
   const bool finished = train();
   checkpoints_->finish();
+  checkpoints_->report();
   if (finished && validation_ && !validation_loss_) evaluate(job_.job.steps);
   const double train_seconds = now() - train_begin_;
   mllog_.end_training(finished && (job_.job.target_loss == 0 || target_seconds_ > 0));
@@ -187,7 +188,7 @@ int TrainingRun::run() {
     device_->record_into(nullptr);
     write_chrome_trace(run_dir_ + "/trace.json", context_, trace_, trace_origin_);
   }
-  summarize(train_seconds);
+  summarize(train_seconds, finished);
   if (finished && job_.job.sample_length > 0) write_sample();
   if (finished && !stop_requested()) return 0;
   return 128 + (stop_signal() ? stop_signal() : SIGTERM);
@@ -203,6 +204,10 @@ bool TrainingRun::train() {
     checkpoints_->check();
     if (context_.first()) note_step(metrics);
     guard_->end_step(result, metrics.step_seconds);
+    if (guard_->wants_back()) {
+      step = go_back(step);
+      continue;
+    }
     validation_loss_.reset();
     if (result.stop) {
       log_info(format("stopped by a signal after step %lld", static_cast<long long>(step)));
@@ -214,6 +219,21 @@ bool TrainingRun::train() {
     if (last) return true;
   }
   return true;
+}
+
+// To the last checkpoint, whose steps are made again; returns its step, or `step` where there is
+// none.
+std::int64_t TrainingRun::go_back(std::int64_t step) {
+  checkpoints_->finish();
+  const std::int64_t done = checkpoints_->load_last();
+  if (done == 0) return step;
+  context_.together([&] {
+    open_batches(done);
+    if (!context_.first()) return;
+    cut_metrics(run_dir_ + "/metrics.jsonl", done);
+    metrics_.emplace(run_dir_ + "/metrics.jsonl", MetricsWriter::Existing::append);
+  });
+  return done;
 }
 
 bool TrainingRun::reaches_target(std::int64_t step) {
@@ -281,7 +301,7 @@ void TrainingRun::start_or_stop_trace(std::int64_t step) {
   if (step == kFirstTracedStep + job_.job.trace_steps) device_->record_into(nullptr);
 }
 
-void TrainingRun::summarize(double train_seconds) {
+void TrainingRun::summarize(double train_seconds, bool finished) {
   gemm_rate_ =
       std::max(gemm_rate_, measure_gemm_rate(*device_));  // the start may have been disturbed
   std::size_t peak = 0;

@@ -46,13 +46,14 @@ class TrainingRun {
   void begin_writing();
   void introduce(int threads, const std::string& binding) const;
   bool train();  // false: stopped by a signal
+  std::int64_t go_back(std::int64_t step);
   StepMetrics one_step(std::int64_t step, StepResult& result);
   void note_step(const StepMetrics& metrics);
   bool reaches_target(std::int64_t step);  // evaluates, if it is time
   bool evaluates_after(std::int64_t step) const;
   double evaluate(std::int64_t step);
   void start_or_stop_trace(std::int64_t step);
-  void summarize(double train_seconds);
+  void summarize(double train_seconds, bool finished);
   void write_sample();
 
   const Context& context_;

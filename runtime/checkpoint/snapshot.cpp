@@ -27,15 +27,6 @@ std::uint64_t bytes_of(const std::vector<HeldPiece>& pieces) {
   return bytes;
 }
 
-void copy_to_host(std::byte* host, const Tensor& from) {
-  download(host, from, from.bytes());
-}
-
-void copy_from_host(Tensor& to, const std::byte* host) {
-  to.device().compute().synchronize();
-  upload(to, host, to.bytes());
-}
-
 void Snapshot::lay_out(const std::vector<HeldPiece>& pieces) {
   bytes_.resize(bytes_of(pieces));
   std::vector<NamedBytes> tensors;
@@ -62,7 +53,7 @@ void Snapshot::take(const std::vector<HeldPiece>& pieces) {
   std::byte* to = bytes_.data();
   for (const HeldPiece& piece : pieces) {
     for (const HeldState& state : piece.states) {
-      copy_to_host(to, state.tensor);
+      if (state.tensor.bytes() > 0) download(to, state.tensor, state.tensor.bytes());
       to += state.tensor.bytes();
     }
   }

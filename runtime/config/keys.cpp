@@ -15,7 +15,7 @@ constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
 constexpr const char* kRecomputeNames[] = {"none", "selective", "full"};
 constexpr const char* kNonfiniteNames[] = {"stop", "skip"};
-constexpr const char* kSpikeNames[] = {"ignore", "warn", "skip"};
+constexpr const char* kSpikeNames[] = {"ignore", "warn", "skip", "roll_back"};
 constexpr const char* kDeterminismNames[] = {"fast", "run", "layout"};
 constexpr const char* kLauncherNames[] = {"auto", "srun", "mpirun"};
 constexpr const char* kRequeueNames[] = {"auto", "scontrol", "dependent", "off"};
@@ -288,7 +288,8 @@ Section failures_keys(FailuresSection& failures) {
            kNonfiniteNames},
           {"spike",
            &failures.spike,
-           "a loss or gradient norm that stands out: say it, or leave the step out",
+           "a loss or gradient norm that stands out: say it, leave the step out, or go back as "
+           "well",
            {},
            kSpikeNames},
           {"spike_deviations", &failures.spike_deviations,
@@ -310,8 +311,8 @@ Section faults_keys(FaultsSection& faults) {
       "faults on purpose, to see what happens",
       {
           {"inject", &faults.inject,
-           "\"KIND rank R step S ...\": kill, stop, terminate, delay, slow, nan, corrupt, "
-           "fail_write"},
+           "\"KIND rank R step S ...\": kill, stop, terminate, delay, slow, nan, spike, "
+           "corrupt, fail_write"},
       },
   };
 }
