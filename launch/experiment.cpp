@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "launch/command.hpp"
+#include "launch/experiment/batch.hpp"
 #include "launch/experiment/process.hpp"
 #include "launch/experiment/run.hpp"
 #include "launch/job.hpp"
@@ -19,6 +20,7 @@
 #include "perfmodels/machine/find_machine.hpp"
 #include "perfmodels/plot.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/file.hpp"
 #include "runtime/base/mapped_file.hpp"
 
 namespace lockstep {
@@ -50,6 +52,11 @@ std::string text_of(const std::string& path) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
+// Beside the copy of the experiment, which names it so.
+void keep_job(const ExperimentFile& e) {
+  write_file(e.dir + "/" + std::filesystem::path(e.job).filename().string(), text_of(e.job));
+}
+
 std::vector<std::string> names_of(const std::vector<ExperimentPoint>& points) {
   std::vector<std::string> names;
   for (const ExperimentPoint& point : points)
@@ -58,12 +65,29 @@ std::vector<std::string> names_of(const std::vector<ExperimentPoint>& points) {
 }
 
 void write_report(const ExperimentFile& e, const ExperimentFolder& folder,
-                  const std::vector<ExperimentPoint>& points) {
-  const std::vector<ResultRow> rows = folder.rows_of(points);
+                  const std::vector<ExperimentPoint>& points,
+                  const std::vector<Forecast>& forecasts) {
+  std::vector<ResultRow> rows = folder.rows_of(points);
   if (rows.empty()) return;
+  for (ResultRow& row : rows) {  // what today's profile says, also of older rows
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      if (points[i].fingerprint == row.fingerprint) row.predicted = forecasts[i].step;
+    }
+  }
   const ReportFile report = write_experiment_report(folder.dir(), e, rows, names_of(points));
   std::printf("%s\n", report.path.c_str());
   if (report.without_plots) std::printf("%s\n", told(Drawn::no_gnuplot, "").c_str());
+}
+
+// The same command again, inside the allocation, with srun.
+int submit_as_one(const ExperimentRun& run, const ExperimentOptions& options) {
+  const ExperimentFile& e = run.experiment;
+  std::vector<std::string> words{
+      run.launch.lockstep, "experiment", e.path, "--launcher", "srun", "--dir", e.dir};
+  if (!e.machine.empty()) words.insert(words.end(), {"--machine", e.machine});
+  for (const std::string& setting : options.overrides)
+    words.insert(words.end(), {"--set", setting});
+  return run_in_one_job(run, e.dir, words);
 }
 
 int experiment(const ExperimentOptions& options) {
@@ -83,18 +107,19 @@ int experiment(const ExperimentOptions& options) {
   }
   expect_launcher(e);
   ExperimentFolder folder(e.dir, text_of(e.path));
+  keep_job(e);
   const ExperimentRun run{.experiment = e,
                           .points = points,
                           .forecasts = forecasts,
                           .launch = {e.launcher, e.launch, own_path(), ranks_per_node(e, machine)},
                           .retry = options.retry,
                           .bar = isatty(STDOUT_FILENO) == 1};
-  const std::size_t all = order_of(points.size(), e.repetitions, 1).size();
-  const std::size_t missing = missing_runs(run, folder).size();
+  const std::size_t finished = runs_of(e, points.size()).size() - missing_runs(run, folder).size();
   std::printf("%s: %s\n\n%s\n", e.name.c_str(), folder.dir().c_str(),
-              forecast_text(e, points, forecasts, all - missing).c_str());
-  const int status = run_missing(run, folder);
-  write_report(e, folder, points);
+              forecast_text(e, points, forecasts, finished).c_str());
+  if (e.launcher == "sbatch" && e.allocation == "one") return submit_as_one(run, options);
+  const int status = e.launcher == "sbatch" ? run_as_jobs(run, folder) : run_missing(run, folder);
+  write_report(e, folder, points, forecasts);
   return status;
 }
 

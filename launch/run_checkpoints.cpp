@@ -7,6 +7,7 @@
 
 #include "launch/build_facts.hpp"
 #include "parallelism/hybrid/held_state.hpp"
+#include "runtime/base/clock.hpp"
 #include "runtime/base/format.hpp"
 #include "runtime/base/mapped_file.hpp"
 #include "runtime/checkpoint/reader.hpp"
@@ -65,6 +66,11 @@ std::int64_t RunCheckpoints::load_last() {
     if (context_.first()) steps = folder_.steps();
   });
   steps = Json::parse(context_.broadcast(steps.dump()));
+  const std::string& method = job_.collectives.compression;
+  if (!steps.empty() && (method == "top_k" || method == "powersgd")) {
+    log_warning("what collectives.compression = \"" + method + "\" held back of gradients is not " +
+                "in checkpoints: the first steps differ a little from those of the run");
+  }
   std::string refusal;
   for (const Json& step : steps) {
     const std::string checkpoint = folder_.place_of(step.get<std::int64_t>());
@@ -176,7 +182,8 @@ void RunCheckpoints::begin_life() {
                                 .ranks = context_.size(),
                                 .keep = job_.checkpoint.keep,
                                 .keep_every = job_.checkpoint.keep_every,
-                                .timeout_seconds = job_.collectives.timeout_seconds});
+                                .timeout_seconds = job_.collectives.timeout_seconds,
+                                .beside = run_dir_ + "/metrics.jsonl"});
 }
 
 bool RunCheckpoints::due(std::int64_t step) const {
@@ -185,6 +192,7 @@ bool RunCheckpoints::due(std::int64_t step) const {
 
 void RunCheckpoints::save(std::int64_t step) {
   if (!wanted() || saved_ == step) return;
+  const double begin = now();
   const Manifest head = head_of(step);
   context_.together([&] {
     writer_->wait();
@@ -196,6 +204,8 @@ void RunCheckpoints::save(std::int64_t step) {
   writer_->save(written_state(step_, mesh_), head);
   saved_ = step;
   if (!job_.checkpoint.async) finish();
+  ++num_saved_;
+  held_seconds_ += now() - begin;
 }
 
 Manifest RunCheckpoints::head_of(std::int64_t step) const {
@@ -220,6 +230,12 @@ Manifest RunCheckpoints::head_of(std::int64_t step) const {
 
 void RunCheckpoints::check() {
   if (writer_) writer_->check();
+}
+
+void RunCheckpoints::report() const {
+  if (num_saved_ == 0) return;
+  log_info(format("%d checkpoints of %.1f MB held steps up for %.1f ms each", num_saved_,
+                  1e-6 * static_cast<double>(bytes_), 1e3 * held_seconds_ / num_saved_));
 }
 
 void RunCheckpoints::finish() {

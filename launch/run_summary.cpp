@@ -61,6 +61,7 @@ void write_summary(const RunSummary& s) {
       {"exposed_comm_seconds", s.exposed_seconds},
       {"memory_bytes", s.peak_bytes},
       {"validation_loss", s.validation_loss ? Json(*s.validation_loss) : Json(nullptr)},
+      {"finished", s.finished},
       {"train_seconds", s.train_seconds},
       {"target_seconds", s.target_seconds > 0 ? Json(s.target_seconds) : Json(nullptr)}};
   write_file(s.run_dir + "/summary.json", json.dump(2) + "\n");

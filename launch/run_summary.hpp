@@ -23,6 +23,7 @@ struct RunSummary {
   // For summary.json:
   int nodes = 1;
   std::string hosts;                             // of all ranks, each once
+  bool finished = true;                          // not stopped by a signal
   double train_seconds = 0, target_seconds = 0;  // 0: no target, or not reached
 };
 

@@ -179,6 +179,7 @@ int TrainingRun::run() {
   }
   const bool finished = train();
   checkpoints_->finish();
+  checkpoints_->report();
   if (finished && validation_ && !validation_loss_) evaluate(job_.job.steps);
   const double train_seconds = now() - train_begin_;
   mllog_.end_training(finished && (job_.job.target_loss == 0 || target_seconds_ > 0));
@@ -187,7 +188,7 @@ int TrainingRun::run() {
     device_->record_into(nullptr);
     write_chrome_trace(run_dir_ + "/trace.json", context_, trace_, trace_origin_);
   }
-  summarize(train_seconds);
+  summarize(train_seconds, finished);
   if (finished && job_.job.sample_length > 0) write_sample();
   if (finished && !stop_requested()) return 0;
   return 128 + (stop_signal() ? stop_signal() : SIGTERM);
@@ -300,7 +301,7 @@ void TrainingRun::start_or_stop_trace(std::int64_t step) {
   if (step == kFirstTracedStep + job_.job.trace_steps) device_->record_into(nullptr);
 }
 
-void TrainingRun::summarize(double train_seconds) {
+void TrainingRun::summarize(double train_seconds, bool finished) {
   gemm_rate_ =
       std::max(gemm_rate_, measure_gemm_rate(*device_));  // the start may have been disturbed
   std::size_t peak = 0;

@@ -53,7 +53,7 @@ class TrainingRun {
   bool evaluates_after(std::int64_t step) const;
   double evaluate(std::int64_t step);
   void start_or_stop_trace(std::int64_t step);
-  void summarize(double train_seconds);
+  void summarize(double train_seconds, bool finished);
   void write_sample();
 
   const Context& context_;

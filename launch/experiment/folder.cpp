@@ -91,6 +91,14 @@ bool ExperimentFolder::has(const ExperimentPoint& point, int repetition, bool re
   });
 }
 
+bool ExperimentFolder::failed(const ExperimentPoint& point, int repetition) const {
+  bool failed = false;
+  for (const ResultRow& row : rows_) {
+    if (row.fingerprint == point.fingerprint && row.repetition == repetition) failed = row.failed();
+  }
+  return failed;
+}
+
 void ExperimentFolder::add(const ResultRow& row) {
   write_all(results_, json_of(row) + "\n", dir_ + "/results.jsonl");
   rows_.push_back(row);

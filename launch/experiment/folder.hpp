@@ -29,6 +29,9 @@ class ExperimentFolder {
   // Whether a repetition has a row; one that failed counts unless `retry`.
   bool has(const ExperimentPoint& point, int repetition, bool retry) const;
 
+  // The last row of a repetition says that it failed.
+  bool failed(const ExperimentPoint& point, int repetition) const;
+
   void add(const ResultRow& row);  // to both files
 
   std::string job_file(const std::string& name) const { return dir_ + "/jobs/" + name + ".toml"; }

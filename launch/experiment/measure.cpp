@@ -75,6 +75,7 @@ RunFacts load_run_facts(const std::string& run_dir) {
             .train_seconds = number(json, "train_seconds"),
             .ranks = json.value("ranks", 0),
             .nodes = json.value("nodes", 0),
+            .finished = json.value("finished", false),
             .version = json.value("version", ""),
             .host = json.value("host", "")};
   } catch (const Json::exception& error) {

@@ -33,6 +33,7 @@ RunLog load_run_log(const std::string& run_dir);
 struct RunFacts {
   double memory_bytes = 0, target_seconds = 0, train_seconds = 0;
   int ranks = 0, nodes = 0;
+  bool finished = false;
   std::string version{}, host{};
 };
 RunFacts load_run_facts(const std::string& run_dir);

@@ -8,6 +8,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
 #include "runtime/base/philox.hpp"
+#include "slurm/site.hpp"
 
 namespace lockstep {
 
@@ -52,8 +53,15 @@ Asked asked_of(const ExperimentFile& e, const std::vector<const AxisValue*>& val
   return asked;
 }
 
+// What is the same for all jobs of a cluster (site.toml), where jobs are submitted.
+JobConfig site_of(const ExperimentFile& e) {
+  const std::string site = e.launcher == "sbatch" ? slurm::find_site("", e.job) : "";
+  return site.empty() ? JobConfig{} : load_job(site);
+}
+
 JobConfig job_of(const ExperimentFile& e, const Asked& asked, int& ranks) {
-  JobConfig job = load_job(e.job, asked.settings);
+  const JobConfig site = site_of(e);
+  JobConfig job = load_job(e.job, asked.settings, site);
   ranks = ranks_of(job, asked.ranks, e.ranks);
   std::vector<std::string> settings = asked.settings;
   if (e.study == "weak") {
@@ -61,10 +69,18 @@ JobConfig job_of(const ExperimentFile& e, const Asked& asked, int& ranks) {
         format("batch.global=%lld", static_cast<long long>(job.batch.global * ranks)));
   }
   if (e.trace && job.job.trace_steps == 0) settings.emplace_back("job.trace_steps=3");
-  job = load_job(e.job, settings);
+  job = load_job(e.job, settings, site);
   if (job.job.machine.empty()) job.job.machine = e.machine;
   job.job.run_dir.clear();
   return job;
+}
+
+// "ranks", or an axis whose values all have ranks of their own: it scales, it does not compare.
+bool decides_ranks(const Axis& axis) {
+  std::set<int> counts;
+  for (const AxisValue& value : axis.values)
+    counts.insert(value.ranks);
+  return !counts.count(0) && counts.size() == axis.values.size();
 }
 
 void name(ExperimentPoint& point, const std::vector<Axis>& axes,
@@ -73,9 +89,18 @@ void name(ExperimentPoint& point, const std::vector<Axis>& axes,
     point.values.emplace_back(axes[i].name, values[i]->label);
     const std::string said = axes[i].name + "=" + values[i]->label;
     point.name += (i ? " " : "") + said;
-    if (axes[i].name == "ranks") continue;
+    if (decides_ranks(axes[i])) continue;
     point.series += (point.series.empty() ? "" : " ") + said;
   }
+}
+
+// What was measured stays true when another profile predicts it.
+std::string fingerprint_of(const ExperimentPoint& point, bool only_predicted) {
+  JobConfig job = point.job;
+  if (!only_predicted) job.job.machine.clear();
+  const std::string text = (only_predicted ? "predicted " : "measured ") +
+                           std::to_string(point.ranks) + "\n" + to_toml(job);
+  return format("%016llx", static_cast<unsigned long long>(hash_of(text)));
 }
 
 ExperimentPoint point_at(const ExperimentFile& e, const std::vector<std::string>& overrides,
@@ -90,10 +115,7 @@ ExperimentPoint point_at(const ExperimentFile& e, const std::vector<std::string>
   } catch (const ConfigError& error) {
     throw ConfigError(e.path + ", point " + point.name + ": " + error.what());
   }
-  const char* kind = e.launcher == "predict" ? "predicted" : "measured";
-  point.fingerprint =
-      format("%016llx", static_cast<unsigned long long>(
-                            hash_of(kind + std::to_string(point.ranks) + to_toml(point.job))));
+  point.fingerprint = fingerprint_of(point, e.launcher == "predict");
   return point;
 }
 

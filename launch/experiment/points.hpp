@@ -15,7 +15,7 @@ namespace lockstep {
 
 struct ExperimentPoint {
   std::string name;         // "ranks=2 backend=native"
-  std::string series;       // the same without its ranks; empty where only ranks vary
+  std::string series;       // the same without what decides ranks
   std::string fingerprint;  // of all that decides what it measures
   int ranks = 1;
   std::vector<std::pair<std::string, std::string>> values;  // of each axis, its label

@@ -62,28 +62,9 @@ class Runner {
   }
 
  private:
-  ResultRow new_row(const PlannedRun& planned) const {
-    const ExperimentPoint& point = run_.points[planned.point];
-    const Forecast& forecast = run_.forecasts[planned.point];
-    return {.version = build_facts().version,
-            .point = point.name,
-            .series = point.series,
-            .fingerprint = point.fingerprint,
-            .values = point.values,
-            .repetition = planned.repetition,
-            .ranks = point.ranks,
-            .nodes = forecast.nodes,
-            .status = "predicted",
-            .launcher = run_.experiment.launcher,
-            .host = host_name(),
-            .started = time_of_day(),
-            .predicted = forecast.step,
-            .job = point.job};
-  }
-
   // False: it was stopped, and there is no row.
   bool run_one(const PlannedRun& planned) {
-    ResultRow row = new_row(planned);
+    ResultRow row = new_row(run_, planned);
     if (run_.experiment.launcher == "predict") {
       if (!row.predicted) fail(row, {run_.forecasts[planned.point].why_not});
     } else if (!start(row, planned)) {
@@ -117,22 +98,9 @@ class Runner {
     } else if (end.status != 0) {
       fail(row, last_lines(log, kKeptLines));
     } else {
-      take_measurement(row, run_dir);
+      take_measurement(row, run_dir, run_.experiment.skip_steps);
     }
     return true;
-  }
-
-  void take_measurement(ResultRow& row, const std::string& run_dir) const {
-    try {
-      row.measured = measure_run(run_dir, run_.experiment.skip_steps);
-    } catch (const ConfigError& error) {
-      fail(row, {error.what()});
-    }
-  }
-
-  static void fail(ResultRow& row, std::vector<std::string> lines) {
-    row.status = "failed";
-    row.last_lines = std::move(lines);
   }
 
   // ---- what is seen
@@ -208,16 +176,51 @@ class Runner {
 
 }  // namespace
 
+std::vector<PlannedRun> runs_of(const ExperimentFile& e, std::size_t points) {
+  return order_of(points, e.launcher == "predict" ? 1 : e.repetitions,
+                  static_cast<std::uint64_t>(e.order_seed));
+}
+
 std::vector<PlannedRun> missing_runs(const ExperimentRun& run, const ExperimentFolder& folder) {
-  const ExperimentFile& e = run.experiment;
-  const int repetitions = e.launcher == "predict" ? 1 : e.repetitions;
   std::vector<PlannedRun> missing;
-  for (const PlannedRun& planned :
-       order_of(run.points.size(), repetitions, static_cast<std::uint64_t>(e.order_seed))) {
+  for (const PlannedRun& planned : runs_of(run.experiment, run.points.size())) {
     if (!folder.has(run.points[planned.point], planned.repetition, run.retry))
       missing.push_back(planned);
   }
   return missing;
+}
+
+ResultRow new_row(const ExperimentRun& run, const PlannedRun& planned) {
+  const ExperimentPoint& point = run.points[planned.point];
+  const Forecast& forecast = run.forecasts[planned.point];
+  return {.version = build_facts().version,
+          .point = point.name,
+          .series = point.series,
+          .fingerprint = point.fingerprint,
+          .values = point.values,
+          .repetition = planned.repetition,
+          .ranks = point.ranks,
+          .nodes = forecast.nodes,
+          .status = "predicted",
+          .launcher = run.experiment.launcher,
+          .host = host_name(),
+          .started = time_of_day(),
+          .predicted = forecast.step,
+          .job = point.job};
+}
+
+void take_measurement(ResultRow& row, const std::string& run_dir, int skip_steps) {
+  try {
+    row.measured = measure_run(run_dir, skip_steps);
+    row.status = "done";
+  } catch (const ConfigError& error) {
+    fail(row, {error.what()});
+  }
+}
+
+void fail(ResultRow& row, std::vector<std::string> lines) {
+  row.status = "failed";
+  row.last_lines = std::move(lines);
 }
 
 int run_missing(const ExperimentRun& run, ExperimentFolder& folder) {

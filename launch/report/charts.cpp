@@ -34,7 +34,7 @@ std::string head_of(const std::string& svg_path, const std::string& title, int h
          gnuplot_quoted(svg_path) + "\nset title " + gnuplot_quoted(title) +
          "\nset border 3 lc rgb '#666666'\nset tics nomirror textcolor rgb '#333333'\n"
          "set grid ytics lc rgb '#dddddd' lt 1\n"
-         "set key tmargin center horizontal maxrows 3 samplen 2.5 spacing 1.2\n";
+         "set key tmargin center horizontal maxrows 3 samplen 2 spacing 1.1\n";
 }
 
 struct Range {
@@ -49,8 +49,9 @@ struct Range {
 std::string ranks_axis(const std::vector<Curve2d>& curves) {
   std::set<double> counts;
   for (const Curve2d& curve : curves) {
-    for (const ChartPoint& p : curve.points)
-      counts.insert(p.x);
+    for (const ChartPoint& p : curve.points) {
+      if (curve.look != Curve2d::Look::ideal) counts.insert(p.x);
+    }
   }
   if (counts.empty()) return "";
   std::string tics, text = "set logscale x 2\n";
@@ -91,16 +92,18 @@ std::string block_of(const Curve2d& curve, std::size_t i) {
   return text + "EOD\n";
 }
 
+// Intervals first, so that they do not cover what they belong to.
 std::string curve_of(const Curve2d& curve, std::size_t i) {
   const char* color = curve.look == Curve2d::Look::ideal ? "#888888" : color_of(curve.color);
-  std::string text =
-      format("$c%zu using 1:2 with %s lc rgb '%s' title ", i, look_of(curve.look), color) +
-      gnuplot_quoted(curve.title);
+  const std::string title =
+      curve.title.empty() ? "notitle" : "title " + gnuplot_quoted(curve.title);
+  const std::string line =
+      format("$c%zu using 1:2 with %s lc rgb '%s' ", i, look_of(curve.look), color) + title;
   const bool intervals = std::any_of(curve.points.begin(), curve.points.end(),
                                      [](const ChartPoint& p) { return p.high > p.low; });
-  if (!intervals) return text;
-  return text +
-         format(", $c%zu using 1:2:3:4 with yerrorbars lw 1.5 pt 0 lc rgb '%s' notitle", i, color);
+  if (!intervals) return line;
+  return format("$c%zu using 1:2:3:4 with yerrorbars lw 1.5 ps 0 lc rgb '%s' notitle, ", i, color) +
+         line;
 }
 
 // A label of two lines where it is long.
@@ -132,7 +135,7 @@ std::size_t label_width(std::size_t groups) {
 }
 
 int bottom_margin(std::size_t groups) {
-  return groups > 8 ? 9 : 4;
+  return groups > 8 ? 9 : 3;
 }
 
 std::string label_tics(const std::vector<std::pair<double, std::string>>& labels) {
@@ -210,8 +213,9 @@ std::string script_of(const BarChart& chart, const std::string& svg_path) {
   for (std::size_t b = 0; b < chart.titles.size(); ++b) {
     text += format("$b%zu << EOD\n", b) +
             (blocks[b].empty() ? box(kNothing, kNothing, kNothing, kNothing) : blocks[b]) + "EOD\n";
-    plots.push_back(
-        boxes(format("b%zu", b), color_of(b), b ? "solid 0.45" : "solid 0.9", chart.titles[b]));
+    const std::size_t color = chart.first_color + b;
+    plots.push_back(boxes(format("b%zu", b), color_of(color), color ? "solid 0.55" : "solid 0.9",
+                          chart.titles[b]));
     if (intervals[b].empty()) continue;
     text += format("$i%zu << EOD\n", b) + intervals[b] + "EOD\n";
     plots.push_back(

@@ -38,6 +38,7 @@ struct BarChart {
   std::string title{}, y_label{};
   std::vector<std::string> titles{};
   std::vector<BarGroup> groups{};
+  std::size_t first_color = 0;  // of the first title
 };
 std::string script_of(const BarChart& chart, const std::string& svg_path);
 

@@ -2,13 +2,14 @@
 #include "launch/report/experiment_report.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "launch/build_facts.hpp"
 #include "launch/experiment/judge.hpp"
+#include "launch/experiment/launcher.hpp"
 #include "launch/experiment/summary.hpp"
 #include "launch/report/drawing.hpp"
+#include "launch/report/experiment_charts.hpp"
 #include "launch/report/numbers.hpp"
 #include "runtime/base/file.hpp"
 #include "runtime/base/format.hpp"
@@ -17,106 +18,20 @@ namespace lockstep {
 
 namespace {
 
-using Look = Curve2d::Look;
-using RankSeries = std::vector<const PointSummary*>;
-
 bool scales(const ExperimentFile& e, const std::vector<RankSeries>& all) {
   return e.study != "compare" && std::any_of(all.begin(), all.end(), [](const RankSeries& series) {
            return series.size() > 1;
          });
 }
 
-std::string titled(const std::string& series, const char* what) {
-  return series.empty() ? what : series + ", " + what;
-}
-
-// ---- curves against ranks
-
-using Value = ChartPoint (*)(const PointSummary&);
-
-ChartPoint measured_step(const PointSummary& p) {
-  if (!p.step) return {};
-  return {0, 1e3 * p.step->value, 1e3 * p.step->low, 1e3 * p.step->high};
-}
-ChartPoint predicted_step(const PointSummary& p) {
-  if (!p.predicted) return {};
-  return {0, 1e3 * p.predicted->step_seconds, 1e3 * p.predicted->low, 1e3 * p.predicted->high};
-}
-ChartPoint measured_speed(const PointSummary& p) {
-  if (!p.tokens_per_second) return {};
-  return {0, p.tokens_per_second->value, p.tokens_per_second->low, p.tokens_per_second->high};
-}
-ChartPoint predicted_speed(const PointSummary& p) {
-  return {0, p.predicted ? p.predicted->tokens_per_second : 0, 0, 0};
-}
-ChartPoint measured_efficiency(const PointSummary& p) {
-  return {0, 100 * p.efficiency, 0, 0};
-}
-ChartPoint predicted_efficiency(const PointSummary& p) {
-  return {0, 100 * p.predicted_efficiency, 0, 0};
-}
-
-void add_curve(CurveChart& chart, const RankSeries& series, int color, Look look, Value value) {
-  const bool measured = look == Look::measured;
-  Curve2d curve{
-      titled(series.front()->series, measured ? "measured" : "predicted"), look, color, {}};
-  for (const PointSummary* p : series) {
-    ChartPoint point = value(*p);
-    point.x = p->ranks;
-    if (point.y > 0) curve.points.push_back(point);
-  }
-  if (!curve.points.empty()) chart.curves.push_back(std::move(curve));
-}
-
-// What the first point would become if ranks multiplied the speed.
-void add_ideal(CurveChart& chart, const RankSeries& series, Value measured, Value predicted,
-               double power) {
-  const PointSummary &first = *series.front(), &last = *series.back();
-  const double y = measured(first).y > 0 ? measured(first).y : predicted(first).y;
-  if (y <= 0) return;
-  Curve2d ideal{chart.curves.empty() || power == 0 ? "ideal" : "ideal", Look::ideal, 0, {}};
-  const bool named = std::any_of(chart.curves.begin(), chart.curves.end(),
-                                 [](const Curve2d& c) { return c.look == Look::ideal; });
-  if (named) ideal.title.clear();
-  for (double ranks = first.ranks; ranks < last.ranks; ranks *= 1.25)
-    ideal.points.push_back({ranks, y * std::pow(ranks / first.ranks, power)});
-  ideal.points.push_back({static_cast<double>(last.ranks),
-                          y * std::pow(static_cast<double>(last.ranks) / first.ranks, power)});
-  chart.curves.push_back(std::move(ideal));
-}
-
-CurveChart against_ranks(const std::vector<RankSeries>& all, const std::string& title,
-                         const std::string& y_label, Value measured, Value predicted,
-                         double power) {
-  CurveChart chart{.title = title, .x_label = "ranks", .y_label = y_label, .ranks_axis = true};
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    add_ideal(chart, all[i], measured, predicted, power);
-    const int color = static_cast<int>(i);
-    add_curve(chart, all[i], color, Look::measured, measured);
-    add_curve(chart, all[i], all.size() == 1 ? 1 : color, Look::predicted, predicted);
-  }
-  return chart;
-}
-
 void add_scaling(Page& page, Drawing& drawing, const ExperimentFile& e,
                  const std::vector<RankSeries>& all) {
   page.heading("Scaling");
-  const bool strong = e.study == "strong";
-  drawing.add(
-      page,
-      against_ranks(all, "Time of a step", "ms", measured_step, predicted_step, strong ? -1 : 0),
-      "step_time",
-      "Time of a step against ranks. Bars are intervals: of measurements as said below the table, "
-      "of "
-      "predictions those of the machine profile.");
-  drawing.add(
-      page,
-      against_ranks(all, "Throughput", "tokens per second", measured_speed, predicted_speed, 1),
-      "throughput", "Throughput against ranks.");
-  drawing.add(page,
-              against_ranks(all, "Efficiency", "% of the speed per rank of the smallest count",
-                            measured_efficiency, predicted_efficiency, 0),
-              "efficiency",
+  drawing.add(page, step_chart(all, e.study), "step_time",
+              "Time of a step against ranks. Bars are intervals: of measurements as said below the "
+              "table, of predictions those of the machine profile.");
+  drawing.add(page, speed_chart(all), "throughput", "Throughput against ranks.");
+  drawing.add(page, efficiency_chart(all), "efficiency",
               "Speed per rank against that of the smallest rank count of the series.");
 }
 
@@ -124,50 +39,26 @@ void add_scaling(Page& page, Drawing& drawing, const ExperimentFile& e,
 
 void add_comparison(Page& page, Drawing& drawing, const std::vector<PointSummary>& points) {
   page.heading("Comparison");
-  BarChart chart{"Throughput", "tokens per second", {"measured", "predicted"}, {}};
-  BarChart target{"Time to target", "seconds", {"measured"}, {}};
-  for (const PointSummary& p : points) {
-    chart.groups.push_back({p.name, {measured_speed(p), predicted_speed(p)}});
-    if (!p.target_seconds) continue;
-    target.groups.push_back(
-        {p.name, {{0, p.target_seconds->value, p.target_seconds->low, p.target_seconds->high}}});
-  }
-  drawing.add(page, chart, "throughput",
-              "Throughput of each point, with the interval of its repetitions.");
+  drawing.add(page, comparison_chart(points), "throughput",
+              "Throughput of each point; lines are the interval of its repetitions.");
+  const BarChart target = target_chart(points);
   if (!target.groups.empty())
     drawing.add(page, target, "target", "Time from the first step to the target of the job.");
 }
 
 // ---- where the time goes
 
-std::vector<double> milliseconds(const StepParts& parts) {
-  std::vector<double> all;
-  for (const double s : parts.seconds)
-    all.push_back(1e3 * s);
-  return all;
-}
-
 void add_breakdown(Page& page, Drawing& drawing, const std::vector<PointSummary>& points) {
-  StackChart chart{"Where the time of a step goes", "ms", {}, {}, {}};
-  for (std::size_t i = 0; i < kNumParts; ++i)
-    chart.parts.emplace_back(title_of(static_cast<StepPart>(i)));
-  for (const PointSummary& p : points) {
-    if (!p.parts && !p.predicted) continue;
-    const std::size_t group = chart.groups.size();
-    chart.groups.push_back(p.name);
-    if (p.parts) chart.stacks.push_back({"measured", group, milliseconds(*p.parts)});
-    if (p.predicted) chart.stacks.push_back({"predicted", group, milliseconds(p.predicted->parts)});
-  }
+  const StackChart chart = breakdown_chart(points);
   if (chart.stacks.empty()) return;
-  if (chart.groups.size() > 6) {
-    for (Stack& stack : chart.stacks)
-      stack.label = stack.label.substr(0, 1);
-  }
   page.heading("Where the time goes");
-  drawing.add(page, chart, "breakdown",
-              "Parts of a step, the mean over its ranks; measured (m) from the traced steps, in "
-              "proportion to the "
-              "median step. Communication counts while a rank computes nothing meanwhile.");
+  const bool ran = std::any_of(points.begin(), points.end(),
+                               [](const PointSummary& p) { return p.parts.has_value(); });
+  std::string caption =
+      "Parts of a step, the mean over its ranks. Communication counts while a rank computes "
+      "nothing meanwhile, waiting for the slowest rank included.";
+  if (ran) caption += " Measured (m): from the traced steps, in proportion to the median step.";
+  drawing.add(page, chart, "breakdown", caption);
 }
 
 void add_bottleneck(Page& page, const std::vector<RankSeries>& all) {
@@ -233,8 +124,8 @@ std::vector<std::string> row_of(const PointSummary& p, bool target) {
                                     : "-");
   const double efficiency = p.efficiency > 0 ? p.efficiency : p.predicted_efficiency;
   row.push_back(efficiency > 0 ? format("%.1f %%", 100 * efficiency) : "-");
-  row.push_back(p.memory_bytes > 0 ? format("%.1f", p.memory_bytes / (1 << 20))
-                : p.predicted      ? format("%.1f", p.predicted->memory_bytes / (1 << 20))
+  row.push_back(p.memory_bytes > 0 ? number_text(p.memory_bytes / (1 << 20))
+                : p.predicted      ? number_text(p.predicted->memory_bytes / (1 << 20))
                                    : "-");
   row.push_back(p.loss > 0 ? format("%.4f", p.loss) : "-");
   if (target) row.push_back(p.target_seconds ? interval_text(*p.target_seconds, 1) : "not reached");
@@ -285,6 +176,17 @@ std::string list_of(const std::set<std::string>& all) {
   return text;
 }
 
+std::string commands_of(const ExperimentFile& e, const std::string& dir) {
+  std::vector<std::string> all{"lockstep", "experiment", e.path, "--launcher", e.launcher};
+  if (!e.machine.empty()) all.insert(all.end(), {"--machine", e.machine});
+  std::string text = "# all of it\n" + shell_text(all) + " --dir ANOTHER\n";
+  if (e.launcher != "predict") {
+    text += "# one repetition, with " + e.launcher + "\nlockstep train " +
+            shell_text({dir + "/jobs"}) + "/NAME.toml --set job.run_dir=ANOTHER\n";
+  }
+  return text + "# this page\n" + shell_text({"lockstep", "report", dir}) + "\n";
+}
+
 void add_reproduction(Page& page, const ExperimentFile& e, const std::string& dir,
                       const std::vector<ResultRow>& rows) {
   std::set<std::string> hosts, versions, days;
@@ -295,15 +197,14 @@ void add_reproduction(Page& page, const ExperimentFile& e, const std::string& di
   }
   const BuildFacts build = build_facts();
   page.heading("How to reproduce");
-  page.preformatted("lockstep experiment " + e.path + "\n" + "lockstep train " + dir +
-                    "/jobs/NAME.toml      # one repetition, under " + e.launcher + "\n" +
-                    "lockstep report " + dir + "                    # this page again");
-  page.paragraph("lockstep " + list_of(versions) + " on " + list_of(hosts) + ", " + list_of(days) +
-                 "; " + build.compiler + ", " + build.simd + ", " + build.gemm + "; launcher " +
-                 e.launcher + ", " +
-                 format("%d repetitions, order shuffled with seed %lld.", e.repetitions,
-                        static_cast<long long>(e.order_seed)) +
-                 (e.machine.empty() ? "" : " Predictions by the profile " + e.machine + "."));
+  page.preformatted(commands_of(e, dir));
+  page.paragraph(
+      "lockstep " + list_of(versions) + " on " + list_of(hosts) + ", " + list_of(days) + "; " +
+      build.compiler + ", " + build.simd + ", " + build.gemm + "; launcher " + e.launcher + ", " +
+      (e.launcher == "predict" ? "nothing was run."
+                               : format("%d repetitions, order shuffled with seed %lld.",
+                                        e.repetitions, static_cast<long long>(e.order_seed))) +
+      (e.machine.empty() ? "" : " Predictions by the profile " + e.machine + "."));
   page.note(
       "results.jsonl and results.csv beside this page hold one row per repetition, with the "
       "complete "

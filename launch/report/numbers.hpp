@@ -14,4 +14,12 @@ std::string number_text(double value);
 // "12.34 (12.1 to 12.9)", times `scale`.
 std::string interval_text(const Figure& figure, double scale);
 
+// The unit in which the largest value of a diagram is read well: value * factor.
+struct Unit {
+  double factor;
+  const char* name;
+};
+Unit time_unit(double largest_seconds);  // us, ms, s
+Unit speed_unit(double largest);         // tokens per second, thousands, millions of them
+
 }  // namespace lockstep

@@ -20,6 +20,7 @@ th, td { padding: .25rem .7rem; text-align: right; vertical-align: top; border-b
   font-variant-numeric: tabular-nums; }
 th { border-bottom: 2px solid #999; font-weight: 600; vertical-align: bottom; }
 th.t, td.t { text-align: left; }
+td { white-space: nowrap; } td.t { white-space: normal; min-width: 6rem; }
 pre { background: #f5f5f5; padding: .7rem .9rem; font-size: .8rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 figure { margin: 1rem 0; }
 figure svg { width: 100%; height: auto; display: block; }

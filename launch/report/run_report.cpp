@@ -92,12 +92,23 @@ void add_loss(Page& page, Drawing& drawing, const Run& run) {
 }
 
 void add_throughput(Page& page, Drawing& drawing, const Run& run) {
-  CurveChart chart{.title = "Throughput", .x_label = "step", .y_label = "tokens per second"};
+  CurveChart chart{.title = "Throughput", .x_label = "step"};
   chart.curves.push_back(curve_of(run.log, "measured", &LoggedStep::tokens_per_second));
   if (run.predicted)
     chart.curves.push_back(level(run.log, "predicted", run.predicted->step.tokens_per_second));
+  double largest = 0;
+  for (const Curve2d& curve : chart.curves) {
+    for (const ChartPoint& p : curve.points)
+      largest = std::max(largest, p.y);
+  }
+  const Unit unit = speed_unit(largest);
+  chart.y_label = unit.name;
+  for (Curve2d& curve : chart.curves) {
+    for (ChartPoint& p : curve.points)
+      p.y *= unit.factor;
+  }
   page.heading("Throughput");
-  drawing.add(page, chart, "throughput", "Tokens per second of each step, of all ranks together.");
+  drawing.add(page, chart, "throughput", "Speed of each step, of all ranks together.");
 }
 
 std::vector<double> milliseconds(const StepParts& parts) {

@@ -7,6 +7,7 @@
 #include "runtime/base/crc32c.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
+#include "runtime/tensor/transfer.hpp"
 
 namespace lockstep {
 
@@ -83,7 +84,7 @@ void CheckpointReader::read_state(HeldState& state, const HeldPiece& piece,
                              static_cast<long long>(count_of(piece.region)), state.kind.c_str(),
                              piece.name.c_str()));
   }
-  copy_from_host(state.tensor, host.data());
+  if (!host.empty()) upload(state.tensor, host.data(), host.size());
 }
 
 void CheckpointReader::check_header(std::size_t shard) {

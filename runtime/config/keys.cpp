@@ -188,7 +188,8 @@ Section collectives_keys(CollectivesSection& collectives) {
       "collectives",
       "how ranks exchange tensors",
       {
-          {"backend", &collectives.backend, "who moves them: auto, native (ours), mpi"},
+          {"backend", &collectives.backend,
+           "who moves them: auto, native (ours), mpi; on GPUs also nccl"},
           {"algorithm", &collectives.algorithm, "ours, by name; auto: the cheapest"},
           {"rules", &collectives.rules, "who serves which sizes: \"all_reduce 0:64K ring\""},
           {"machine", &collectives.machine,

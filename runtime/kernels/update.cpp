@@ -62,12 +62,15 @@ Operation cost_of(const std::vector<AdamWPiece>& pieces) {
 void squared_sums(Tensor& sums, const std::vector<Tensor>& gradients, Stream& stream) {
   expect(sums.count() == static_cast<std::int64_t>(gradients.size()), "squared_sums: shapes");
   std::int64_t n = 0;
-  for (const Tensor& g : gradients)
+  std::size_t bytes = 0;
+  for (const Tensor& g : gradients) {
     n += g.count();
+    bytes += g.bytes();
+  }
   const Operation cost{.name = "squared_sums",
                        .shape = {n},
                        .flops = 2.0 * n,
-                       .bytes_read = 4.0 * n,
+                       .bytes_read = 1.0 * bytes,
                        .bytes_written = 1.0 * sums.bytes()};
   run_on(
       stream, cost,

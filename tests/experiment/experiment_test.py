@@ -181,6 +181,20 @@ class Experiment(unittest.TestCase):
                      "reached after"):
             self.assertIn(part, page)
 
+    def test_mlperf_lines_are_those_that_mlperf_defines(self):
+        said = self.good("train", "job.toml", "--set", "job.mllog=true", "--set", "job.target_loss=9",
+                         "--set", "job.evaluate_every=2", "--set", "job.run_dir=run")
+        lines = [json.loads(line[len(":::MLLOG "):]) for line in said.splitlines() if line.startswith(":::MLLOG ")]
+        keys = [line["key"] for line in lines]
+        self.assertEqual([key for key in keys if key.endswith(("_start", "_stop", "accuracy"))],
+                         ["init_start", "init_stop", "run_start", "block_start", "block_stop", "eval_start",
+                          "eval_accuracy", "eval_stop", "run_stop"])
+        self.assertEqual({line["event_type"] for line in lines}, {"INTERVAL_START", "INTERVAL_END", "POINT_IN_TIME"})
+        values = {line["key"]: line["value"] for line in lines}
+        self.assertEqual((values["global_batch_size"], values["max_sequence_length"]), (4, 32))
+        self.assertEqual(lines[-1]["metadata"]["status"], "success")
+        self.assertEqual(lines[-1]["metadata"]["samples_count"], 8)
+
     def test_a_failure_is_a_row_and_the_rest_goes_on(self):
         # 3 heads cannot be split over 2 ranks; 2 can.
         self.write('ranks = [2]\nsize = [{name = "odd", model.heads = 3, model.hidden = 33, parallel.tensor = 2},\n'

@@ -93,9 +93,10 @@ class Submit(unittest.TestCase):
     def test_shellcheck_finds_nothing(self):
         if not shutil.which("shellcheck"):
             self.skipTest("shellcheck is not installed: launch/dependencies slurm")
-        for name in SCRIPTS:
-            with self.subTest(name):
-                check = subprocess.run(["shellcheck", HERE / "scripts" / f"{name}.sbatch"], capture_output=True, text=True)
+        root = HERE.parents[1]
+        for script in [*(HERE / "scripts").glob("*.sbatch"), root / "slurm" / "sandbox", HERE / "run"]:
+            with self.subTest(script.name):
+                check = subprocess.run(["shellcheck", "-x", "-P", root, script], capture_output=True, text=True)
                 self.assertEqual(check.stdout, "")
 
     def test_names_are_quoted_and_never_interpreted(self):
