@@ -76,7 +76,7 @@ std::int64_t RunCheckpoints::load_last() {
     const std::string checkpoint = folder_.place_of(step.get<std::int64_t>());
     if (try_load(checkpoint, refusal)) {
       log_info(format("continued from %s", checkpoint.c_str()));
-      return step.get<std::int64_t>();
+      return saved_ = step.get<std::int64_t>();
     }
     if (context_.first()) log_warning("refused: " + refusal + "; the checkpoint before it is next");
   }
@@ -147,7 +147,7 @@ void RunCheckpoints::load_weights() {
   });
   std::vector<HeldPiece> pieces = held_state(step_);
   for (HeldPiece& piece : pieces)
-    piece.states.resize(1);  // the value
+    std::erase_if(piece.states, [](const HeldState& s) { return !is_weight(s.kind); });
   const std::string mistake = read_from(checkpoint, context_.broadcast(text), pieces);
   context_.together([&] {
     if (context_.first() && !mistake.empty()) throw ConfigError(mistake);
