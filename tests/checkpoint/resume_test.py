@@ -265,17 +265,15 @@ class Resume(unittest.TestCase):
         self.assertIn("is there already", self.tool("convert", last, self.dir / "one", "--to", "lockstep", expect=2))
 
     def test_hugging_face_and_back(self):
-        for sets in (["model.tied=false"], ["model.kind=llama", "model.kv_heads=1"]):
-            self.train("run", *sets)
-            self.tool("convert", self.dir / "run", self.dir / "hf", "--to", "hugging-face")
-            self.tool("convert", self.dir / "hf", self.dir / "back", "--to", "lockstep")
-            said = self.tool("diff", self.dir / "run", self.dir / "back", expect=1)
-            self.assertNotIn("elements differ", said)
-            self.train("start", *sets, f'checkpoint.load="{self.dir}/back"')
-            first, last = self.metrics("start")[0]["loss"], [m["loss"] for m in self.metrics("run") if "loss" in m][-1]
-            self.assertAlmostEqual(first, last, delta=0.2)
-            for name in ("run", "hf", "back", "start"):
-                shutil.rmtree(self.dir / name)
+        sets = ["model.kind=llama", "model.kv_heads=1", "optimizer.learning_rate=0.01"]
+        self.train("run", *sets)
+        self.tool("convert", self.dir / "run", self.dir / "hf", "--to", "hugging-face")
+        self.tool("convert", self.dir / "hf", self.dir / "back", "--to", "lockstep")
+        said = self.tool("diff", self.dir / "run", self.dir / "back", expect=1)  # weights only
+        self.assertNotIn("elements differ", said)
+        self.train("start", *sets, f'checkpoint.load="{self.dir}/back"')
+        losses = [m["loss"] for m in self.metrics("run") if "loss" in m]
+        self.assertLess(self.metrics("start")[0]["loss"], (losses[0] + losses[-1]) / 2)
 
 
 if __name__ == "__main__":

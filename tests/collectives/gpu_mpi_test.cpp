@@ -157,7 +157,7 @@ TEST_CASE("operations on a GPU's memory: of 12 MB", "[gpu]") {
   if (no_gpu()) return;
   const int p = context().size();
   const std::size_t even = kLarge / static_cast<std::size_t>(p) * static_cast<std::size_t>(p);
-  for (const char* backend : {"auto", "mpi", "native"}) {
+  for (const char* backend : {"auto", "mpi"}) {
     Served served({.backend = backend, .timeout_seconds = 60}, kLarge * sizeof(float));
     for (const Collective what : kCollectives) {
       const Problem problem{.what = what,

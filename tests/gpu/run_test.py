@@ -25,7 +25,7 @@ class WithoutGpu(unittest.TestCase):
         self.dir = pathlib.Path(folder.name)
 
     def call(self, *command):
-        return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=110,
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=250,
                               env=os.environ | dict(CUDA_VISIBLE_DEVICES=""))
 
     def test_every_row_is_skipped_and_says_why(self):
