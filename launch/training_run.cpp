@@ -65,7 +65,7 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, const RunOptions
     : context_(context),
       job_(std::move(job)),
       table_(job_.job.steps, options.progress_bar),
-      mllog_(false && context_.first()) {
+      mllog_(job_.job.mllog && context_.first()) {
   const Binding binding = bind_to_cores(context_, Topology());
   const int threads = set_threads(job_.job.threads, binding);
   context_.together([this] { read_inputs(); });
@@ -236,10 +236,14 @@ std::int64_t TrainingRun::go_back(std::int64_t step) {
   return done;
 }
 
+bool TrainingRun::at_target(double loss) const {
+  return job_.job.target_loss > 0 && loss <= job_.job.target_loss;
+}
+
 bool TrainingRun::reaches_target(std::int64_t step) {
   if (!evaluates_after(step)) return false;
   const double loss = evaluate(step);
-  if (job_.job.target_loss <= 0 || loss > job_.job.target_loss) return false;
+  if (!at_target(loss)) return false;
   target_seconds_ = now() - train_begin_;
   log_info(format("target loss %g reached after step %lld", job_.job.target_loss,
                   static_cast<long long>(step)));
@@ -288,7 +292,7 @@ double TrainingRun::evaluate(std::int64_t step) {
     metrics_->write_evaluation(step, *validation_loss_);
     table_.evaluation(step, *validation_loss_);
   }
-  const bool goes_on = step < job_.job.steps && !reaches_target(*validation_loss_);
+  const bool goes_on = step < job_.job.steps && !at_target(*validation_loss_);
   mllog_.end_evaluation(step, *validation_loss_, goes_on);
   return *validation_loss_;
 }
@@ -325,7 +329,8 @@ void TrainingRun::summarize(double train_seconds, bool finished) {
                            .nodes = context_.nodes(),
                            .hosts = hosts,
                            .train_seconds = train_seconds,
-                           .target_seconds = target_seconds_};
+                           .target_seconds = target_seconds_,
+                           .finished = finished};
   print_row(summary_text(summary));
   write_summary(summary);
 }
