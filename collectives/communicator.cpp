@@ -345,6 +345,11 @@ Work Communicator::submit(Call call, const Tensor& out, const Tensor& in) const 
 
   Device& device = *group_->device;
   Stream& queue = device.communication();
+  // A GPU's compute stream has no reason to wait until the worker has looked at it: some 50 us of
+  // the thread that launches kernels, for each collective of an axis of one rank.
+  const bool done = size() == 1 && call.in.data == call.out.data;
+  if (done && device.kind() == DeviceKind::cuda && !queue.recording())
+    return {device.compute(), Event()};
   queue.wait(device.compute().record());
   if (queue.immediate()) {  // nothing needs to be kept: half of what a short call costs
     const auto [begin, end] = group_->serve(call, choice, out, in);
@@ -372,7 +377,7 @@ MemoryKind Communicator::memory_of(const Call& call) const {
                       call.what == Collective::scatter;
   if (rooted) return MemoryKind::plain;
   const auto shared = [&](const Elements& e) { return e.count == 0 || group_->backend->owns(e); };
-  const bool one = call.in.data == call.out.data;
+  const bool one = call.in.data == call.out.data && call.in.count == call.out.count;
   return shared(call.out) && (one || shared(call.in)) ? MemoryKind::shared : MemoryKind::plain;
 }
 

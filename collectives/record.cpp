@@ -131,7 +131,7 @@ const char* name_of(Area::Kind kind) {
   return kNames[static_cast<int>(kind)];
 }
 
-const char* name_of(Event::What what) {
+const char* name_of(TrackEvent::What what) {
   constexpr const char* kNames[] = {"send", "receive", "complete", "combine", "combine_all", "copy",
                                     "work", "barrier", "stage",    "show",    "fetch"};
   return kNames[static_cast<int>(what)];

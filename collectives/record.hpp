@@ -59,7 +59,7 @@ struct Region {
   std::size_t begin = 0, bytes = 0;
 };
 
-struct Event {
+struct TrackEvent {
   enum class What : std::uint8_t {
     send,         // posted: ins[0] to `peer`
     receive,      // posted: outs[0] from `peer`
@@ -82,19 +82,19 @@ struct Event {
   std::uint32_t first_region;
   std::uint64_t ticket;
 };
-const char* name_of(Event::What what);
+const char* name_of(TrackEvent::What what);
 
 // What one rank does.
 struct Track {
-  std::vector<Event> events;
+  std::vector<TrackEvent> events;
   std::vector<Region> regions;  // of all events: outs, then ins
   std::vector<Area> areas;
   Region in, out;  // of the call
 
-  std::span<const Region> outs(const Event& e) const {
+  std::span<const Region> outs(const TrackEvent& e) const {
     return std::span(regions).subspan(e.first_region, e.num_outs);
   }
-  std::span<const Region> ins(const Event& e) const {
+  std::span<const Region> ins(const TrackEvent& e) const {
     return std::span(regions).subspan(e.first_region + e.num_outs, e.num_ins);
   }
 };

@@ -43,7 +43,7 @@ struct Element {
 
 // A message that is posted and not completed.
 struct Open {
-  Event::What what;
+  TrackEvent::What what;
   int peer;
   Ticket ticket;
   Region region;
@@ -126,8 +126,8 @@ class Proof {
     const std::size_t before = mine.next;
     while (!ended(r)) {
       now_ = r;
-      const Event& event = track(r).events[mine.next];
-      if (event.what == Event::What::complete) {
+      const TrackEvent& event = track(r).events[mine.next];
+      if (event.what == TrackEvent::What::complete) {
         if (!completed(r, event.ticket)) break;
       } else if (is_barrier(event.what)) {
         if (!passed(r, event)) break;
@@ -139,38 +139,39 @@ class Proof {
     return mine.next != before;
   }
 
-  static bool is_barrier(Event::What what) {
-    return what == Event::What::barrier || what == Event::What::stage || what == Event::What::show;
+  static bool is_barrier(TrackEvent::What what) {
+    return what == TrackEvent::What::barrier || what == TrackEvent::What::stage ||
+           what == TrackEvent::What::show;
   }
 
-  void act(int r, const Event& event) {
+  void act(int r, const TrackEvent& event) {
     const auto outs = track(r).outs(event), ins = track(r).ins(event);
     switch (event.what) {
-      case Event::What::send:
+      case TrackEvent::What::send:
         return post(r, event, ins[0], Access::read);
-      case Event::What::receive:
+      case TrackEvent::What::receive:
         return post(r, event, outs[0], Access::write);
-      case Event::What::copy:
-      case Event::What::fetch:
+      case TrackEvent::What::copy:
+      case TrackEvent::What::fetch:
         return copy(outs[0], ins[0]);
-      case Event::What::work:
+      case TrackEvent::What::work:
         return;
       default:
         return combine(
             outs, ins,
-            event.what == Event::What::combine ? Sums::Way::pairwise : Sums::Way::in_turn);
+            event.what == TrackEvent::What::combine ? Sums::Way::pairwise : Sums::Way::in_turn);
     }
   }
 
   // Messages.
-  void post(int r, const Event& event, const Region& region, Access access) {
+  void post(int r, const TrackEvent& event, const Region& region, Access access) {
     if (event.peer < 0 || event.peer >= ranks_ || event.peer == r) {
       throw refuted("has no rank ", event.peer, " to reach");
     }
     touch(region, access);
     RankState& mine = state_[at(r)];
     mine.open.push_back({event.what, event.peer, event.ticket, region});
-    if (clocked_ && event.what == Event::What::send) mine.open.back().sent = order_.send(r);
+    if (clocked_ && event.what == TrackEvent::What::send) mine.open.back().sent = order_.send(r);
     match(r, mine.open.back());
   }
 
@@ -179,7 +180,7 @@ class Proof {
     for (Open& other : state_[at(message.peer)].open) {
       if (other.matched || other.peer != r || other.what == message.what) continue;
       other.matched = message.matched = true;
-      const bool sends = message.what == Event::What::send;
+      const bool sends = message.what == TrackEvent::What::send;
       return deliver(sends ? message : other, sends ? other : message);
     }
   }
@@ -202,7 +203,7 @@ class Proof {
     while (!mine.open.empty() && mine.open.front().ticket <= up_to) {
       const Open message = std::move(mine.open.front());
       mine.open.pop_front();
-      const bool sent = message.what == Event::What::send;
+      const bool sent = message.what == TrackEvent::What::send;
       if (clocked_ && !sent) order_.receive(r, message.sent);
       touch(message.region, sent ? Access::read : Access::write);
     }
@@ -210,7 +211,7 @@ class Proof {
   }
 
   // Barriers. The last to come lets all go.
-  bool passed(int r, const Event& event) {
+  bool passed(int r, const TrackEvent& event) {
     RankState& mine = state_[at(r)];
     std::vector<int>& arrived = arrived_[at(event.peer)];
     if (mine.in_barrier) {
@@ -220,7 +221,8 @@ class Proof {
     }
     for (const Region& in : track(r).ins(event))
       touch(in, Access::read);
-    if (event.what == Event::What::stage) copy(track(r).outs(event)[0], track(r).ins(event)[0]);
+    if (event.what == TrackEvent::What::stage)
+      copy(track(r).outs(event)[0], track(r).ins(event)[0]);
     if (!arrived.empty()) expect_alike(event, arrived.front());
     arrived.push_back(r);
     mine.in_barrier = true;
@@ -232,8 +234,8 @@ class Proof {
     return !mine.in_barrier;
   }
 
-  void expect_alike(const Event& event, int first) {
-    const Event& theirs = track(first).events[state_[at(first)].next];
+  void expect_alike(const TrackEvent& event, int first) {
+    const TrackEvent& theirs = track(first).events[state_[at(first)].next];
     if (theirs.what == event.what) return;
     throw refuted("is where rank ", first, " has a ", name_of(theirs.what));
   }
@@ -307,7 +309,7 @@ class Proof {
   }
 
   void expect_apart(const Open& open, const Region& region, Access access) {
-    const bool receives = open.what == Event::What::receive;
+    const bool receives = open.what == TrackEvent::What::receive;
     if (open.region.area != region.area || (!receives && access == Access::read) ||
         open.region.begin >= region.begin + region.bytes ||
         region.begin >= open.region.begin + open.region.bytes) {
@@ -334,7 +336,7 @@ class Proof {
     if (!state_[at(r)].open.empty()) {
       const Open& open = state_[at(r)].open.front();
       throw Refuted{text("rank ", r, " ends before its message ",
-                         open.what == Event::What::send ? "to" : "from", " rank ", open.peer,
+                         open.what == TrackEvent::What::send ? "to" : "from", " rank ", open.peer,
                          " is complete")};
     }
     if (call_.what == Collective::barrier) return check_barrier(r);
@@ -406,7 +408,7 @@ class Proof {
   // Whom a rank waits for; -1 if it does not wait.
   int awaited(int r) const {
     if (ended(r)) return -1;
-    const Event& event = track(r).events[state_[at(r)].next];
+    const TrackEvent& event = track(r).events[state_[at(r)].next];
     if (!is_barrier(event.what)) return awaited_message(r)->peer;
     const std::vector<int>& arrived = arrived_[at(event.peer)];
     for (const int member : schedule_.groups[at(event.peer)]) {
@@ -421,11 +423,11 @@ class Proof {
   }
 
   std::string waiting(int r) const {
-    const Event& event = track(r).events[state_[at(r)].next];
+    const TrackEvent& event = track(r).events[state_[at(r)].next];
     if (is_barrier(event.what)) {
       return text("rank ", r, " waits in a ", name_of(event.what), " for rank ", awaited(r));
     }
-    const bool sends = awaited_message(r)->what == Event::What::send;
+    const bool sends = awaited_message(r)->what == TrackEvent::What::send;
     return text("rank ", r, " waits to ", sends ? "send to" : "receive from", " rank ", awaited(r));
   }
 

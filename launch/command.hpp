@@ -25,6 +25,7 @@ struct Command {
 Prepare prepare_bench;       // bench.cpp
 Prepare prepare_calibrate;   // calibrate.cpp
 Prepare prepare_check;       // check.cpp
+Prepare prepare_checkpoint;  // checkpoint.cpp
 Prepare prepare_experiment;  // experiment.cpp
 Prepare prepare_explain;     // explain.cpp
 Prepare prepare_export;      // export.cpp

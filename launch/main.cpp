@@ -27,6 +27,8 @@ constexpr Command kCommands[] = {
     {"scaling", "How a job scales to more ranks, predicted, and the laws of it", prepare_scaling},
     {"roofline", "A step's kernels against what a machine can attain", prepare_roofline},
     {"export", "Writes a step for other simulators: Chakra execution traces", prepare_export},
+    {"checkpoint", "Looks into checkpoints, checks, converts and compares them",
+     prepare_checkpoint},
     {"check", "Before a job starts: do its ranks see what was asked for?", prepare_check},
     {"submit", "Submits a job to Slurm: writes its script, has it checked", prepare_submit},
     {"experiment", "A scaling study or a comparison: predicts, runs, compares, reports",

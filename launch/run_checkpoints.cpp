@@ -7,6 +7,7 @@
 
 #include "launch/build_facts.hpp"
 #include "parallelism/hybrid/held_state.hpp"
+#include "runtime/base/clock.hpp"
 #include "runtime/base/format.hpp"
 #include "runtime/base/mapped_file.hpp"
 #include "runtime/checkpoint/reader.hpp"
@@ -65,12 +66,17 @@ std::int64_t RunCheckpoints::load_last() {
     if (context_.first()) steps = folder_.steps();
   });
   steps = Json::parse(context_.broadcast(steps.dump()));
+  const std::string& method = job_.collectives.compression;
+  if (!steps.empty() && (method == "top_k" || method == "powersgd")) {
+    log_warning("what collectives.compression = \"" + method + "\" held back of gradients is not " +
+                "in checkpoints: the first steps differ a little from those of the run");
+  }
   std::string refusal;
   for (const Json& step : steps) {
     const std::string checkpoint = folder_.place_of(step.get<std::int64_t>());
     if (try_load(checkpoint, refusal)) {
       log_info(format("continued from %s", checkpoint.c_str()));
-      return step.get<std::int64_t>();
+      return saved_ = step.get<std::int64_t>();
     }
     if (context_.first()) log_warning("refused: " + refusal + "; the checkpoint before it is next");
   }
@@ -141,7 +147,7 @@ void RunCheckpoints::load_weights() {
   });
   std::vector<HeldPiece> pieces = held_state(step_);
   for (HeldPiece& piece : pieces)
-    piece.states.resize(1);  // the value
+    std::erase_if(piece.states, [](const HeldState& s) { return !is_weight(s.kind); });
   const std::string mistake = read_from(checkpoint, context_.broadcast(text), pieces);
   context_.together([&] {
     if (context_.first() && !mistake.empty()) throw ConfigError(mistake);
@@ -176,7 +182,8 @@ void RunCheckpoints::begin_life() {
                                 .ranks = context_.size(),
                                 .keep = job_.checkpoint.keep,
                                 .keep_every = job_.checkpoint.keep_every,
-                                .timeout_seconds = job_.collectives.timeout_seconds});
+                                .timeout_seconds = job_.collectives.timeout_seconds,
+                                .beside = run_dir_ + "/metrics.jsonl"});
 }
 
 bool RunCheckpoints::due(std::int64_t step) const {
@@ -185,6 +192,7 @@ bool RunCheckpoints::due(std::int64_t step) const {
 
 void RunCheckpoints::save(std::int64_t step) {
   if (!wanted() || saved_ == step) return;
+  const double begin = now();
   const Manifest head = head_of(step);
   context_.together([&] {
     writer_->wait();
@@ -196,6 +204,8 @@ void RunCheckpoints::save(std::int64_t step) {
   writer_->save(written_state(step_, mesh_), head);
   saved_ = step;
   if (!job_.checkpoint.async) finish();
+  ++num_saved_;
+  held_seconds_ += now() - begin;
 }
 
 Manifest RunCheckpoints::head_of(std::int64_t step) const {
@@ -220,6 +230,12 @@ Manifest RunCheckpoints::head_of(std::int64_t step) const {
 
 void RunCheckpoints::check() {
   if (writer_) writer_->check();
+}
+
+void RunCheckpoints::report() const {
+  if (num_saved_ == 0) return;
+  log_info(format("%d checkpoints of %.1f MB held steps up for %.1f ms each", num_saved_,
+                  1e-6 * static_cast<double>(bytes_), 1e3 * held_seconds_ / num_saved_));
 }
 
 void RunCheckpoints::finish() {

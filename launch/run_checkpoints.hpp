@@ -36,6 +36,7 @@ class RunCheckpoints {
   void save(std::int64_t step);       // once per step; waits for the one before
   void check();                       // throws what went wrong behind training
   void finish();                      // the last one is on the disk, for all ranks
+  void report() const;                // how many, and how long steps were held up for them
 
  private:
   void meet_parameters();
@@ -55,6 +56,8 @@ class RunCheckpoints {
   std::optional<Fence> fence_;
   std::optional<CheckpointWriter> writer_;
   std::int64_t saved_ = 0;  // step
+  int num_saved_ = 0;
+  double held_seconds_ = 0;  // between steps
 
   // Rank 0 only: of the whole model.
   std::map<std::string, Dims> parameters_;

@@ -3,17 +3,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include <unistd.h>
 
 #include "collectives/call.hpp"
 #include "runtime/base/format.hpp"
+#include "runtime/checkpoint/fence.hpp"
 #include "runtime/failures/stragglers.hpp"
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/update.hpp"
 #include "runtime/logging/logging.hpp"
+#include "runtime/tensor/transfer.hpp"
 
 namespace lockstep {
 
@@ -44,7 +45,8 @@ bool finite(const StepResult& result) {
 RunGuard::RunGuard(const Context& context, const JobConfig& job)
     : context_(context),
       wanted_(job.failures),
-      faults_(job.faults.inject, context.rank(), context.size(), restart_count()),
+      faults_(job.faults.inject, context.rank(), context.size(),
+              static_cast<int>(start_from_environment().restart)),
       spikes_(job.failures.spike_deviations, job.failures.spike_window) {}
 
 void RunGuard::tamper_with(CommunicatorOptions& options) {
@@ -55,12 +57,17 @@ void RunGuard::tamper_with(CommunicatorOptions& options) {
 }
 
 void RunGuard::watch(TrainingStep& step, const Mesh& mesh, Device& device) {
+  if (device.kind() == DeviceKind::cuda && faults_.has(FaultKind::corrupt)) {
+    throw ConfigError(
+        "faults.inject: corrupt changes messages in the host's memory: not with "
+        "job.device = \"cuda\"");
+  }
   training_ = &step;
   mesh_ = &mesh;
   device_ = &device;
-  const auto poison = [&device](Tensor& values) {
+  const auto poison = [this, &device](Tensor& values) {
     Tensor first = values.view({values.count()}).slice(0, 1);
-    kernels::fill(first, std::numeric_limits<float>::quiet_NaN(), device.compute());
+    kernels::fill(first, faults_.poison(), device.compute());
   };
   step.set_hooks({.losses =
                       [this, poison](Tensor& losses) {
@@ -73,7 +80,9 @@ void RunGuard::watch(TrainingStep& step, const Mesh& mesh, Device& device) {
                   .accept =
                       [this](const StepResult& result) {
                         if (!finite(result) || wanted_.spike == "ignore") return true;
-                        spike_ = spikes_.judge(result.loss, result.grad_norm);
+                        spike_ = went_back_.count(step_) > 0
+                                     ? "stood out before training went back"
+                                     : spikes_.judge(result.loss, result.grad_norm);
                         return spike_.empty() || wanted_.spike == "warn";
                       }});
 }
@@ -124,6 +133,7 @@ void RunGuard::meet_spike() {
     if (context_.first()) log_warning(what);
     return;
   }
+  wants_back_ = wanted_.spike == "roll_back" && went_back_.insert(step_).second;
   leave_out(what);
 }
 
@@ -163,15 +173,15 @@ std::string RunGuard::origin_here() {
 
 // A late rank is a matter of the flight recorder: this all_gather has a deadline as well.
 void RunGuard::look_for_stragglers() {
+  if (device_->compute().recording()) return;  // a trace shows steps only
   const Communicator& world = mesh_->world();
   Tensor mine = Tensor::empty(*device_, {1}), all = Tensor::empty(*device_, {world.size()});
   const double steps = static_cast<double>(steps_), step_seconds = all_ / steps;
   kernels::fill(mine, static_cast<float>(own_ / steps), device_->compute());
   world.all_gather(all, mine).wait();
-  device_->compute().synchronize();
   own_ = all_ = 0;
   const std::int64_t first = step_ - std::exchange(steps_, 0) + 1;
-  const auto slow = find_straggler(all.values(), step_seconds, wanted_.straggler_factor);
+  const auto slow = find_straggler(read_values(all), step_seconds, wanted_.straggler_factor);
   const int before = std::exchange(named_, slow ? slow->rank : -1);
   if (!slow || slow->rank == before || slow->rank != context_.rank()) return;
   log_warning(format(  // the slow one speaks: it knows where it is

@@ -7,8 +7,9 @@
 // All ranks decide by the same numbers, so all decide alike without asking each other.
 #pragma once
 
-#include <optional>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "collectives/options.hpp"
 #include "parallelism/hybrid/training_step.hpp"
@@ -28,7 +29,8 @@ class RunGuard {
   void begin_step(std::int64_t step);
   // Says what was wrong with the step. Throws, on all ranks, if the job is to end. Collective.
   void end_step(const StepResult& result, double seconds);
-  std::int64_t skipped() const { return skipped_; }
+  // failures.spike = "roll_back": training is to go on from the last checkpoint. Said once.
+  bool wants_back() { return std::exchange(wants_back_, false); }
 
  private:
   void meet_nonfinite(const StepResult& result);
@@ -47,10 +49,12 @@ class RunGuard {
   Device* device_ = nullptr;
 
   std::int64_t step_ = 0, skipped_ = 0, in_row_ = 0;
-  std::string spike_;         // of this step, in words
-  double own_ = 0, all_ = 0;  // seconds since the last look: of this rank's work; of steps
-  std::int64_t steps_ = 0;    // since then
-  int named_ = -1;            // the slow rank that was named last
+  std::string spike_;  // of this step, in words
+  bool wants_back_ = false;
+  std::set<std::int64_t> went_back_;  // because of these steps
+  double own_ = 0, all_ = 0;          // seconds since the last look: of this rank's work; of steps
+  std::int64_t steps_ = 0;            // since then
+  int named_ = -1;                    // the slow rank that was named last
 };
 
 }  // namespace lockstep

@@ -19,8 +19,8 @@
 #include "runtime/base/clock.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
+#include "runtime/checkpoint/fence.hpp"
 #include "runtime/context/signals.hpp"
-#include "runtime/failures/faults.hpp"
 #include "runtime/logging/logging.hpp"
 
 namespace lockstep {
@@ -144,7 +144,7 @@ int supervise(const JobConfig& wanted, const Supervision& with) {
   const SignalGuard signals;
   JobConfig job = wanted;
   job.job.run_dir = run_directory_of(job, with.resume);
-  const int before = restart_count();
+  const std::int64_t before = start_from_environment().restart;
   int ranks = with.ranks;
   std::int64_t farthest = 0;
   for (int life = 0;; ++life) {

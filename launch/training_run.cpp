@@ -65,7 +65,7 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, const RunOptions
     : context_(context),
       job_(std::move(job)),
       table_(job_.job.steps, options.progress_bar),
-      mllog_(false && context_.first()) {
+      mllog_(job_.job.mllog && context_.first()) {
   const Binding binding = bind_to_cores(context_, Topology());
   const int threads = set_threads(job_.job.threads, binding);
   context_.together([this] { read_inputs(); });
@@ -179,6 +179,7 @@ int TrainingRun::run() {
   }
   const bool finished = train();
   checkpoints_->finish();
+  checkpoints_->report();
   if (finished && validation_ && !validation_loss_) evaluate(job_.job.steps);
   const double train_seconds = now() - train_begin_;
   mllog_.end_training(finished && (job_.job.target_loss == 0 || target_seconds_ > 0));
@@ -203,6 +204,10 @@ bool TrainingRun::train() {
     checkpoints_->check();
     if (context_.first()) note_step(metrics);
     guard_->end_step(result, metrics.step_seconds);
+    if (guard_->wants_back()) {
+      step = go_back(step);
+      continue;
+    }
     validation_loss_.reset();
     if (result.stop) {
       log_info(format("stopped by a signal after step %lld", static_cast<long long>(step)));
@@ -216,10 +221,29 @@ bool TrainingRun::train() {
   return true;
 }
 
+// To the last checkpoint, whose steps are made again; returns its step, or `step` where there is
+// none.
+std::int64_t TrainingRun::go_back(std::int64_t step) {
+  checkpoints_->finish();
+  const std::int64_t done = checkpoints_->load_last();
+  if (done == 0) return step;
+  context_.together([&] {
+    open_batches(done);
+    if (!context_.first()) return;
+    cut_metrics(run_dir_ + "/metrics.jsonl", done);
+    metrics_.emplace(run_dir_ + "/metrics.jsonl", MetricsWriter::Existing::append);
+  });
+  return done;
+}
+
+bool TrainingRun::at_target(double loss) const {
+  return job_.job.target_loss > 0 && loss <= job_.job.target_loss;
+}
+
 bool TrainingRun::reaches_target(std::int64_t step) {
   if (!evaluates_after(step)) return false;
   const double loss = evaluate(step);
-  if (job_.job.target_loss <= 0 || loss > job_.job.target_loss) return false;
+  if (!at_target(loss)) return false;
   target_seconds_ = now() - train_begin_;
   log_info(format("target loss %g reached after step %lld", job_.job.target_loss,
                   static_cast<long long>(step)));
@@ -268,7 +292,7 @@ double TrainingRun::evaluate(std::int64_t step) {
     metrics_->write_evaluation(step, *validation_loss_);
     table_.evaluation(step, *validation_loss_);
   }
-  const bool goes_on = step < job_.job.steps && !reaches_target(*validation_loss_);
+  const bool goes_on = step < job_.job.steps && !at_target(*validation_loss_);
   mllog_.end_evaluation(step, *validation_loss_, goes_on);
   return *validation_loss_;
 }
@@ -305,7 +329,8 @@ void TrainingRun::summarize(double train_seconds, bool finished) {
                            .nodes = context_.nodes(),
                            .hosts = hosts,
                            .train_seconds = train_seconds,
-                           .target_seconds = target_seconds_};
+                           .target_seconds = target_seconds_,
+                           .finished = finished};
   print_row(summary_text(summary));
   write_summary(summary);
 }

@@ -13,12 +13,6 @@ namespace {
 
 constexpr float kRotaryBase = 10000;
 
-// 8/3 of the width, so that three matrices have the parameters of GPT's two; in whole cache lines
-// and vector registers.
-std::int64_t usual_width(std::int64_t hidden) {
-  return (8 * hidden + 3 * 32 - 1) / (3 * 32) * 32;
-}
-
 std::unique_ptr<nn::Norm> rmsnorm(Device& device, const std::string& name, std::int64_t channels) {
   return std::make_unique<nn::RmsNorm>(device, name, channels);
 }
@@ -37,11 +31,17 @@ std::unique_ptr<Module> swiglu_units(Build& with, const std::string& name, std::
 
 }  // namespace
 
+// 8/3 of the width, so that three matrices have the parameters of GPT's two; in whole cache lines
+// and vector registers.
+std::int64_t usual_llama_ffn(std::int64_t hidden) {
+  return (8 * hidden + 3 * 32 - 1) / (3 * 32) * 32;
+}
+
 ModelPlan plan_llama(const ModelSection& c) {
   return plan_decoder(c, {.rotary_base = kRotaryBase,
                           .bias = nn::Bias::none,
                           .kv_heads = c.kv_heads ? c.kv_heads : c.heads,
-                          .ffn = c.ffn ? c.ffn : usual_width(c.hidden),
+                          .ffn = c.ffn ? c.ffn : usual_llama_ffn(c.hidden),
                           .norm = rmsnorm,
                           .feed_forward = swiglu_units});
 }

@@ -12,4 +12,7 @@ namespace lockstep {
 // tokens [B,T] -> logits [M, this rank's vocabulary];   layers: embedding, blocks, head
 ModelPlan plan_llama(const ModelSection& config);
 
+// model.ffn where it is 0.
+std::int64_t usual_llama_ffn(std::int64_t hidden);
+
 }  // namespace lockstep

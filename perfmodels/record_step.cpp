@@ -124,7 +124,9 @@ class Recorder {
 
   // `whole`: what is the same for all stages, if it is wanted.
   void record_stage(int stage, RoleRecord& role, StepRecord* whole) const {
-    const auto device = make_dry_device(policy_of(job_));
+    const DryPolicy policy = policy_of(job_);
+    const auto device = make_dry_device(policy);
+    if (policy.mixed && !policy.separate) device->compute_in({.values = DType::bfloat16});
     const int rank = rank_at({.pipeline = stage}, degrees_);
     const auto world = Communicator::dry(*device, ranks_, rank, options_, ranks_per_node_);
     const Mesh mesh(world, degrees_);

@@ -2,6 +2,7 @@
 #include "slurm/cluster.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <sstream>
 
 #include "runtime/base/error.hpp"
@@ -12,9 +13,11 @@ namespace lockstep::slurm {
 
 namespace {
 
+constexpr int kMost = 1'000'000;  // of anything in one line: sums of them fit
+
 // The number at the start; 0 if there is none ("n/a"). Slurm writes 96+ for "96 or more".
 int leading_number(const std::string& text) {
-  return std::atoi(text.c_str());
+  return static_cast<int>(std::clamp(std::strtol(text.c_str(), nullptr, 10), 0L, long{kMost}));
 }
 
 Partition& entry(std::vector<Partition>& all, const std::string& name) {

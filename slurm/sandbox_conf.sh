@@ -19,7 +19,7 @@ write_configuration() {
     for node in $(seq "$nodes"); do echo "127.0.0.1 node$node"; done
   } >"$dir/hosts"
   environment >"$dir/env"
-  declare -p namespaces unshare nodes >"$dir/settings"
+  echo "namespaces=$namespaces nodes=$nodes unshare=(${unshare[*]})" >"$dir/settings"
 }
 
 # A free block of ports: the controller's and one for each node.

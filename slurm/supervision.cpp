@@ -109,7 +109,7 @@ export LOCKSTEP_FINISHED=$run/.finished
 rm -f "$LOCKSTEP_FINISHED"
 )bash";
   if (slurm.preflight) text += "ranks check \"$job\" \"${overrides[@]}\" &&\n  ";
-  return text + "ranks train \"$job\" \"${overrides[@]}\"\n" +
+  return text + "ranks train \"$job\" --resume \"${overrides[@]}\"\n" +
          "[ \"$status\" != 0 ] || [ -e \"$LOCKSTEP_FINISHED\" ] || status=1\n";
 }
 

@@ -23,7 +23,7 @@ class RecordingSharedMemory : public SharedMemory {
       : notes_(notes), ranks_(std::move(ranks)), group_(notes.group(ranks_)) {}
 
   bool crowded() const override { return false; }
-  void barrier() override { notes_.add(Event::What::barrier, group_, {}, {}); }
+  void barrier() override { notes_.add(TrackEvent::What::barrier, group_, {}, {}); }
 
   void stage(const Elements& data) override {
     expect(data.bytes() <= kStageBytes, "more is staged than fits");
@@ -31,13 +31,13 @@ class RecordingSharedMemory : public SharedMemory {
     if (!area) area = notes_.area(Area::Kind::staging, kStageBytes);
     const Elements out{area, data.count, data.dtype};
     notes_.display(group_, out);
-    notes_.add(Event::What::stage, group_, {{out}}, {{data}});
+    notes_.add(TrackEvent::What::stage, group_, {{out}}, {{data}});
   }
   Elements staged(int rank) override { return notes_.displayed(group_, there(rank)); }
 
   void show(const Elements& data) override {
     notes_.display(group_, data);
-    notes_.add(Event::What::show, group_, {}, {{data}});
+    notes_.add(TrackEvent::What::show, group_, {}, {{data}});
   }
   bool addressable() const override { return notes_.call().sharing == Sharing::addressable; }
   Elements shown(int rank) override {
@@ -48,7 +48,7 @@ class RecordingSharedMemory : public SharedMemory {
   void fetch(const Elements& out, int rank, std::size_t begin) override {
     if (out.count == 0) return;
     const Elements in = notes_.displayed(group_, there(rank)).subspan(begin, out.count);
-    notes_.add(Event::What::fetch, there(rank), {{out}}, {{in}});
+    notes_.add(TrackEvent::What::fetch, there(rank), {{out}}, {{in}});
   }
 
  private:
@@ -87,16 +87,16 @@ class RecordingTransport : public Transport {
 
   void combine(const Elements& out, const Elements& a, const Elements& b, ReduceOp op) override {
     expect(out.count == a.count && a.count == b.count, "reduction of unequal counts");
-    if (out.count > 0) notes_.add(Event::What::combine, 0, {{out}}, {{a, b}}, 0, op);
+    if (out.count > 0) notes_.add(TrackEvent::What::combine, 0, {{out}}, {{a, b}}, 0, op);
   }
   void copy(const Elements& out, const Elements& in) override {
     expect(out.bytes() == in.bytes(), "copy of unequal sizes");
     if (out.data == in.data || in.count == 0) return;
-    notes_.add(Event::What::copy, 0, {{out}}, {{in}});
+    notes_.add(TrackEvent::What::copy, 0, {{out}}, {{in}});
   }
   void combine_all(std::span<const Elements> outs, std::span<const Elements> in,
                    ReduceOp op) override {
-    if (in[0].count > 0) notes_.add(Event::What::combine_all, 0, outs, in, 0, op);
+    if (in[0].count > 0) notes_.add(TrackEvent::What::combine_all, 0, outs, in, 0, op);
   }
 
   std::shared_ptr<std::byte> working_memory(std::size_t bytes) override {
@@ -109,14 +109,14 @@ class RecordingTransport : public Transport {
 
  protected:
   void start_send(Ticket ticket, const Elements& data, int to) override {
-    notes_.add(Event::What::send, to, {}, {{data}}, ticket);
+    notes_.add(TrackEvent::What::send, to, {}, {{data}}, ticket);
   }
   void start_receive(Ticket ticket, const Elements& data, int from) override {
-    notes_.add(Event::What::receive, from, {{data}}, {}, ticket);
+    notes_.add(TrackEvent::What::receive, from, {{data}}, {}, ticket);
   }
   void finish(Ticket up_to) override {
     if (up_to <= completed_) return;
-    notes_.add(Event::What::complete, 0, {}, {}, up_to);
+    notes_.add(TrackEvent::What::complete, 0, {}, {}, up_to);
     completed_ = up_to;
   }
   std::unique_ptr<Transport> node_group(std::vector<int> ranks) override {
@@ -155,7 +155,7 @@ Region Notes::region(const Elements& elements) {
           elements.bytes()};
 }
 
-void Notes::add(Event::What what, int peer, std::span<const Elements> outs,
+void Notes::add(TrackEvent::What what, int peer, std::span<const Elements> outs,
                 std::span<const Elements> ins, Ticket ticket, ReduceOp op) {
   Track& all = track();
   all.events.push_back({.what = what,

@@ -33,7 +33,7 @@ class Notes {
   std::byte* area(Area::Kind kind, std::size_t bytes);
   static Region region(const Elements& elements);
 
-  void add(Event::What what, int peer, std::span<const Elements> outs,
+  void add(TrackEvent::What what, int peer, std::span<const Elements> outs,
            std::span<const Elements> ins, Ticket ticket = 0, ReduceOp op = ReduceOp::sum);
 
   // The number of the group of these ranks, the same for all of them.

@@ -23,6 +23,14 @@ void check_tree(std::int64_t micro_batches, int data_ranks) {
                     "parallel.data so that batch.global / (batch.micro x parallel.data) is one");
 }
 
+// The tree is summed by the host, where the messages come in.
+void check_device(const Device& device) {
+  if (device.kind() != DeviceKind::cuda) return;
+  throw ConfigError(
+      "job.determinism = \"layout\" is not for job.device = \"cuda\": use \"run\", or the device "
+      "\"cpu\"");
+}
+
 Tensor zeroed(Device& device, std::shared_ptr<void> memory, std::int64_t count) {
   Tensor flat = Tensor::over(device, std::move(memory), {count});
   kernels::fill(flat, 0.0f, device.compute());
@@ -37,7 +45,9 @@ TreeGradients::TreeGradients(const std::vector<LayerParameters>& layers, Communi
   check_tree(micro_batches_, data_.size());
   for (const LayerParameters& layer : layers)
     parameters_.insert(parameters_.end(), layer.parameters.begin(), layer.parameters.end());
-  if (!parameters_.empty()) add_buckets(options.bucket_bytes);
+  if (parameters_.empty()) return;
+  check_device(parameters_.front()->value.device());
+  add_buckets(options.bucket_bytes);
   for (const EarlierSum& e : options.earlier_sums)
     gradients_.at(e.parameter).later = e.group;
 }

@@ -25,10 +25,10 @@ Schedule schedule_of(const Algorithm& algorithm, std::size_t bytes, const GroupS
   return record(algorithm, call);
 }
 
-int num_long(const Schedule& schedule, Event::What what, std::size_t longest) {
+int num_long(const Schedule& schedule, TrackEvent::What what, std::size_t longest) {
   int count = 0;
   for (const Track& track : schedule.ranks) {
-    for (const Event& e : track.events)
+    for (const TrackEvent& e : track.events)
       count += e.what == what && track.ins(e)[0].bytes > longest;
   }
   return count;
@@ -40,10 +40,10 @@ struct Shared {
   bool operator==(const Shared&) const = default;
 };
 Shared shared_events(const Schedule& schedule, std::size_t longest) {
-  Shared count{.staged = num_long(schedule, Event::What::stage, longest)};
+  Shared count{.staged = num_long(schedule, TrackEvent::What::stage, longest)};
   for (const Track& track : schedule.ranks) {
-    for (const Event& e : track.events)
-      count.shown += e.what == Event::What::show;
+    for (const TrackEvent& e : track.events)
+      count.shown += e.what == TrackEvent::What::show;
   }
   return count;
 }
@@ -96,7 +96,8 @@ std::vector<ProtocolStep> protocol_steps(Collective what, const GroupShape& grou
   for (const Algorithm* algorithm : algorithms()) {
     if (algorithm->what != what || algorithm->refusal(group)) continue;
     const auto sent = [&](std::size_t bytes) {
-      return num_long(schedule_of(*algorithm, bytes, group), Event::What::send, longest.message);
+      return num_long(schedule_of(*algorithm, bytes, group), TrackEvent::What::send,
+                      longest.message);
     };
     const auto shared = [&](std::size_t bytes) {
       return shared_events(schedule_of(*algorithm, bytes, group), longest.staged);

@@ -8,7 +8,7 @@
 namespace lockstep {
 
 // 0 for messages and barriers.
-double seconds_alone(const Schedule& schedule, int rank, const Event& event,
+double seconds_alone(const Schedule& schedule, int rank, const TrackEvent& event,
                      const Network& network);
 
 }  // namespace lockstep

@@ -23,9 +23,9 @@ struct Ends {
 Ends ends_of(const Track& track) {
   Ends ends;
   std::uint32_t place = 0;
-  for (const Event& e : track.events) {
-    if (e.what == Event::What::send) ends.sends.push_back({e.peer, place++});
-    if (e.what == Event::What::receive) ends.receives.push_back({e.peer, place++});
+  for (const TrackEvent& e : track.events) {
+    if (e.what == TrackEvent::What::send) ends.sends.push_back({e.peer, place++});
+    if (e.what == TrackEvent::What::receive) ends.receives.push_back({e.peer, place++});
   }
   const auto by_peer = [](const End& a, const End& b) { return a.peer < b.peer; };
   std::stable_sort(ends.sends.begin(), ends.sends.end(), by_peer);

@@ -75,19 +75,19 @@ class Simulation {
   }
 
   // False: not yet, and who ends the waiting knows of it.
-  bool act(int r, const Track& mine, const Event& e) {
+  bool act(int r, const Track& mine, const TrackEvent& e) {
     switch (e.what) {
-      case Event::What::send:
+      case TrackEvent::What::send:
         send(r, e, static_cast<double>(mine.ins(e)[0].bytes));
         return true;
-      case Event::What::receive:
+      case TrackEvent::What::receive:
         receive(r, e);
         return true;
-      case Event::What::complete:
+      case TrackEvent::What::complete:
         return complete(r, e.ticket);
-      case Event::What::barrier:
-      case Event::What::stage:
-      case Event::What::show:
+      case TrackEvent::What::barrier:
+      case TrackEvent::What::stage:
+      case TrackEvent::What::show:
         return meet(r, mine, e);
       default:
         rank(r).time += seconds_alone(schedule_, r, e, net_);
@@ -97,8 +97,8 @@ class Simulation {
 
   // ---- Barriers in shared memory. ----
 
-  bool meet(int r, const Track& mine, const Event& e) {
-    if (e.what == Event::What::stage) {
+  bool meet(int r, const Track& mine, const TrackEvent& e) {
+    if (e.what == TrackEvent::What::stage) {
       rank(r).time += static_cast<double>(mine.ins(e)[0].bytes) * net_.shared.stage;
     }
     Meeting& meeting = meetings_[static_cast<std::size_t>(e.peer)];
@@ -120,13 +120,13 @@ class Simulation {
 
   // ---- Both ends of a message. ----
 
-  std::uint32_t post(int r, const Event& e) {
+  std::uint32_t post(int r, const TrackEvent& e) {
     Rank& me = rank(r);
     me.tickets.push_back(e.ticket);
     return matching_.posted[static_cast<std::size_t>(r)][me.posted++];
   }
 
-  void send(int r, const Event& e, double bytes) {
+  void send(int r, const TrackEvent& e, double bytes) {
     const std::uint32_t number = post(r, e);
     Message& m = wires_[number];
     m.from = r;
@@ -142,7 +142,7 @@ class Simulation {
     }
   }
 
-  void receive(int r, const Event& e) {
+  void receive(int r, const TrackEvent& e) {
     const std::uint32_t number = post(r, e);
     Message& m = wires_[number];
     m.received_at = rank(r).time;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/checkpoint/snapshot.hpp"
 
-#include <cstring>
+#include "runtime/tensor/transfer.hpp"
 
 namespace lockstep {
 
@@ -25,16 +25,6 @@ std::uint64_t bytes_of(const std::vector<HeldPiece>& pieces) {
       bytes += state.tensor.bytes();
   }
   return bytes;
-}
-
-void copy_to_host(std::byte* host, const Tensor& from) {
-  from.device().compute().synchronize();
-  if (from.bytes() > 0) std::memcpy(host, from.raw(), from.bytes());
-}
-
-void copy_from_host(Tensor& to, const std::byte* host) {
-  to.device().compute().synchronize();
-  if (to.bytes() > 0) std::memcpy(to.raw(), host, to.bytes());
 }
 
 void Snapshot::lay_out(const std::vector<HeldPiece>& pieces) {
@@ -63,7 +53,7 @@ void Snapshot::take(const std::vector<HeldPiece>& pieces) {
   std::byte* to = bytes_.data();
   for (const HeldPiece& piece : pieces) {
     for (const HeldState& state : piece.states) {
-      copy_to_host(to, state.tensor);
+      if (state.tensor.bytes() > 0) download(to, state.tensor, state.tensor.bytes());
       to += state.tensor.bytes();
     }
   }

@@ -27,10 +27,6 @@ struct HeldPiece {
 // Bytes of all states.
 std::uint64_t bytes_of(const std::vector<HeldPiece>& pieces);
 
-// Between host memory and a tensor, whatever device it is on; both return when it is done.
-void copy_to_host(std::byte* host, const Tensor& from);
-void copy_from_host(Tensor& to, const std::byte* host);
-
 class Snapshot {
  public:
   // Copies at once. `pieces` of later calls have the same sizes.

@@ -4,6 +4,9 @@
 #include <chrono>
 #include <filesystem>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "runtime/base/clock.hpp"
 #include "runtime/base/file.hpp"
 #include "runtime/base/format.hpp"
@@ -19,6 +22,12 @@ constexpr std::chrono::milliseconds kLook(2);  // between two looks for another 
 // What a rank tells rank 0 of its shard.
 std::string note_name(const std::string& draft, int rank) {
   return draft + format("/shard-%05d.json", rank);
+}
+
+void flush_file(const std::string& path) {
+  if (path.empty()) return;
+  const FileHandle file = open_file(path, O_RDONLY);
+  if (fsync(file.get()) != 0) throw_errno("cannot flush " + path);
 }
 
 }  // namespace
@@ -103,6 +112,7 @@ void CheckpointWriter::complete(Manifest head) {
   for (int rank = 0; rank < options_.ranks; ++rank)
     std::filesystem::remove(note_name(draft, rank));
   write_file(draft + "/" + kManifestFile, to_text(head));
+  flush_file(options_.beside);
   fence_.check();
   folder_.commit(head.step, head.life);
   folder_.retain(options_.keep, options_.keep_every);

@@ -22,6 +22,7 @@ struct WriterOptions {
   int rank = 0, ranks = 1;
   std::int64_t keep = 2, keep_every = 0;
   double timeout_seconds = 600;  // of rank 0, for the shard of any other rank
+  std::string beside{};          // a file that must not be behind the checkpoint after a power cut
 };
 
 class CheckpointWriter {

@@ -15,7 +15,7 @@ constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
 constexpr const char* kRecomputeNames[] = {"none", "selective", "full"};
 constexpr const char* kNonfiniteNames[] = {"stop", "skip"};
-constexpr const char* kSpikeNames[] = {"ignore", "warn", "skip"};
+constexpr const char* kSpikeNames[] = {"ignore", "warn", "skip", "roll_back"};
 constexpr const char* kDeterminismNames[] = {"fast", "run", "layout"};
 constexpr const char* kLauncherNames[] = {"auto", "srun", "mpirun"};
 constexpr const char* kRequeueNames[] = {"auto", "scontrol", "dependent", "off"};
@@ -79,6 +79,7 @@ Section job_keys(JobSection& job) {
           {"sample_prompt", &job.sample_prompt, "text that the sample continues"},
           {"sample_temperature", &job.sample_temperature, "0: always the likeliest", at_least(0)},
           {"trace_steps", &job.trace_steps, "first steps written to trace.json", at_least(0)},
+          {"mllog", &job.mllog, "prints the log lines of MLPerf (:::MLLOG)"},
           {"machine", &job.machine, "profile that predicts the steps; empty: no prediction"},
       },
   };
@@ -188,7 +189,8 @@ Section collectives_keys(CollectivesSection& collectives) {
       "collectives",
       "how ranks exchange tensors",
       {
-          {"backend", &collectives.backend, "who moves them: auto, native (ours), mpi"},
+          {"backend", &collectives.backend,
+           "who moves them: auto, native (ours), mpi; on GPUs also nccl"},
           {"algorithm", &collectives.algorithm, "ours, by name; auto: the cheapest"},
           {"rules", &collectives.rules, "who serves which sizes: \"all_reduce 0:64K ring\""},
           {"machine", &collectives.machine,
@@ -287,7 +289,8 @@ Section failures_keys(FailuresSection& failures) {
            kNonfiniteNames},
           {"spike",
            &failures.spike,
-           "a loss or gradient norm that stands out: say it, or leave the step out",
+           "a loss or gradient norm that stands out: say it, leave the step out, or go back as "
+           "well",
            {},
            kSpikeNames},
           {"spike_deviations", &failures.spike_deviations,
@@ -309,8 +312,8 @@ Section faults_keys(FaultsSection& faults) {
       "faults on purpose, to see what happens",
       {
           {"inject", &faults.inject,
-           "\"KIND rank R step S ...\": kill, stop, terminate, delay, slow, nan, corrupt, "
-           "fail_write"},
+           "\"KIND rank R step S ...\": kill, stop, terminate, delay, slow, nan, spike, "
+           "corrupt, fail_write"},
       },
   };
 }

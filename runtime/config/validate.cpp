@@ -101,6 +101,18 @@ void check_determinism(const JobConfig& config) {
   }
 }
 
+void check_failures(const FailuresSection& failures, const JobConfig& config) {
+  if (failures.spike == "roll_back" && config.checkpoint.every == 0) {
+    throw ConfigError("failures.spike = \"roll_back\" goes back to a checkpoint, but " +
+                      std::string("checkpoint.every is 0: set it, or use \"skip\""));
+  }
+  if (failures.nonfinite == "skip" && config.collectives.compression == "top_k") {
+    throw ConfigError(
+        "failures.nonfinite = \"skip\" leaves steps out, but collectives.compression = \"top_k\" "
+        "keeps what they lost: use \"stop\", or another compression");
+  }
+}
+
 void check_data(const DataSection& data, const JobSection& job) {
   const bool validates = data.validation_share > 0 || !data.validation_path.empty();
   if (data.kind == "bytes" && !data.validation_path.empty()) {
@@ -128,6 +140,7 @@ void validate(const JobConfig& config) {
   check_batch(config.batch, config.parallel);
   check_zero(config.parallel, config.collectives);
   check_determinism(config);
+  check_failures(config.failures, config);
   check_data(config.data, config.job);
   not_above("optimizer.warmup_steps", config.optimizer.warmup_steps, "job.steps", config.job.steps);
 }

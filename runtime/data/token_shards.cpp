@@ -12,6 +12,8 @@
 #include <cstring>
 #include <utility>
 
+#include <sys/stat.h>
+
 #include "runtime/base/error.hpp"
 #include "runtime/data/file.hpp"
 #include "runtime/data/token_source.hpp"
@@ -78,6 +80,15 @@ class Shard {
     return tokens_.empty() ? Token{0} : *std::max_element(tokens_.begin(), tokens_.end());
   }
 
+  // A file that shrinks while it is mapped would kill its reader: it is asked before, some 1 us.
+  void expect_whole() const {
+    struct stat status {};
+    const bool shrunk = stat(path_.c_str(), &status) == 0 &&
+                        static_cast<std::size_t>(status.st_size) < file_.bytes().size();
+    if (!shrunk) return;
+    throw SystemError(key_ + ": " + path_ + " has become shorter while it was read");
+  }
+
   // Throws unless tokens [begin, begin + count) are all below the vocabulary.
   void check(std::int64_t begin, std::int64_t count, std::int64_t vocabulary) const {
     if (vocabulary > UINT16_MAX) return;
@@ -120,6 +131,7 @@ class TokenShards final : public TokenSource {
       const std::int64_t begin = offset - firsts_[s];
       const auto count = std::min<std::int64_t>(shards_[s].size() - begin, into.size());
 
+      shards_[s].expect_whole();
       shards_[s].check(begin, count, vocabulary_);
       const auto part = shards_[s].tokens().subspan(begin, count);
       std::copy(part.begin(), part.end(), into.begin());

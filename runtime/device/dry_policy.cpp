@@ -14,9 +14,15 @@ constexpr double kHalf = 2;  // bytes of an element of 16 bits
 constexpr std::string_view kOfUpdate[] = {"adamw_update", "momentum_update", "squared_sums",
                                           "norm_of", "clip_factor"};
 
+// This program has tensors of 16 bits: memory and messages are what they are.
+bool is_ours(const DryPolicy& policy) {
+  return !policy.separate;
+}
+
 // Sums of gradients and of a few numbers stay as they are.
-bool stays_wide(const Operation& o) {
+bool stays_wide(const Operation& o, const DryPolicy& policy) {
   const std::string_view name = o.name;
+  if (is_ours(policy) && o.kind == OperationKind::collective) return true;
   if (o.kind != OperationKind::collective)
     return std::find(std::begin(kOfUpdate), std::end(kOfUpdate), name) != std::end(kOfUpdate);
   const std::string_view group = o.group ? std::string_view(o.group->name) : "";
@@ -24,8 +30,8 @@ bool stays_wide(const Operation& o) {
   return group == "data" && (name == "all_reduce" || name == "reduce_scatter");
 }
 
-Operation narrowed(Operation o) {
-  if (o.dtype != DType::float32 || stays_wide(o)) return o;
+Operation narrowed(Operation o, const DryPolicy& policy) {
+  if (o.dtype != DType::float32 || stays_wide(o, policy)) return o;
   o.dtype = DType::bfloat16;
   o.bytes_read /= 2;
   o.bytes_written /= 2;
@@ -110,7 +116,7 @@ std::vector<Operation> separated(const Operation& o) {
 }  // namespace
 
 std::vector<Operation> recorded_as(const Operation& operation, const DryPolicy& policy) {
-  const Operation o = policy.mixed ? narrowed(operation) : operation;
+  const Operation o = policy.mixed ? narrowed(operation, policy) : operation;
   return policy.separate ? separated(o) : std::vector{o};
 }
 
@@ -122,7 +128,7 @@ KeptBesides kept_besides(const DryPolicy& policy) {
 }
 
 std::array<double, 5> held_per_byte(const DryPolicy& policy) {
-  if (!policy.mixed) return {1, 1, 1, 1, 1};
+  if (!policy.mixed || is_ours(policy)) return {1, 1, 1, 1, 1};
   const double states = std::max(policy.optimizer_states, 1);
   return {0.5, 1, (states + 1) / states, 0.5, 0.5};
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a dry device stands for, where that is not this program as it is: training in 16 bits, which
-// it does not do yet, and other software, whose published measurements predictions are held
-// against.
+// What a dry device stands for, where that is not this program as it is: other software, whose
+// published measurements predictions are held against; and 16 bits. (Of this program the device
+// computes in them itself, so only the bytes that kernels state for float32 are halved.)
 //
 //   mixed     values, activations and messages of 16 bits; gradients and their sums of 32;
 //   optimizer

@@ -5,7 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
+#include <limits>
 #include <sstream>
 #include <thread>
 
@@ -18,8 +18,8 @@ namespace lockstep {
 
 namespace {
 
-constexpr const char* kKindNames[] = {"kill", "stop", "terminate", "delay",
-                                      "slow", "nan",  "corrupt",   "fail_write"};
+constexpr const char* kKindNames[] = {"kill", "stop",  "terminate", "delay",     "slow",
+                                      "nan",  "spike", "corrupt",   "fail_write"};
 constexpr std::size_t kLeastDamaged = 16;  // elements: not the few numbers that steer the job
 
 [[noreturn]] void refuse(const std::string& text, const std::string& why) {
@@ -111,6 +111,11 @@ Faults::Faults(const std::vector<std::string>& texts, int rank, int ranks, int l
   }
 }
 
+bool Faults::has(FaultKind kind) const {
+  return std::any_of(faults_.begin(), faults_.end(),
+                     [kind](const Fault& f) { return f.kind == kind; });
+}
+
 bool Faults::due(const Fault& fault) const {
   const std::int64_t usual = fault.kind == FaultKind::slow ? INT64_MAX - fault.step : 1;
   const std::int64_t steps = fault.steps > 0 ? fault.steps : usual;
@@ -147,6 +152,8 @@ void Faults::strike(const Fault& fault) {
     case FaultKind::slow:
       return sleep((fault.factor - 1) * own_seconds_);
     case FaultKind::nan:
+    case FaultKind::spike:
+      poison_value_ = fault.kind == FaultKind::nan ? std::numeric_limits<float>::quiet_NaN() : 1e6f;
       poison_ = planned_ = fault.in;
       return;
     case FaultKind::corrupt:
@@ -186,18 +193,16 @@ bool Faults::damages(std::size_t num_elements) {
   return num_elements >= kLeastDamaged && damage_.exchange(false);
 }
 
-// Elements are little-endian numbers of any type.
+// Elements are little-endian numbers of any type. The first from the middle on that is not zero: in
+// the others the bit would make a two.
 void flip_bit(std::byte* elements, std::size_t num_elements, std::size_t element_bytes) {
-  const std::size_t middle = num_elements / 2 * element_bytes;
-  elements[middle + element_bytes - 1] ^= std::byte{0x40};
-}
-
-int restart_count() {
-  int count = 0;
-  for (const char* name : {"LOCKSTEP_RESTART", "SLURM_RESTART_COUNT"}) {
-    if (const char* value = std::getenv(name)) count = std::max(count, std::atoi(value));
+  for (std::size_t i = 0; i < num_elements; ++i) {
+    std::byte* element = elements + (num_elements / 2 + i) % num_elements * element_bytes;
+    const auto is_set = [](std::byte b) { return b != std::byte{0}; };
+    if (std::none_of(element, element + element_bytes, is_set)) continue;
+    element[element_bytes - 1] ^= std::byte{0x40};
+    return;
   }
-  return count;
 }
 
 }  // namespace lockstep

@@ -9,6 +9,7 @@
 //   delay       it comes `seconds` late, once
 //   slow        for `steps` steps (all that follow, unless said) it takes `factor` times as long
 //   nan         in gradients (the first of the step), in loss, or in the gradient of that parameter
+//   spike       a million in the same places
 //   corrupt     one bit of a message that it sends is wrong
 //   fail_write  every write to a file fails (EFBIG, by the limit of the process) during the step
 //
@@ -30,6 +31,7 @@ enum class FaultKind : std::uint8_t {
   delay,
   slow,
   nan,
+  spike,
   corrupt,
   fail_write
 };
@@ -50,11 +52,14 @@ class Faults {
  public:
   Faults(const std::vector<std::string>& texts, int rank, int ranks, int life);
 
+  bool has(FaultKind kind) const;
   void begin_step(std::int64_t step);
   void repeat_step();                 // what is in the values comes again, once
   void end_step(double own_seconds);  // that the rank worked in the step, delays included
-  bool poisons_loss();                // once
+  // Whether NaN, or a million, is to be written there; once.
+  bool poisons_loss();
   bool poisons(const std::string& parameter);
+  float poison() const { return poison_value_; }
   // Whether this message is to be damaged; from any thread.
   bool damages(std::size_t num_elements);
 
@@ -66,14 +71,12 @@ class Faults {
   std::vector<Fault> faults_;
   std::int64_t step_ = 0;
   double slept_ = 0, own_seconds_ = 0;  // in this step; without faults, in the last one
-  std::string poison_, planned_;        // what gets a NaN in this step: until it has; at all
+  std::string poison_, planned_;        // what is poisoned in this step: until it is; at all
+  float poison_value_ = 0;
   std::atomic<bool> damage_{false};
 };
 
 // The other value of the highest bit of an exponent: a damage that does not hide.
 void flip_bit(std::byte* elements, std::size_t num_elements, std::size_t element_bytes);
-
-// How often the run was started again, as lockstep train --restarts and Slurm count it.
-int restart_count();
 
 }  // namespace lockstep

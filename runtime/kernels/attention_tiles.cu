@@ -179,9 +179,12 @@ __global__ void __launch_bounds__(kTileThreads) forward_kernel(AttentionTensors<
     if (step + 1 < steps) fetch_keys(step + 1);
     multiply_transposed(s, tiles.q, tiles.k[step % 2]);
     const std::int64_t first_key = std::int64_t{step} * kTile;
-    for_each_element(s, [&](float& x, int, int row, int column) {
-      x = first_key + column <= first_query + row ? x * scale : -INFINITY;
-    });
+    for_each_element(s, [&](float& x, int, int, int) { x *= scale; });
+    if (step + 1 == steps) {  // only the last block of keys has some that are not seen
+      for_each_element(s, [&](float& x, int, int row, int column) {
+        if (first_key + column > first_query + row) x = -INFINITY;
+      });
+    }
     softmax_step<kD>(s, o, largest, total);
     if (t.mask.share > 0) {
       for_each_element(s, [&](float& x, int, int row, int column) {
@@ -250,9 +253,11 @@ __global__ void __launch_bounds__(kTileThreads) dq_kernel(AttentionTensors<BFloa
       for (int r = 0; r < 4; ++r)
         s[n][r] = power_of_two(s[n][r] * scale - log_sum[r / 2]) * dp[n][r];
     }
-    for_each_element(s, [&](float& x, int, int row, int column) {
-      if (first_key + column > first_query + row) x = 0;
-    });
+    if (step + 1 == steps) {
+      for_each_element(s, [&](float& x, int, int row, int column) {
+        if (first_key + column > first_query + row) x = 0;
+      });
+    }
     add_product(dq, s, tiles.k[step % 2]);
   }
   const float factor[2] = {t.scale, t.scale};
@@ -306,10 +311,14 @@ __global__ void __launch_bounds__(kTileThreads) dkv_kernel(AttentionTensors<BFlo
     const std::int64_t first_query = query_of(step);
     multiply_transposed(s, tiles.k, tiles.q[at]);
     multiply_transposed(ds, tiles.v, tiles.d_o[at]);
-    for_each_element(s, [&](float& x, int, int row, int column) {
-      const bool seen = first_key + row <= first_query + column;
-      x = seen ? power_of_two(x * scale - tiles.log_sums[at][column]) : 0.0f;
+    for_each_element(s, [&](float& x, int, int, int column) {
+      x = power_of_two(x * scale - tiles.log_sums[at][column]);
     });
+    if (first_query == first_key) {  // only there are queries that do not see all keys
+      for_each_element(s, [&](float& x, int, int row, int column) {
+        if (row > column) x = 0;
+      });
+    }
     // s is P^T; with dropout it becomes what forward multiplied V by, and dP^T gets the same
     // factor.
     const HeadPlace head(t.shape, blockIdx.z, first_head + step / steps_a_head);

@@ -21,20 +21,39 @@ struct RowStatistics {
   float largest, sum;  // of exp(x - largest)
 };
 
+// body(c) for the packs of a row of n elements, which begin at multiples of 16 bytes: at most the
+// first and the last reach out of the row, the first by c < 0.
+template <class T, class Body>
+__device__ void for_each_aligned_pack(const T* row, std::int64_t n, Body&& body) {
+  const auto shift =
+      static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(row) / sizeof(T) % kPack<T>);
+  for (std::int64_t c = threadIdx.x * kPack<T> - shift; c < n; c += kRowThreads * kPack<T>)
+    body(c);
+}
+
+// Such a pack, `otherwise` outside of [0, n).
+template <class T>
+__device__ void load_within(float (&v)[kPack<T>], const T* row, std::int64_t c, std::int64_t n,
+                            float otherwise) {
+  if (c >= 0 && c + kPack<T> <= n) return load_pack(v, row, c, n);
+  for (int j = 0; j < kPack<T>; ++j)
+    v[j] = c + j >= 0 && c + j < n ? to_float(row[c + j]) : otherwise;
+}
+
 // The statistics of row[0, count), in every thread.
 template <class T>
 __device__ RowStatistics statistics_of(const T* row, std::int64_t count) {
-  float largest = -3.402823466e38f, sum = 0, v[kPack<T>];
-  for (std::int64_t c = threadIdx.x * kPack<T>; c < count; c += kRowThreads * kPack<T>) {
-    load_pack(v, row, c, count);
+  float largest = -3.402823466e+38f, sum = 0, v[kPack<T>];
+  for_each_aligned_pack(row, count, [&](std::int64_t c) {
+    load_within(v, row, c, count, -INFINITY);
     float most = largest;
     for (int j = 0; j < kPack<T>; ++j)
-      most = c + j < count ? fmaxf(most, v[j]) : most;
+      most = fmaxf(most, v[j]);
     sum *= power_of_two((largest - most) * kLog2e);
     largest = most;
     for (int j = 0; j < kPack<T>; ++j)
-      sum += c + j < count ? power_of_two((v[j] - largest) * kLog2e) : 0.0f;
-  }
+      sum += power_of_two((v[j] - largest) * kLog2e);
+  });
   auto& partials = shared<RowPartials>();
   const float of_all = block_max(largest, partials.largest);
   return {of_all, block_sum(sum * power_of_two((largest - of_all) * kLog2e), partials.sum)};
@@ -45,14 +64,17 @@ template <class T>
 __device__ void gradient_row(T* row, std::int64_t target, std::int64_t valid, std::int64_t V,
                              float largest, float factor, float scale) {
   float v[kPack<T>];
-  for (std::int64_t c = threadIdx.x * kPack<T>; c < V; c += kRowThreads * kPack<T>) {
-    load_pack(v, row, c, valid);
+  for_each_aligned_pack(row, V, [&](std::int64_t c) {
+    load_within(v, row, c, valid, -INFINITY);
     for (int j = 0; j < kPack<T>; ++j) {
-      v[j] = c + j < valid ? factor * power_of_two((v[j] - largest) * kLog2e) : 0.0f;
+      v[j] = factor * power_of_two((v[j] - largest) * kLog2e);
       v[j] -= c + j == target ? scale : 0.0f;
     }
-    store_pack(row, v, c, V);
-  }
+    if (c >= 0) return store_pack(row, v, c, V);
+    for (int j = 0; j < kPack<T>; ++j) {
+      if (c + j >= 0 && c + j < V) store(row + c + j, v[j]);
+    }
+  });
 }
 
 template <class T>

@@ -14,7 +14,7 @@ namespace lockstep::kernels {
 void fill(Tensor& y, float value, Stream& stream) {
   const std::int64_t n = y.count();
   run_on(
-      stream, {.name = "fill", .shape = {n}, .bytes_written = 4.0 * n},
+      stream, {.name = "fill", .shape = {n}, .bytes_written = 1.0 * y.bytes(), .dtype = y.dtype()},
       [y, value, n]() mutable {
         parallel_elements(n, [out = y.data(), value](std::int64_t begin, std::int64_t end) {
           std::fill(out + begin, out + end, value);
@@ -26,8 +26,11 @@ void fill(Tensor& y, float value, Stream& stream) {
 void copy(Tensor& y, const Tensor& x, Stream& stream) {
   const std::int64_t n = x.count();
   expect(y.count() == n, "copy: shapes");
-  const Operation cost{
-      .name = "copy", .shape = {n}, .bytes_read = 4.0 * n, .bytes_written = 4.0 * n};
+  const Operation cost{.name = "copy",
+                       .shape = {n},
+                       .bytes_read = 1.0 * x.bytes(),
+                       .bytes_written = 1.0 * y.bytes(),
+                       .dtype = y.dtype()};
   run_on(
       stream, cost,
       [y, x, n]() mutable {
@@ -44,8 +47,9 @@ void add(Tensor& y, const Tensor& x, Stream& stream) {
   const Operation cost{.name = "add",
                        .shape = {n},
                        .flops = 1.0 * n,
-                       .bytes_read = 8.0 * n,
-                       .bytes_written = 4.0 * n};
+                       .bytes_read = 1.0 * (y.bytes() + x.bytes()),
+                       .bytes_written = 1.0 * y.bytes(),
+                       .dtype = y.dtype()};
   run_on(
       stream, cost,
       [y, x, n]() mutable {

@@ -7,8 +7,8 @@
 #include "runtime/kernels/gemm_cublaslt.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <map>
+#include <memory>
 #include <string>
 #include <tuple>
 
@@ -23,8 +23,6 @@ namespace {
 
 // What NVIDIA recommends since Hopper (cuBLAS manual, cublasSetWorkspace).
 constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;
-
-std::atomic<Float32Products> float32_products{Float32Products::exact};
 
 // The functions of the library, which is opened at the first product.
 struct Library {
@@ -68,7 +66,7 @@ struct Problem {
   std::int64_t m, n, k;
   Factor a, b;
   Product c;
-  Float32Products float32;
+  Products float32;
 
   static unsigned alignment_of(const void* p) {
     const auto address = reinterpret_cast<std::uintptr_t>(p) | 256;
@@ -92,7 +90,7 @@ cudaDataType type_of(DType dtype) {
 class Plan {
  public:
   Plan(const Library& library, cublasLtHandle_t handle, const Problem& p) : library_(library) {
-    const bool tf32 = p.float32 == Float32Products::tf32 && p.a.dtype == DType::float32;
+    const bool tf32 = p.float32 == Products::tf32 && p.a.dtype == DType::float32;
     library.check(library.create_desc(
                       &desc_, tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
                   p.text());
@@ -196,10 +194,6 @@ class Plans {
 
 }  // namespace
 
-void set_float32_products(Float32Products how) {
-  float32_products = how;
-}
-
 void gemm(const Product& c, const Factor& a, const Factor& b, std::int64_t m, std::int64_t n,
           std::int64_t k, Device& device, Stream& stream) {
   if (m == 0 || n == 0) return;
@@ -207,7 +201,7 @@ void gemm(const Product& c, const Factor& a, const Factor& b, std::int64_t m, st
   thread_local Plans plans;
   const MemoryScope scope(device, MemoryUse::buffers);
   const Tensor workspace = Tensor::empty(device, {std::int64_t{kWorkspaceBytes}}, DType::uint8);
-  plans.run({m, n, k, a, b, c, float32_products}, workspace.raw(), native(stream));
+  plans.run({m, n, k, a, b, c, device.numerics().products}, workspace.raw(), native(stream));
 }
 
 }  // namespace lockstep::kernels::cuda

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products on a GPU by cuBLASLt, row-major like gemm.hpp: bfloat16 or float32 in, either
-// out, float32 sums. float32 products are exact unless the process allows TF32 (10 bits of
+// out, float32 sums. float32 products are exact unless the device computes in TF32 (10 bits of
 // mantissa, on tensor cores).
 #pragma once
 
@@ -30,8 +30,5 @@ struct Product {
 // The first product of a shape asks for its plan (tens of microseconds), which is kept.
 void gemm(const Product& c, const Factor& a, const Factor& b, std::int64_t m, std::int64_t n,
           std::int64_t k, Device& device, Stream& stream);
-
-enum class Float32Products : std::uint8_t { exact, tf32 };
-void set_float32_products(Float32Products how);  // of this process, before its first product
 
 }  // namespace lockstep::kernels::cuda

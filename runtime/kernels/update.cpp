@@ -62,12 +62,15 @@ Operation cost_of(const std::vector<AdamWPiece>& pieces) {
 void squared_sums(Tensor& sums, const std::vector<Tensor>& gradients, Stream& stream) {
   expect(sums.count() == static_cast<std::int64_t>(gradients.size()), "squared_sums: shapes");
   std::int64_t n = 0;
-  for (const Tensor& g : gradients)
+  std::size_t bytes = 0;
+  for (const Tensor& g : gradients) {
     n += g.count();
+    bytes += g.bytes();
+  }
   const Operation cost{.name = "squared_sums",
                        .shape = {n},
                        .flops = 2.0 * n,
-                       .bytes_read = 4.0 * n,
+                       .bytes_read = 1.0 * bytes,
                        .bytes_written = 1.0 * sums.bytes()};
   run_on(
       stream, cost,
@@ -147,7 +150,7 @@ void adamw_update(const std::vector<AdamWPiece>& pieces, const Tensor& factor, c
   for (AdamWPiece p : pieces) {
     AdamW mine = with;
     mine.weight_decay = p.weight_decay;
-    expect(!p.copy, "adamw_update: copies in bfloat16 are a GPU's");
+    expect(!p.copy || !stream.executes(), "adamw_update: copies in bfloat16 are a GPU's");
     adamw_update(p.value, p.gradient, p.m, p.v, factor, mine, stream);
   }
 }

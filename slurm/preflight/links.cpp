@@ -18,6 +18,26 @@ class Exchanges {
  public:
   explicit Exchanges(MPI_Comm comm) : comm_(comm), out_(kMessageBytes), in_(kMessageBytes) {}
 
+  // Bytes per second each way, over about so many seconds: more exchanges as long as there is time
+  // for them, as the lower one of the pair sees it.
+  double rate(double seconds, int me, int partner) {
+    time(1, partner);  // connects
+    double spent = 0, moved = 0;
+    for (int count = 1; count > 0;
+         count = agree(more(seconds - spent, spent / moved), me, partner)) {
+      spent += time(count, partner);
+      moved += count;
+    }
+    return moved * static_cast<double>(kMessageBytes) / spent;
+  }
+
+ private:
+  // As many as take half of what is left: speeds change while others use the network.
+  static int more(double seconds_left, double seconds_each) {
+    return static_cast<int>(
+        std::clamp(seconds_left / seconds_each / 2, 0.0, double{kMostExchanges}));
+  }
+
   // Seconds of `count` exchanges.
   double time(int count, int partner) {
     const double begin = now();
@@ -39,7 +59,6 @@ class Exchanges {
     return count;
   }
 
- private:
   MPI_Comm comm_;
   std::vector<std::byte> out_, in_;
 };
@@ -56,13 +75,8 @@ std::vector<double> measure_row(MPI_Comm comm, double seconds) {
     check_mpi(MPI_Barrier(comm));
     const int partner = partners[static_cast<std::size_t>(me)];
     if (partner < 0) continue;
-    exchanges.time(1, partner);  // connects
-    const double one = exchanges.time(1, partner);
-    const double budget = seconds / static_cast<double>(rounds.size());
-    const int wanted = static_cast<int>(std::clamp(budget / one, 1.0, double{kMostExchanges}));
-    const int count = exchanges.agree(wanted, me, partner);
     row[static_cast<std::size_t>(partner)] =
-        static_cast<double>(kMessageBytes) * count / exchanges.time(count, partner);
+        exchanges.rate(seconds / static_cast<double>(rounds.size()), me, partner);
   }
   return row;
 }

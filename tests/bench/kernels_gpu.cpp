@@ -36,10 +36,11 @@ namespace {
 
 struct Sizes {
   std::int64_t B, T, H, D, V, C = H * D, M = B * T;
-  std::int64_t copied, square, parameters;
+  // Elements of the large copy, rows of the large product, parameters and in how many tensors.
+  std::int64_t copied, square, parameters, pieces, rounds;
 };
-constexpr Sizes kGpt2{16, 1024, 12, 64, 50304, 768, 16384, 1 << 28, 8192, 124 << 20};
-constexpr Sizes kQuick{1, 70, 2, 16, 131, 32, 70, 1 << 12, 64, 1 << 12};
+constexpr Sizes kGpt2{16, 1024, 12, 64, 50304, 768, 16384, 1 << 28, 8192, 124 << 20, 148, 20};
+constexpr Sizes kQuick{1, 70, 2, 16, 131, 32, 70, 1 << 12, 64, 1 << 12, 3, 1};
 
 // What one kernel did, per call.
 struct Row {
@@ -52,29 +53,28 @@ struct Row {
   double rate() const { return (multiplies() ? flops : bytes) / seconds; }
 };
 
-// The median of each record of `body` over the rounds, first rounds apart.
-std::vector<Row> timed(Device& device, const std::function<void()>& body) {
-  constexpr int kFirst = 3, kRounds = 20;
+// The median of each record of `body` over the rounds; a few go before.
+std::vector<Row> timed(Device& device, std::int64_t rounds, const std::function<void()>& body) {
   Recording recording;
-  for (int i = 0; i < kFirst; ++i)
+  for (std::int64_t i = 0; i < (rounds + 5) / 8; ++i)
     body();
   device.compute().synchronize();
   device.record_into(&recording);
-  for (int i = 0; i < kRounds; ++i)
+  for (std::int64_t i = 0; i < rounds; ++i)
     body();
   device.compute().synchronize();
   device.record_into(nullptr);
   const auto& records = recording.records();
-  const std::size_t each = records.size() / kRounds;
+  const std::size_t each = records.size() / static_cast<std::size_t>(rounds);
   std::vector<Row> rows;
   for (std::size_t r = 0; r < each; ++r) {
     std::vector<double> seconds;
     for (std::size_t i = r; i < records.size(); i += each)
       seconds.push_back(records[i].end - records[i].begin);
-    std::nth_element(seconds.begin(), seconds.begin() + kRounds / 2, seconds.end());
+    std::sort(seconds.begin(), seconds.end());
     const Operation& op = records[r].operation;
-    rows.push_back({op.name, op.kind, op.dtype, std::max(seconds[kRounds / 2], 1e-9), op.flops,
-                    op.bytes_read + op.bytes_written});
+    rows.push_back({op.name, op.kind, op.dtype, std::max(seconds[seconds.size() / 2], 1e-9),
+                    op.flops, op.bytes_read + op.bytes_written});
   }
   return rows;
 }
@@ -145,9 +145,8 @@ void run_update(const Problem& p, const Sizes& s,
                 const std::function<void(const std::function<void()>&)>& measure) {
   std::vector<kernels::AdamWPiece> pieces;
   std::vector<Tensor> gradients;
-  constexpr int kPieces = 148;  // as many parameters as GPT-2 124M has
-  for (int i = 0; i < kPieces; ++i) {
-    const Shape shape{s.parameters / kPieces};
+  for (std::int64_t i = 0; i < s.pieces; ++i) {
+    const Shape shape{s.parameters / s.pieces};
     const Tensor g = p.random(shape, 1);
     gradients.push_back(g);
     pieces.push_back({p.random32(shape, 2), g, p.random32(shape, 3), p.random32(shape, 4),
@@ -155,7 +154,7 @@ void run_update(const Problem& p, const Sizes& s,
     kernels::fill(pieces.back().v, 0.1f, p.stream());
   }
   const Tensor factor = p.random32({1}, 5);
-  Tensor sums = Tensor::empty(p.device, {kPieces}, DType::float64);
+  Tensor sums = Tensor::empty(p.device, {s.pieces}, DType::float64);
   measure([&] {
     kernels::squared_sums(sums, gradients, p.stream());
     kernels::adamw_update(pieces, factor, {1e-4f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.1f, 0.05f},
@@ -169,14 +168,15 @@ Row best_copy(const Problem& p, const Sizes& s) {
   Tensor from = Tensor::empty(p.device, {s.copied / 2}),
          to = Tensor::empty(p.device, {s.copied / 2});
   kernels::fill(from, 1.0f, p.stream());
-  Row row = timed(p.device, [&] { kernels::copy(to, from, p.stream()); })[0];
+  Row row = timed(p.device, s.rounds, [&] { kernels::copy(to, from, p.stream()); })[0];
   row.name = "copy, large";
   return row;
 }
 Row best_product(const Problem& p, const Sizes& s) {
   const Tensor x = p.random({s.square, s.square}, 1), w = p.random({s.square, s.square}, 2);
   Tensor y = p.empty({s.square, s.square});
-  Row row = timed(p.device, [&] { kernels::linear_forward(y, x, w, Tensor(), p.stream()); })[0];
+  Row row =
+      timed(p.device, s.rounds, [&] { kernels::linear_forward(y, x, w, Tensor(), p.stream()); })[0];
   row.name = "product, large";
   return row;
 }
@@ -213,7 +213,7 @@ int main(int argc, char** argv) {
     all.push_back(print(copy, copy));
     all.push_back(print(product, product));
     const auto measure = [&](const std::function<void()>& body) {
-      for (const Row& row : timed(*device, body))
+      for (const Row& row : timed(*device, sizes.rounds, body))
         all.push_back(print(row, row.multiplies() ? product : copy));
     };
     run_streaming(p, sizes, measure);

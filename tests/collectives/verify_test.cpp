@@ -30,8 +30,8 @@ std::string text(const GroupCall& call) {
 
 bool shares_memory(const Schedule& schedule) {
   for (const Track& track : schedule.ranks) {
-    for (const Event& event : track.events) {
-      if (event.what >= Event::What::barrier) return true;
+    for (const TrackEvent& event : track.events) {
+      if (event.what >= TrackEvent::What::barrier) return true;
     }
   }
   return false;

@@ -57,7 +57,8 @@ class Failures(unittest.TestCase):
         start = [] if arguments else [MPIRUN, str(ranks)]
         command = [*start, LOCKSTEP, "train", str(self.dir / "job.toml"), *arguments,
                    *(word for item in sets for word in ("--set", item))]
-        return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LIMIT)
+        self.last = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LIMIT)
+        return self.last
 
     def metrics(self):
         lines = (self.run / "metrics.jsonl").read_text().splitlines()
@@ -71,15 +72,16 @@ class Failures(unittest.TestCase):
     # ---- values that are not finite
 
     def test_nan_names_the_rank_and_the_parameter(self):
-        layouts = ([], ["parallel.zero=1"], ["parallel.zero=3"], ["parallel.pipeline=2"])
-        for sets in layouts:
+        where = "blocks.1.mlp.up.weight"
+        fault = [f"nan rank 1 step 3 in {where}"]
+        for sets in ([], ["parallel.pipeline=2"]):
             with self.subTest(sets=sets):
-                where = "blocks.1.mlp.up.weight"
-                fault = [f"nan rank 1 step 3 in {where}"]
                 result = self.train(2, *sets, inject=fault)
                 self.expect_said(result, 2, r"step 3: the gradient norm is nan; computed again, the first value that "
                                  rf"is not finite is in the gradient of {where} on rank 1; .*failures.nonfinite")
                 self.assertEqual([m["step"] for m in self.metrics()], [1, 2, 3])
+        for sets in (["parallel.zero=1"], ["parallel.zero=3"], ['job.determinism="layout"', "job.threads=1"]):
+            with self.subTest(sets=sets):
                 result = self.train(2, 'failures.nonfinite="skip"', *sets, inject=fault)
                 self.expect_said(result, 0, rf"gradient of {where} on rank 1; the step is left out \(1 so far\)")
                 self.assertEqual([m["step"] for m in self.metrics() if m.get("skipped")], [3])
@@ -100,20 +102,61 @@ class Failures(unittest.TestCase):
         result = self.train(2, 'failures.nonfinite="skip"', inject=["corrupt rank 1 step 4"])
         self.expect_said(result, 0, "left out")
 
-    # ---- ranks
+    def test_a_spike_is_left_out_or_training_goes_back(self):
+        usual = ["job.steps=14", "failures.spike_window=8", "checkpoint.every=4"]
+        fault = ["spike rank 1 step 10 in loss"]
+        self.assertEqual(self.train(2, *usual).returncode, 0)
+        losses = {m["step"]: m["loss"] for m in self.metrics()}
+        for policy, words in (("warn", "step 10: the loss .* above the mean"), ("skip", r"left out \(1 so far\)"),
+                              ("roll_back", "continued from .*8")):
+            with self.subTest(policy=policy):
+                result = self.train(2, f'failures.spike="{policy}"', *usual, inject=fault)
+                self.expect_said(result, 0, words)
+                steps = self.metrics()
+                self.assertEqual([m["step"] for m in steps], list(range(1, 15)))
+                self.assertEqual([m["step"] for m in steps if m.get("skipped")], [] if policy == "warn" else [10])
+                for m in steps[:9]:
+                    self.assertEqual(m["loss"], losses[m["step"]])
+
+    # ---- ranks, and starting again
+
+    def test_a_lost_rank_is_started_again(self):
+        usual = ["job.steps=10", "checkpoint.every=3"]
+        self.assertEqual(self.train(2, *usual).returncode, 0)
+        losses = [m["loss"] for m in self.metrics()]
+        supervise = ["--ranks", "2", "--restarts", "2", "--launcher", f"{MPIRUN} {{ranks}}"]
+        for fault in ("kill rank 1 step 8", "stop rank 1 step 8"):
+            with self.subTest(fault=fault):
+                result = self.train(2, *usual, inject=[fault], arguments=supervise)
+                self.expect_said(result, 0, r"status \d+ after step [78]; restart 1 of 2, on 2 ranks", "continued from .*6")
+                self.assertEqual([m["step"] for m in self.metrics()], list(range(1, 11)))
+                self.assertEqual([m["loss"] for m in self.metrics()], losses)
+
+    def test_restarts_end(self):
+        supervise = ["--ranks", "2", "--restarts", "1", "--launcher", f"{MPIRUN} {{ranks}}"]
+        faults = [f"kill rank 1 step 3 life {life}" for life in range(3)]
+        result = self.train(2, inject=faults, arguments=supervise)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertRegex(result.stderr, "no restart is left")
+        self.expect_said(self.train(2, inject=["nan rank 0 step 2"], arguments=supervise), 2, "the gradient norm is nan")
+        self.assertNotIn("restart 1", self.last.stderr)
+
+    def test_fewer_ranks_where_the_same_come_no_farther(self):
+        supervise = ["--ranks", "3", "--restarts", "2", "--least-ranks", "1", "--launcher", f"{MPIRUN} {{ranks}}"]
+        result = self.train(3, "batch.global=6", "checkpoint.every=2", "job.steps=6",
+                            inject=["kill rank 1 step 4", "kill rank 1 step 4 life 1"], arguments=supervise)
+        self.expect_said(result, 0, "restart 1 of 2, on 3 ranks", "restart 2 of 2, on 2 ranks")
+        self.assertEqual([m["step"] for m in self.metrics()], list(range(1, 7)))
+
 
     def test_a_stopped_rank_gives_a_verdict(self):
-        for ranks in (2, 3):
-            with self.subTest(ranks=ranks):
-                begin = time.time()
-                result = self.train(ranks, "batch.global=6", "job.steps=1000000", inject=[f"stop rank {ranks - 1} step 5"])
-                stopped = max(os.path.getmtime(self.run / "metrics.jsonl"), begin)
-                seconds = time.time() - stopped
-                print(f"stopped rank of {ranks}: {seconds:.2f} s", file=sys.stderr)
-                self.assertNotEqual(result.returncode, 0)
-                self.assertRegex(result.stderr, rf"not complete after \d.*rank {ranks - 1} \(pid \d+ on node .*stopped")
-                self.assertLess(seconds, DEADLINE + GRACE + NOISE)
-                self.assertEqual([m["step"] for m in self.metrics()], [1, 2, 3, 4])
+        result = self.train(3, "batch.global=6", "job.steps=1000000", inject=["stop rank 2 step 5"])
+        seconds = time.time() - os.path.getmtime(self.run / "metrics.jsonl")
+        print(f"a stopped rank: {seconds:.2f} s", file=sys.stderr)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertRegex(result.stderr, r"not complete after \d.*rank 2 \(pid \d+ on node .*stopped")
+        self.assertLess(seconds, DEADLINE + GRACE + NOISE)
+        self.assertEqual([m["step"] for m in self.metrics()], [1, 2, 3, 4])
 
     def test_a_killed_rank_ends_the_job(self):
         result = self.train(2, inject=["kill rank 1 step 3"])
@@ -145,8 +188,23 @@ class Failures(unittest.TestCase):
         self.assertRegex(result.stderr, "stopped by a signal after step 4")
         self.assertEqual([m["step"] for m in self.metrics()], [1, 2, 3, 4])
 
+    def test_data_that_shrink_are_named(self):
+        tokens = self.dir / "tokens.bin"
+        tokens.write_bytes(bytes(200000))
+        command = [LOCKSTEP, "train", str(self.dir / "job.toml"), "--set", "job.steps=1000000", "--set", "data.kind=tokens",
+                   "--set", f'data.path="{tokens}"', "--set", f'job.run_dir="{self.dir}/shrunk"']
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        metrics, end = self.dir / "shrunk/metrics.jsonl", time.monotonic() + LIMIT
+        while not (metrics.exists() and metrics.stat().st_size > 1000):
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.02)
+        os.truncate(tokens, 100)
+        said = process.communicate(timeout=LIMIT)[1]
+        self.assertEqual(process.returncode, 1, said)
+        self.assertRegex(said, r"lockstep: data.path: .*tokens.bin has become shorter while it was read")
+
     def test_mistakes(self):
-        cases = {"kill rank 2 step 1": "only 2 ranks", "kil rank 0 step 1": "allowed: kill", "kill rank 0": "a step"}
+        cases = {"kill rank 2 step 1": "only 2 ranks", "kil rank 0 step 1": "allowed: kill"}
         for fault, word in cases.items():
             with self.subTest(fault=fault):
                 result = self.train(2, inject=[fault])

@@ -31,7 +31,7 @@ TEST_CASE("a wrong fault says what is allowed") {
   };
   CHECK(error_of("explode rank 1 step 2") ==
         "faults.inject: \"explode rank 1 step 2\": begins with 'explode'; allowed: kill, stop, "
-        "terminate, delay, slow, nan, corrupt, fail_write");
+        "terminate, delay, slow, nan, spike, corrupt, fail_write");
   const char* const wrong[][2] = {
       {"", "begins with ''"},
       {"kill step 2", "must name a rank and a step"},

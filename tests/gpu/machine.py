@@ -14,7 +14,7 @@ class Machine:
         self.gpus, self.no_gpu = gpus()
         self.torch, self.no_torch = self.torch_of(a.torch_python)
         self.sanitizer = which("compute-sanitizer", "/usr/local/cuda/bin", "/usr/local/cuda/compute-sanitizer")
-        self.nccl = nccl_beside(a.torch_python) if self.torch else None
+        self.cuda_folders = cuda_folders(a.torch_python)
 
     def torch_of(self, python):
         asks = "import torch; print(torch.__version__, torch.cuda.is_available())"
@@ -58,12 +58,16 @@ def which(name, *folders):
     return found
 
 
-def nccl_beside(python):
-    """The NCCL that PyTorch brought along: most machines have no other."""
-    asks = "import nvidia.nccl, pathlib; print(pathlib.Path(list(nvidia.nccl.__path__)[0]) / 'lib')"
-    done = subprocess.run([python, "-c", asks], capture_output=True, text=True)
-    library = pathlib.Path(done.stdout.strip() or "/nowhere") / "libnccl.so.2"
-    return str(library) if library.exists() else None
+def cuda_folders(python):
+    """Where cuBLASLt, cuDNN and NCCL lie: those that PyTorch brought along (many machines have no other), and the
+    toolkit's."""
+    asks = "import nvidia; print(*nvidia.__path__, sep='\\n')"
+    found = subprocess.run([python, "-c", asks], capture_output=True, text=True).stdout.split()
+    folders = [str(lib) for path in found for lib in sorted(pathlib.Path(path).glob("*/lib"))]
+    if nvcc := which("nvcc", "/usr/local/cuda/bin"):
+        toolkit = pathlib.Path(nvcc).resolve().parents[1]
+        folders += [str(toolkit / lib) for lib in ("lib64", "lib") if (toolkit / lib).is_dir()]
+    return folders
 
 
 def processor():

@@ -23,15 +23,15 @@ class Script {
     schedule.ranks.resize(static_cast<std::size_t>(ranks));
     tickets_.resize(schedule.ranks.size());
   }
-  void send(int rank, int to, std::size_t bytes) { add(rank, Event::What::send, to, bytes); }
+  void send(int rank, int to, std::size_t bytes) { add(rank, TrackEvent::What::send, to, bytes); }
   void receive(int rank, int from, std::size_t bytes) {
-    add(rank, Event::What::receive, from, bytes);
+    add(rank, TrackEvent::What::receive, from, bytes);
   }
   void work(int rank, Ticket seconds) {
-    add(rank, Event::What::work, 0, 0);
+    add(rank, TrackEvent::What::work, 0, 0);
     schedule.ranks[static_cast<std::size_t>(rank)].events.back().ticket = seconds * 1000000000000;
   }
-  void complete(int rank) { add(rank, Event::What::complete, 0, 0); }
+  void complete(int rank) { add(rank, TrackEvent::What::complete, 0, 0); }
   void message(int from, int to, std::size_t bytes) {
     send(from, to, bytes);
     receive(to, from, bytes);
@@ -44,17 +44,18 @@ class Script {
   Schedule schedule;
 
  private:
-  void add(int rank, Event::What what, int peer, std::size_t bytes) {
+  void add(int rank, TrackEvent::What what, int peer, std::size_t bytes) {
     const auto r = static_cast<std::size_t>(rank);
     Track& track = schedule.ranks[r];
-    const bool posts = what == Event::What::send || what == Event::What::receive;
-    track.events.push_back({.what = what,
-                            .op = ReduceOp::sum,
-                            .num_outs = static_cast<std::uint16_t>(what == Event::What::receive),
-                            .num_ins = static_cast<std::uint32_t>(what == Event::What::send),
-                            .peer = peer,
-                            .first_region = static_cast<std::uint32_t>(track.regions.size()),
-                            .ticket = posts ? ++tickets_[r] : tickets_[r]});
+    const bool posts = what == TrackEvent::What::send || what == TrackEvent::What::receive;
+    track.events.push_back(
+        {.what = what,
+         .op = ReduceOp::sum,
+         .num_outs = static_cast<std::uint16_t>(what == TrackEvent::What::receive),
+         .num_ins = static_cast<std::uint32_t>(what == TrackEvent::What::send),
+         .peer = peer,
+         .first_region = static_cast<std::uint32_t>(track.regions.size()),
+         .ticket = posts ? ++tickets_[r] : tickets_[r]});
     if (posts) track.regions.push_back({rank, 0, 0, bytes});
   }
   std::vector<Ticket> tickets_;

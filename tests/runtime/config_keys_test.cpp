@@ -32,6 +32,7 @@ JobConfig changed() {
   }
   config.job.sample_length = 0;    // of tokens there is no text
   config.job.determinism = "run";  // layout excludes much
+  config.failures.nonfinite = "stop";
   return config;
 }
 

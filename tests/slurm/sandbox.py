@@ -34,7 +34,7 @@ class Cluster:
         subprocess.run([SANDBOX, "down", self.dir], check=True, timeout=60)
 
     def cut(self, node):
-        """Power off; Slurm is told at once what it would find out in a minute."""
+        """Power off: its slurmd and its ranks die together."""
         subprocess.run([SANDBOX, "cut", self.dir, str(node)], check=True, timeout=60)
 
     def boot(self, node):
@@ -55,8 +55,8 @@ class Cluster:
         shown = self.run("scontrol", "show", "job", "-o", job).stdout
         return dict(item.split("=", 1) for item in shown.split() if "=" in item)["JobState"], shown
 
-    def wait(self, job, *states, then=None):
-        deadline = time.monotonic() + LIMIT
+    def wait(self, job, *states, limit=LIMIT):
+        deadline = time.monotonic() + limit
         while True:
             state, shown = self.state(job)
             if state in states:
@@ -81,9 +81,9 @@ class Job:
         self.id = json.loads(made.stdout)["job_id"]
         self.output_file = json.loads(made.stdout)["output"]
 
-    def wait(self, *states):
+    def wait(self, *states, limit=LIMIT):
         try:
-            return self.cluster.wait(self.id, *states)
+            return self.cluster.wait(self.id, *states, limit=limit)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.output()}") from None
 
@@ -104,8 +104,8 @@ class Job:
         file = self.run_dir / "restarts.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
-    def wait_for(self, what, condition):
-        deadline = time.monotonic() + LIMIT
+    def wait_for(self, what, condition, limit=LIMIT):
+        deadline = time.monotonic() + limit
         while not condition():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{what} did not come:\n{self.output()}")

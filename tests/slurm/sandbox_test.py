@@ -7,6 +7,7 @@ sandbox_test.py LOCKSTEP MPIRUN [--long]    --long: every launcher on 2 and 4 no
                                             a lost node under both launchers
 """
 
+import json
 import pathlib
 import re
 import subprocess
@@ -19,7 +20,7 @@ from sandbox import ROOT, SANDBOX, SKIPPED, Cluster, Job, missing
 LOCKSTEP, MPIRUN = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
 LONG = "--long" in sys.argv
 QUICKSTART = ROOT / "launch" / "examples" / "quickstart.toml"
-SHORT = ["job.steps=12", "job.sample_length=0", "job.evaluate_every=0"]
+SHORT = ["job.steps=6", "optimizer.warmup_steps=2", "job.sample_length=0", "job.evaluate_every=0"]
 
 JOB = """
 [job]
@@ -82,7 +83,6 @@ class Jobs(unittest.TestCase):
 
     def compare(self, losses, directory):
         """Sums over several nodes are taken in another order than over one."""
-        import json
         entries = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
         wanted = {entry["step"]: entry["loss"] for entry in entries if "loss" in entry}
         self.assertEqual(losses.keys(), wanted.keys())
@@ -114,6 +114,66 @@ class Jobs(unittest.TestCase):
         self.assertEqual(self.events(job), ["started", "failed"])
         self.assertEqual(job.losses(), {})
 
+    # ---- preemption
+
+    def test_preempted_twice_it_ends_as_if_undisturbed(self):
+        keys = ["job.steps=90", "checkpoint.every=25"]
+        undisturbed, job = self.submit("undisturbed", *keys), self.submit("preempted", *keys)
+        for life in (1, 2):
+            job.wait_for("a step", lambda life=life: self.events(job).count("started") == life and
+                         max(job.losses(), default=0) >= 25 * life)
+            job.preempt()
+            job.wait_for("the way back", lambda life=life: self.events(job).count("requeued") == life)
+            job.wait("RUNNING")
+        self.complete(job)
+        self.complete(undisturbed)
+        self.assertEqual(self.events(job), 2 * ["started", "stopped", "requeued"] + ["started", "finished"])
+        self.assertEqual([event["restart"] for event in job.events()], [0, 0, 0, 1, 1, 1, 2, 2])
+        self.assertEqual(len(job.losses()), 90)
+        self.assertEqual(job.losses(), undisturbed.losses())
+
+    def test_a_more_urgent_job_takes_its_nodes(self):
+        if not LONG:
+            self.skipTest("with --long")
+        for launcher in ("srun", "mpirun"):
+            with self.subTest(launcher):
+                keys = ["job.steps=300", "checkpoint.every=100", "slurm.nodes=4", f"slurm.launcher={launcher}"]
+                job = self.submit(f"patient-{launcher}", *keys)
+                job.wait_for("a step", lambda job=job: len(job.losses()) >= 20)
+                urgent = self.submit(f"urgent-{launcher}", "job.steps=5", "slurm.nodes=4", "slurm.partition=high")
+                self.complete(urgent)
+                self.complete(job)
+                self.assertEqual(self.events(job), ["started", "stopped", "requeued", "started", "finished"])
+                self.assertEqual(len(job.losses()), 300)
+
+    def test_before_its_time_is_up_it_goes_back_to_the_queue(self):
+        if not LONG:
+            self.skipTest("with --long")
+        job = self.submit("timed", "job.steps=100000", "checkpoint.every=100000", "slurm.nodes=1", "slurm.time=2",
+                          "slurm.signal_seconds=60")
+        job.wait_for("the warning", lambda: "requeued" in self.events(job), limit=200)
+        job.wait("RUNNING")
+        job.wait_for("the next life", lambda: self.events(job)[-1] == "started")
+        before = max(job.losses())
+        job.wait_for("further steps", lambda: max(job.losses()) > before)
+        self.assertEqual(self.events(job), ["started", "stopped", "requeued", "started"])
+        self.assertEqual(sorted(job.losses()), list(range(1, max(job.losses()) + 1)))
+
+    def test_at_most_so_many_restarts(self):
+        if not LONG:
+            self.skipTest("with --long")
+        job = self.submit("limited", "job.steps=100000", "checkpoint.every=1000", "slurm.restarts=1", "slurm.nodes=1",
+                          "slurm.requeue=dependent")
+        job.wait_for("a step", lambda: len(job.losses()) >= 5)
+        job.preempt()
+        job.wait_for("the next job", lambda: self.events(job)[-1:] == ["started"] and len(job.events()) > 1)
+        job.id = job.events()[-1]["job_id"]
+        steps = max(job.losses())
+        job.wait_for("a step", lambda: max(job.losses()) > steps)
+        job.preempt()
+        job.wait_for("the end", lambda: self.events(job)[-1] == "given up")
+        self.assertEqual(self.events(job), ["started", "stopped", "requeued", "started", "stopped", "given up"])
+
     # ---- the loss of a node
 
     def test_a_lost_node_ends_the_job_or_brings_it_back(self):
@@ -123,21 +183,20 @@ class Jobs(unittest.TestCase):
                 job.wait_for("the fifth step", lambda job=job: len(job.losses()) >= 5)
                 node = int(re.search(r" NodeList=node\[?\d[-,](\d)", self.cluster.state(job.id)[1]).group(1))
                 self.cluster.cut(node)
-                try:
-                    if launcher == "mpirun":  # notices by itself, within seconds
-                        self.assertEqual(job.wait("FAILED", "COMPLETED"), "FAILED")
-                        self.assertEqual(self.events(job)[-1], "failed")
-                        self.assertIn("lost communication", job.output())
-                    else:  # Slurm ends the job when it misses the node, here at once, and starts it again
-                        self.cluster.run("scontrol", "update", f"nodename=node{node}", "state=down", "reason=cut")
-                        job.wait_for("the second life",
-                                     lambda job=job: self.cluster.wait(job.id, "RUNNING") and
-                                     self.events(job).count("started") == 2)
-                        self.assertEqual(job.events()[-1]["restart"], 1)
-                finally:
-                    self.cluster.run("scancel", job.id, check=False)
+                if launcher == "mpirun":  # notices by itself, within seconds
+                    job.wait_for("the end", lambda job=job: self.events(job)[-1] == "failed")
+                    self.assertIn("lost communication", job.output())
+                    # What Slurm would find out by itself after a minute.
                     self.cluster.run("scontrol", "update", f"nodename=node{node}", "state=down", "reason=cut")
-                    self.cluster.boot(node)
+                    self.assertEqual(job.wait("FAILED", "COMPLETED"), "FAILED")
+                else:  # Slurm misses the node after SlurmdTimeout, and starts the job again on others
+                    job.wait("PENDING", limit=200)
+                    job.wait("RUNNING")
+                    job.wait_for("the second life", lambda job=job: self.events(job).count("started") == 2)
+                    self.assertEqual(job.events()[-1]["restart"], 1)
+                self.cluster.run("scancel", job.id, check=False)
+                self.cluster.run("scontrol", "update", f"nodename=node{node}", "state=down", "reason=cut")
+                self.cluster.boot(node)
 
     # ---- mistakes
 
@@ -165,7 +224,7 @@ class Sandbox(unittest.TestCase):
         cluster = Cluster("--nodes", "1", "--cpus", "96", "--gpus", "8", "--declared", "64")
         self.addCleanup(cluster.down)
         with tempfile.TemporaryDirectory() as folder:
-            keys = ["slurm.nodes=64", "slurm.partition=big", f"job.run_dir={folder}/run"]
+            keys = ["slurm.nodes=64", "batch.global=2048", "slurm.partition=big", f"job.run_dir={folder}/run"]
             words = [word for key in keys for word in ("--set", key)]
             example = ROOT / "launch" / "examples" / "gpu-cluster.toml"
             made = cluster.run(LOCKSTEP, "submit", example, "--dry-run", *words, cwd=folder)

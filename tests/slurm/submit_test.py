@@ -19,6 +19,7 @@ HERE = pathlib.Path(__file__).parent
 LOCKSTEP = str(pathlib.Path(sys.argv[1]).resolve())
 WRITE = "--write" in sys.argv
 
+LICENCE = "# SPDX-License-Identifier: Apache-2.0"
 NASTY = "it's a \"$(touch hacked)\" `id` 100% \\ & # é"
 
 # Name -> keys of [slurm]; the script of each stands in scripts/NAME.sbatch.
@@ -85,6 +86,7 @@ class Submit(unittest.TestCase):
                                                               "slurm.program=/opt/lockstep/bin/lockstep"]))
                 self.assertEqual(result.returncode, 0, result.stderr)
                 script = (self.dir / "runs" / name / "submit.sbatch").read_text().replace(str(self.dir.resolve()), "/work dir")
+                script = script.replace("\n", f"\n{LICENCE}\n", 1)  # as every file of ours
                 recorded = HERE / "scripts" / f"{name}.sbatch"
                 if WRITE:
                     recorded.write_text(script)
@@ -93,9 +95,10 @@ class Submit(unittest.TestCase):
     def test_shellcheck_finds_nothing(self):
         if not shutil.which("shellcheck"):
             self.skipTest("shellcheck is not installed: launch/dependencies slurm")
-        for name in SCRIPTS:
-            with self.subTest(name):
-                check = subprocess.run(["shellcheck", HERE / "scripts" / f"{name}.sbatch"], capture_output=True, text=True)
+        root = HERE.parents[1]
+        for script in [*(HERE / "scripts").glob("*.sbatch"), root / "slurm" / "sandbox", HERE / "run"]:
+            with self.subTest(script.name):
+                check = subprocess.run(["shellcheck", "-x", "-P", root, script], capture_output=True, text=True)
                 self.assertEqual(check.stdout, "")
 
     def test_names_are_quoted_and_never_interpreted(self):

@@ -10,6 +10,7 @@
 #include "parallelism/hybrid/training_step.hpp"
 #include "runtime/data/batch_loader.hpp"
 #include "runtime/optim/schedule.hpp"
+#include "runtime/tensor/transfer.hpp"
 #include "tests/support/assemble.hpp"
 
 namespace lockstep::test {
@@ -83,9 +84,8 @@ inline Trained train(const JobConfig& job, const Communicator& world, Device& de
   trained.peak_stored = step.pipeline().peak_stored();
   if (comm != MPI_COMM_NULL) trained.after = assemble(step, mesh, job, comm);
   if (step.data().shards()) return trained;  // nobody has whole parameters
-  for (const Parameter* p : step.parameters()) {
-    trained.weights.emplace_back(p->value.values().begin(), p->value.values().end());
-  }
+  for (const Parameter* p : step.parameters())
+    trained.weights.push_back(read_floats(p->value));
   return trained;
 }
 

@@ -57,7 +57,7 @@ Schedule record_step(const PipelineStep& step, const GroupCall& call, std::size_
     const Elements sums{notes.area(Area::Kind::data, gradients), gradients / sizeof(float),
                         DType::float32};
     run_pipeline_step(step, *net, messages, sums, [&](double seconds) {
-      notes.add(Event::What::work, 0, {}, {}, static_cast<Ticket>(seconds * 1e12 + 0.5));
+      notes.add(TrackEvent::What::work, 0, {}, {}, static_cast<Ticket>(seconds * 1e12 + 0.5));
     });
   }
   return schedule;

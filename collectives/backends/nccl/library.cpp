@@ -7,8 +7,13 @@
 namespace lockstep::nccl {
 
 std::shared_ptr<const Library> Library::open() {
-  const char* named = std::getenv("LOCKSTEP_NCCL_LIBRARY");
-  return std::shared_ptr<const Library>(new Library(named && *named ? named : "libnccl.so.2"));
+  // Kept until the process ends: it has threads, and does not like to be closed.
+  static const auto* const opened = [] {
+    const char* named = std::getenv("LOCKSTEP_NCCL_LIBRARY");
+    const char* file = named && *named ? named : "libnccl.so.2";
+    return new std::shared_ptr<const Library>(new Library(file));
+  }();
+  return *opened;
 }
 
 void Library::check(ncclResult_t code, ncclComm_t comm, Site at) const {

@@ -7,7 +7,7 @@
 
 #include "collectives/backends/nccl/reduce.hpp"
 #include "runtime/base/with_type.hpp"
-#include "runtime/device/cuda_launch.hpp"
+#include "runtime/kernels/cuda_primitives.cuh"
 
 namespace lockstep::nccl {
 

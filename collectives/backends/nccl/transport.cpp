@@ -2,8 +2,11 @@
 // Our algorithms on GPUs: messages are NCCL's send and receive, the local steps kernels, all on one
 // stream, so that an algorithm only launches and the host waits once, in end().
 //
-// What is posted is launched by the first complete() that needs some of it, all of it as one group:
-// NCCL then moves these messages at the same time, and later groups follow on the stream.
+// A complete() launches, as one group, all up to its ticket and the sends behind it, up to the next
+// receive: NCCL moves these messages at the same time, and later groups follow on the stream. A
+// group ends when all of it has, so what is received ahead is left for a later one: it may wait for
+// what this rank does behind the group. And a send that is left behind would hold up its receiver
+// (the double tree deadlocks either way).
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -87,14 +90,17 @@ class NcclTransport : public Transport {
   }
 
   void finish(Ticket up_to) override {
-    if (posted_.empty() || posted_.front().ticket > up_to) return;  // launched before
+    const auto later = std::find_if(posted_.begin(), posted_.end(), [&](const Posted& p) {
+      return p.ticket > up_to && p.message.what == Collective::receive;
+    });
+    if (later == posted_.begin()) return;  // launched before
     session_.group([&] {
-      for (const Posted& p : posted_) {
-        const Call& m = p.message;
+      for (auto p = posted_.begin(); p != later; ++p) {
+        const Call& m = p->message;
         m.what == Collective::send ? session_.send(m.in, m.root) : session_.receive(m.out, m.root);
       }
     });
-    posted_.clear();
+    posted_.erase(posted_.begin(), later);
   }
 
  private:

@@ -24,8 +24,16 @@ constexpr int kPoison = 0xff;
 
 enum class At { runs, barrier, warp, end };
 
+struct Copy {
+  void* to;
+  const void* from;
+  bool valid;
+};
+
 struct Thread {
   Fiber fiber;
+  std::vector<Copy> open;                // not committed
+  std::deque<std::vector<Copy>> groups;  // committed
   Index index;
   At at = At::end;
   int line = 0;
@@ -154,6 +162,8 @@ void run_block() {
     threads[t].index = {t % block_size.x, t / block_size.x % block_size.y,
                         t / (block_size.x * block_size.y)};
     threads[t].at = At::runs;
+    threads[t].open.clear();
+    threads[t].groups.clear();
     threads[t].fiber.start(enter);
   }
   const unsigned warps = (num_threads + kLanes - 1) / kLanes;
@@ -209,6 +219,25 @@ bool barrier_or(bool mine, int line) {
   vote |= mine;
   stop_at(At::barrier, line);
   return any_vote;
+}
+
+void copy_later(void* to, const void* from, bool valid) {
+  threads[current].open.push_back({to, from, valid});
+}
+
+void commit_copies() {
+  threads[current].groups.push_back(std::exchange(threads[current].open, {}));
+}
+
+void wait_for_copies(std::size_t groups) {
+  for (auto& mine = threads[current].groups; mine.size() > groups; mine.pop_front()) {
+    for (const Copy& c : mine.front()) {
+      if (c.valid)
+        std::memcpy(c.to, c.from, 16);
+      else
+        std::memset(c.to, 0, 16);
+    }
+  }
 }
 
 void together(unsigned mask, void* payload, Combine combine, int line) {

@@ -2,8 +2,8 @@
 // Runs kernels on the host: blocks one after another, the threads of a block as fibers that stop at
 // barriers and warp operations. What it looks for, and throws SystemError with the line:
 //   a barrier or a warp operation that some of its threads never reach, or reach at another line
-//   reads of shared memory that nobody wrote (it holds NaN, -1) and races in it, by their results:
-//   warps, lanes and blocks run in an order that changes from block to block
+//   reads of shared memory that nobody wrote (it holds NaN, -1), copies that nobody waits for, and
+//   races, by their results: warps, lanes and blocks run in an order that changes
 // Accesses outside of memory are the address sanitizer's to find.
 #pragma once
 
@@ -30,5 +30,10 @@ bool barrier_or(bool mine, int line);  // true for all where it is for one
 // them passed (by lane; null for those outside of the mask).
 using Combine = void (*)(void* const payload[32], unsigned mask);
 void together(unsigned mask, void* payload, Combine combine, int line);
+
+// Copies of 16 bytes (zeros unless `valid`) that happen no sooner than the thread waits for them.
+void copy_later(void* to, const void* from, bool valid);
+void commit_copies();
+void wait_for_copies(std::size_t groups);  // until at most so many of the committed are left
 
 }  // namespace lockstep::emulated

@@ -156,6 +156,30 @@ TEST_CASE("what must not happen is said, with the line") {
   CHECK(runs == 64);
 }
 
+TEST_CASE("a copy to shared memory is there when it was waited for, not before") {
+  alignas(16) const std::uint16_t from[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+  int first = 0, then = 0, none = 0;
+  run(
+      1, 1,
+      [&] {
+        auto* to = reinterpret_cast<std::uint16_t*>(dynamic_shared());
+        copy_async(to, from, true);
+        commit_copies();
+        copy_async(to + 8, from, false);
+        commit_copies();
+        wait_for_copies<2>();
+        first = to[2];
+        wait_for_copies<1>();
+        then = to[2];
+        wait_for_copies<0>();
+        none = to[10];
+      },
+      32);
+  CHECK(first == 0xffff);
+  CHECK(then == 3);
+  CHECK(none == 0);
+}
+
 TEST_CASE("a missing barrier shows in the result") {
   std::set<int> results;
   for (int round = 0; round < 4; ++round) {

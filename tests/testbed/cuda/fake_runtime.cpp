@@ -3,6 +3,7 @@
 // malloc's (every block by itself, so that the address sanitizer sees its ends) and begins as
 // poison. Everything is done when the call returns, so events and streams are always at rest.
 // Linked before the real one, which a program then never takes anything from.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -25,13 +26,16 @@ std::atomic<std::uint64_t> allocated{0};
 // The size stands before the block, in a header that keeps 256 bytes of alignment.
 constexpr std::size_t kHeader = 256;
 
+// Blocks begin with what is not a number: larger ones are workspaces.
+constexpr std::size_t kPoisoned = std::size_t{1} << 20;
+
 cudaError_t take(void** memory, std::size_t bytes) {
   constexpr std::size_t kMost = std::size_t{8} << 30;
   if (bytes > kMost) return cudaErrorMemoryAllocation;
   auto* block = static_cast<unsigned char*>(std::aligned_alloc(kHeader, kHeader + bytes));
   if (!block) return cudaErrorMemoryAllocation;
   std::memcpy(block, &bytes, sizeof bytes);
-  std::memset(block + kHeader, 0xff, bytes);
+  std::memset(block + kHeader, 0xff, std::min(bytes, kPoisoned));
   allocated += bytes;
   *memory = block + kHeader;
   return cudaSuccess;

@@ -245,17 +245,17 @@ inline void load_matrices_transposed(std::uint32_t (&r)[4], const void* row,
   emulated::together(~0u, &mine, LoadMatrices<true>::combine, line);
 }
 
-// Done at once: a kernel that does not wait for its copies is not found out.
 inline void copy_async(void* to, const void* from, bool valid) {
   if (reinterpret_cast<std::uintptr_t>(to) % 16 || reinterpret_cast<std::uintptr_t>(from) % 16)
     throw SystemError("emulated GPU: cp.async of something not aligned to 16 bytes");
-  if (valid)
-    std::memcpy(to, from, 16);
-  else
-    std::memset(to, 0, 16);
+  emulated::copy_later(to, from, valid);
 }
-inline void commit_copies() {}
+inline void commit_copies() {
+  emulated::commit_copies();
+}
 template <int kGroups>
-void wait_for_copies() {}
+void wait_for_copies() {
+  emulated::wait_for_copies(kGroups);
+}
 
 }  // namespace lockstep::kernels::cuda
