@@ -330,8 +330,7 @@ void TrainingRun::summarize(double train_seconds, bool finished) {
                            .hosts = hosts,
                            .finished = finished,
                            .train_seconds = train_seconds,
-                           .target_seconds = target_seconds_,
-                           .finished = finished};
+                           .target_seconds = target_seconds_};
   print_row(summary_text(summary));
   write_summary(summary);
 }
