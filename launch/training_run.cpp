@@ -328,9 +328,9 @@ void TrainingRun::summarize(double train_seconds, bool finished) {
                            .run_dir = run_dir_,
                            .nodes = context_.nodes(),
                            .hosts = hosts,
+                           .finished = finished,
                            .train_seconds = train_seconds,
-                           .target_seconds = target_seconds_,
-                           .finished = finished};
+                           .target_seconds = target_seconds_};
   print_row(summary_text(summary));
   write_summary(summary);
 }
