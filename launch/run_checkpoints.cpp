@@ -35,16 +35,14 @@ void expect_equal(const char* key, std::int64_t job, std::int64_t stored) {
 }  // namespace
 
 RunCheckpoints::RunCheckpoints(const Context& context, const JobConfig& job, const Mesh& mesh,
-                               TrainingStep& step, const std::string& run_dir,
-                               std::int64_t train_tokens)
-    : context_(context),
-      job_(job),
-      mesh_(mesh),
-      step_(step),
-      run_dir_(context.broadcast(run_dir)),
-      train_tokens_(train_tokens),
-      folder_(run_dir_ + "/checkpoints") {
+                               TrainingStep& step, std::int64_t train_tokens)
+    : context_(context), job_(job), mesh_(mesh), step_(step), train_tokens_(train_tokens) {
   meet_parameters();
+}
+
+void RunCheckpoints::open(const std::string& run_dir) {
+  run_dir_ = context_.broadcast(run_dir);
+  folder_ = CheckpointFolder(run_dir_ + "/checkpoints");
 }
 
 // Rank 0 learns what the whole model is made of, and how large a checkpoint is.

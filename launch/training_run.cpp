@@ -120,15 +120,19 @@ void TrainingRun::open_batches(std::int64_t first_step) {
   validation_.emplace(corpus_.validation, ValidationOptions{micro, batches, sequence});
 }
 
-// Finds or makes it, and loads what the run starts from: nothing there changes yet.
+// Finds or makes it, and loads what the run starts from: nothing there changes yet, and a start
+// that fails leaves none.
 void TrainingRun::open_run_directory(const RunOptions& options) {
+  checkpoints_ =
+      std::make_unique<RunCheckpoints>(context_, job_, *mesh_, *step_, corpus_.train.size());
+  if (!options.resume) checkpoints_->load_weights();
   context_.together([&] {
     if (!context_.first()) return;
     run_dir_ = options.resume ? find_run_directory(job_) : make_run_directory(job_);
   });
-  checkpoints_ = std::make_unique<RunCheckpoints>(context_, job_, *mesh_, *step_, run_dir_,
-                                                  corpus_.train.size());
-  const std::int64_t done = options.resume ? checkpoints_->load_last() : 0;
+  checkpoints_->open(run_dir_);
+  if (!options.resume) return;
+  const std::int64_t done = checkpoints_->load_last();
   if (done == 0) checkpoints_->load_weights();
   if (done == 0) return;
   first_step_ = done + 1;
