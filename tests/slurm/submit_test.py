@@ -85,7 +85,7 @@ class Submit(unittest.TestCase):
                 result = self.submit("--dry-run", *self.sets([*keys, f"job.run_dir=runs/{name}",
                                                               "slurm.program=/opt/lockstep/bin/lockstep"]))
                 self.assertEqual(result.returncode, 0, result.stderr)
-                script = (self.dir / "runs" / name / "submit.sbatch").read_text().replace(str(self.dir.resolve()), "/work dir")
+                script = (self.dir / "runs" / name / "submit.sbatch").read_text().replace(str(self.dir.resolve()), "/here")
                 script = script.replace("\n", f"\n{LICENCE}\n", 1)  # as every file of ours
                 recorded = HERE / "scripts" / f"{name}.sbatch"
                 if WRITE:
