@@ -91,7 +91,8 @@ Communicator::Group::Times Communicator::Group::carry_out(std::span<const Call> 
   const double begin = now();
   FlightRecorder* watch = backend->size() > 1 ? recorder.get() : nullptr;
   if (watch) watch->enter(calls, now_called, begin);
-  if (options.tamper) std::for_each(now_called.begin(), now_called.end(), options.tamper);
+  if (options.tamper && backend->size() > 1)
+    std::for_each(now_called.begin(), now_called.end(), options.tamper);
   try {
     body({begin + options.timeout_seconds, watch});
   } catch (const SystemError& error) {

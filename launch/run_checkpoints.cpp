@@ -35,16 +35,14 @@ void expect_equal(const char* key, std::int64_t job, std::int64_t stored) {
 }  // namespace
 
 RunCheckpoints::RunCheckpoints(const Context& context, const JobConfig& job, const Mesh& mesh,
-                               TrainingStep& step, const std::string& run_dir,
-                               std::int64_t train_tokens)
-    : context_(context),
-      job_(job),
-      mesh_(mesh),
-      step_(step),
-      run_dir_(context.broadcast(run_dir)),
-      train_tokens_(train_tokens),
-      folder_(run_dir_ + "/checkpoints") {
+                               TrainingStep& step, std::int64_t train_tokens)
+    : context_(context), job_(job), mesh_(mesh), step_(step), train_tokens_(train_tokens) {
   meet_parameters();
+}
+
+void RunCheckpoints::open(const std::string& run_dir) {
+  run_dir_ = context_.broadcast(run_dir);
+  folder_ = CheckpointFolder(run_dir_ + "/checkpoints");
 }
 
 // Rank 0 learns what the whole model is made of, and how large a checkpoint is.
@@ -76,7 +74,7 @@ std::int64_t RunCheckpoints::load_last() {
     const std::string checkpoint = folder_.place_of(step.get<std::int64_t>());
     if (try_load(checkpoint, refusal)) {
       log_info(format("continued from %s", checkpoint.c_str()));
-      return step.get<std::int64_t>();
+      return saved_ = step.get<std::int64_t>();
     }
     if (context_.first()) log_warning("refused: " + refusal + "; the checkpoint before it is next");
   }
@@ -147,7 +145,7 @@ void RunCheckpoints::load_weights() {
   });
   std::vector<HeldPiece> pieces = held_state(step_);
   for (HeldPiece& piece : pieces)
-    piece.states.resize(1);  // the value
+    std::erase_if(piece.states, [](const HeldState& s) { return !is_weight(s.kind); });
   const std::string mistake = read_from(checkpoint, context_.broadcast(text), pieces);
   context_.together([&] {
     if (context_.first() && !mistake.empty()) throw ConfigError(mistake);

@@ -17,9 +17,11 @@ namespace lockstep {
 
 class RunCheckpoints {
  public:
-  // `run_dir` is rank 0's; everything must outlive it.
+  // Everything must outlive it.
   RunCheckpoints(const Context& context, const JobConfig& job, const Mesh& mesh, TrainingStep& step,
-                 const std::string& run_dir, std::int64_t train_tokens);
+                 std::int64_t train_tokens);
+  // Where the run is, as rank 0 knows it.
+  void open(const std::string& run_dir);
 
   // The state of the last complete checkpoint that is not damaged; returns its step, 0 if there is
   // none at all. ConfigError where all are damaged, or another model's, or another data order's.
@@ -52,7 +54,7 @@ class RunCheckpoints {
   TrainingStep& step_;
   std::string run_dir_;
   std::int64_t train_tokens_;
-  CheckpointFolder folder_;
+  CheckpointFolder folder_{""};
   std::optional<Fence> fence_;
   std::optional<CheckpointWriter> writer_;
   std::int64_t saved_ = 0;  // step

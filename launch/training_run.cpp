@@ -65,7 +65,7 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, const RunOptions
     : context_(context),
       job_(std::move(job)),
       table_(job_.job.steps, options.progress_bar),
-      mllog_(false && context_.first()) {
+      mllog_(job_.job.mllog && context_.first()) {
   const Binding binding = bind_to_cores(context_, Topology());
   const int threads = set_threads(job_.job.threads, binding);
   context_.together([this] { read_inputs(); });
@@ -120,15 +120,19 @@ void TrainingRun::open_batches(std::int64_t first_step) {
   validation_.emplace(corpus_.validation, ValidationOptions{micro, batches, sequence});
 }
 
-// Finds or makes it, and loads what the run starts from: nothing there changes yet.
+// Finds or makes it, and loads what the run starts from: nothing there changes yet, and a start
+// that fails leaves none.
 void TrainingRun::open_run_directory(const RunOptions& options) {
+  checkpoints_ =
+      std::make_unique<RunCheckpoints>(context_, job_, *mesh_, *step_, corpus_.train.size());
+  if (!options.resume) checkpoints_->load_weights();
   context_.together([&] {
     if (!context_.first()) return;
     run_dir_ = options.resume ? find_run_directory(job_) : make_run_directory(job_);
   });
-  checkpoints_ = std::make_unique<RunCheckpoints>(context_, job_, *mesh_, *step_, run_dir_,
-                                                  corpus_.train.size());
-  const std::int64_t done = options.resume ? checkpoints_->load_last() : 0;
+  checkpoints_->open(run_dir_);
+  if (!options.resume) return;
+  const std::int64_t done = checkpoints_->load_last();
   if (done == 0) checkpoints_->load_weights();
   if (done == 0) return;
   first_step_ = done + 1;
@@ -236,10 +240,14 @@ std::int64_t TrainingRun::go_back(std::int64_t step) {
   return done;
 }
 
+bool TrainingRun::at_target(double loss) const {
+  return job_.job.target_loss > 0 && loss <= job_.job.target_loss;
+}
+
 bool TrainingRun::reaches_target(std::int64_t step) {
   if (!evaluates_after(step)) return false;
   const double loss = evaluate(step);
-  if (job_.job.target_loss <= 0 || loss > job_.job.target_loss) return false;
+  if (!at_target(loss)) return false;
   target_seconds_ = now() - train_begin_;
   log_info(format("target loss %g reached after step %lld", job_.job.target_loss,
                   static_cast<long long>(step)));
@@ -288,7 +296,7 @@ double TrainingRun::evaluate(std::int64_t step) {
     metrics_->write_evaluation(step, *validation_loss_);
     table_.evaluation(step, *validation_loss_);
   }
-  const bool goes_on = step < job_.job.steps && !reaches_target(*validation_loss_);
+  const bool goes_on = step < job_.job.steps && !at_target(*validation_loss_);
   mllog_.end_evaluation(step, *validation_loss_, goes_on);
   return *validation_loss_;
 }

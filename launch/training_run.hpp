@@ -49,6 +49,7 @@ class TrainingRun {
   std::int64_t go_back(std::int64_t step);
   StepMetrics one_step(std::int64_t step, StepResult& result);
   void note_step(const StepMetrics& metrics);
+  bool at_target(double loss) const;
   bool reaches_target(std::int64_t step);  // evaluates, if it is time
   bool evaluates_after(std::int64_t step) const;
   double evaluate(std::int64_t step);

@@ -32,7 +32,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kAskSeconds = 5;  // between two questions to the controller
-constexpr std::size_t kKeptLines = 5;
+constexpr std::size_t kKeptLines = 20;
 
 // May be asked before MPI is started.
 std::string mpi_library() {

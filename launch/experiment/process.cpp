@@ -104,7 +104,7 @@ std::vector<std::string> last_lines(const std::string& path, std::size_t count) 
   std::ifstream file(path);
   std::deque<std::string> lines;
   for (std::string line; std::getline(file, line);) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    if (line.find_first_not_of(" \t\r-") == std::string::npos) continue;
     lines.push_back(line.substr(0, kLongest));
     if (lines.size() > count) lines.pop_front();
   }

@@ -20,7 +20,7 @@ struct ProcessEnd {
 ProcessEnd run_process(const std::vector<std::string>& words, const std::string& output,
                        double timeout_seconds, const std::function<void()>& watch = {});
 
-// The last lines of a text file, of at most 200 characters each, without empty ones.
+// The last lines of a text file, of at most 200 characters each, without empty ones and rules.
 std::vector<std::string> last_lines(const std::string& path, std::size_t count);
 
 // Where PATH has the command; empty: nowhere.

@@ -186,6 +186,11 @@ std::string field(const std::string& text) {
   return quoted + "\"";
 }
 
+// What runs print need not be UTF-8.
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 using Columns = std::vector<std::pair<std::string, std::string>>;
 
 // Objects become columns of a dotted name; lists stay one field.
@@ -196,7 +201,7 @@ void flatten(Columns& columns, const std::string& name, const Json& json) {
   } else {
     columns.emplace_back(name, json.is_string() ? json.get<std::string>()
                                : json.is_null() ? ""
-                                                : json.dump());
+                                                : text_of(json));
   }
 }
 
@@ -208,7 +213,7 @@ bool is_absent(const std::string& name) {
 }  // namespace
 
 std::string json_of(const ResultRow& row) {
-  return row_json(row).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return text_of(row_json(row));
 }
 
 std::string csv_of(const std::vector<ResultRow>& rows) {

@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kKeptLines = 5;
+constexpr std::size_t kKeptLines = 20;  // launchers have a long last word
 constexpr const char* kClearLine = "\r\x1b[K";
 
 std::string host_name() {
@@ -38,6 +38,14 @@ std::string time_of_day() {
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
   return text;
+}
+
+// What our program said, or else the last that was said.
+std::string reason_of(const ResultRow& row) {
+  for (const std::string& line : row.last_lines) {
+    if (line.rfind("lockstep: ", 0) == 0) return line.substr(10);
+  }
+  return row.last_lines.empty() ? "it said nothing" : row.last_lines.back();
 }
 
 class Runner {
@@ -121,8 +129,7 @@ class Runner {
 
   static std::string row_text(const ResultRow& row) {
     if (row.failed()) {
-      const std::string why = row.last_lines.empty() ? "" : ": " + row.last_lines.back();
-      return format("failed with status %d%s", row.exit_status, why.c_str());
+      return format("failed with status %d: %s", row.exit_status, reason_of(row).c_str());
     }
     const double predicted = row.predicted ? row.predicted->step_seconds : 0;
     if (!row.measured) {

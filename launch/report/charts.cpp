@@ -131,7 +131,7 @@ std::string quoted_label(const std::string& label, std::size_t width) {
 }
 
 std::size_t label_width(std::size_t groups) {
-  return std::max<std::size_t>(7, 100 / std::max<std::size_t>(groups, 1));
+  return std::max<std::size_t>(7, 76 / std::max<std::size_t>(groups, 1));
 }
 
 int bottom_margin(std::size_t groups) {

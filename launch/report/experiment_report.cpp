@@ -40,7 +40,7 @@ void add_scaling(Page& page, Drawing& drawing, const ExperimentFile& e,
 void add_comparison(Page& page, Drawing& drawing, const std::vector<PointSummary>& points) {
   page.heading("Comparison");
   drawing.add(page, comparison_chart(points), "throughput",
-              "Throughput of each point; lines are the interval of its repetitions.");
+              "Throughput of each point; of measurements with the interval of the repetitions.");
   const BarChart target = target_chart(points);
   if (!target.groups.empty())
     drawing.add(page, target, "target", "Time from the first step to the target of the job.");
@@ -142,6 +142,12 @@ void add_table(Page& page, const ExperimentFile& e, const std::vector<PointSumma
   std::vector<std::vector<std::string>> rows;
   for (const PointSummary& p : points)
     rows.push_back(row_of(p, target));
+  if (e.study == "compare") {  // speed per rank against fewer ranks means nothing there
+    constexpr std::ptrdiff_t kEfficiency = 7;
+    head.erase(head.begin() + kEfficiency);
+    for (auto& row : rows)
+      row.erase(row.begin() + kEfficiency);
+  }
   page.table(head, rows);
   if (e.launcher == "predict") {
     page.note("Nothing was run: all numbers are predictions.");

@@ -30,6 +30,13 @@ struct StoredState {
   bool operator==(const StoredState&) const = default;
 };
 
+// A model that computes in bfloat16 has float32 masters of its values; both are the weight.
+inline constexpr const char* kValue = "value";
+inline constexpr const char* kMaster = "master";
+inline bool is_weight(const std::string& kind) {
+  return kind == kValue || kind == kMaster;
+}
+
 // Elements of one parameter; each state has as many, in the same order.
 struct StoredPiece {
   std::string name;

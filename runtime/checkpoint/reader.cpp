@@ -7,6 +7,7 @@
 #include "runtime/base/crc32c.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
+#include "runtime/base/half.hpp"
 #include "runtime/tensor/transfer.hpp"
 
 namespace lockstep {
@@ -17,6 +18,40 @@ const StoredState* find_state(const StoredPiece& piece, const std::string& kind)
   for (const StoredState& s : piece.states) {
     if (s.kind == kind) return &s;
   }
+  return nullptr;
+}
+
+// What the state is read from: a run may compute in another precision than the one that wrote.
+const StoredState* source_of(const StoredPiece& piece, const std::string& kind, DType dtype) {
+  const StoredState* same = find_state(piece, kind);
+  if (!is_weight(kind) || (same && same->dtype == dtype)) return same;
+  const StoredState* master = find_state(piece, kMaster);
+  return master ? master : find_state(piece, kValue);
+}
+
+template <class To, class From>
+void convert_row(std::byte* to, const std::byte* from, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    From x;
+    std::memcpy(&x, from + static_cast<std::size_t>(i) * sizeof x, sizeof x);
+    const To y(static_cast<float>(x));
+    std::memcpy(to + static_cast<std::size_t>(i) * sizeof y, &y, sizeof y);
+  }
+}
+
+template <std::size_t kBytes>
+void copy_row(std::byte* to, const std::byte* from, std::int64_t count) {
+  std::memcpy(to, from, static_cast<std::size_t>(count) * kBytes);
+}
+
+// Null where the types do not convert.
+using RowCopier = void (*)(std::byte*, const std::byte*, std::int64_t);
+RowCopier copier_of(DType to, DType from) {
+  const auto is = [&](DType a, DType b) { return to == a && from == b; };
+  if (is(DType::float32, DType::float32)) return copy_row<sizeof(float)>;
+  if (is(DType::float32, DType::bfloat16)) return convert_row<float, BFloat16>;
+  if (is(DType::bfloat16, DType::float32)) return convert_row<BFloat16, float>;
+  if (is(DType::bfloat16, DType::bfloat16)) return copy_row<sizeof(BFloat16)>;
   return nullptr;
 }
 
@@ -53,31 +88,10 @@ void CheckpointReader::read(std::vector<HeldPiece>& pieces) {
 
 void CheckpointReader::read_state(HeldState& state, const HeldPiece& piece,
                                   const std::vector<Place>& places) {
-  const DType dtype = state.tensor.dtype();
-  const std::size_t size = size_of(dtype);
   std::vector<std::byte> host(state.tensor.bytes());
   std::int64_t found = 0;
-  for (const Place& place : places) {
-    const StoredPiece& stored = manifest_.shards[place.shard].pieces[place.piece];
-    const StoredState* source = find_state(stored, state.kind);
-    if (!source) continue;
-    for (const RowCopy& copy : copies_between(piece.region, stored.region)) {
-      if (source->dtype != dtype) {
-        throw ConfigError(format("%s: %s of %s is %s, %s is needed", directory_.c_str(),
-                                 state.kind.c_str(), piece.name.c_str(), name_of(source->dtype),
-                                 name_of(dtype)));
-      }
-      const std::size_t bytes = static_cast<std::size_t>(copy.columns) * size;
-      for (std::int64_t r = 0; r < copy.rows; ++r) {
-        const std::uint64_t from =
-            source->offset + static_cast<std::uint64_t>(copy.from + r * copy.from_stride) * size;
-        check_range(place.shard, from, from + bytes);
-        std::memcpy(host.data() + static_cast<std::size_t>(copy.to + r * copy.to_stride) * size,
-                    opened(place.shard).file.bytes().data() + from, bytes);
-      }
-      found += copy.rows * copy.columns;
-    }
-  }
+  for (const Place& place : places)
+    found += read_place(host, state, piece, place);
   if (found != count_of(piece.region)) {
     throw ConfigError(format("%s: holds %lld of %lld elements that are needed of %s of %s",
                              directory_.c_str(), static_cast<long long>(found),
@@ -85,6 +99,33 @@ void CheckpointReader::read_state(HeldState& state, const HeldPiece& piece,
                              piece.name.c_str()));
   }
   if (!host.empty()) upload(state.tensor, host.data(), host.size());
+}
+
+std::int64_t CheckpointReader::read_place(std::vector<std::byte>& host, const HeldState& state,
+                                          const HeldPiece& piece, const Place& place) {
+  const StoredPiece& stored = manifest_.shards[place.shard].pieces[place.piece];
+  const DType dtype = state.tensor.dtype();
+  const StoredState* source = source_of(stored, state.kind, dtype);
+  if (!source) return 0;
+  const RowCopier copier = copier_of(dtype, source->dtype);
+  if (!copier) {
+    throw ConfigError(format("%s: %s of %s is %s, %s is needed", directory_.c_str(),
+                             state.kind.c_str(), piece.name.c_str(), name_of(source->dtype),
+                             name_of(dtype)));
+  }
+  const std::size_t from_size = size_of(source->dtype), to_size = size_of(dtype);
+  std::int64_t found = 0;
+  for (const RowCopy& copy : copies_between(piece.region, stored.region)) {
+    for (std::int64_t r = 0; r < copy.rows; ++r) {
+      const std::uint64_t from =
+          source->offset + static_cast<std::uint64_t>(copy.from + r * copy.from_stride) * from_size;
+      check_range(place.shard, from, from + static_cast<std::size_t>(copy.columns) * from_size);
+      copier(host.data() + static_cast<std::size_t>(copy.to + r * copy.to_stride) * to_size,
+             opened(place.shard).file.bytes().data() + from, copy.columns);
+    }
+    found += copy.rows * copy.columns;
+  }
+  return found;
 }
 
 void CheckpointReader::check_header(std::size_t shard) {

@@ -37,6 +37,8 @@ class CheckpointReader {
   };
 
   void read_state(HeldState& state, const HeldPiece& piece, const std::vector<Place>& places);
+  std::int64_t read_place(std::vector<std::byte>& host, const HeldState& state,
+                          const HeldPiece& piece, const Place& place);  // elements
   void check_range(std::size_t shard, std::uint64_t begin, std::uint64_t end);
   Open& opened(std::size_t shard);
 

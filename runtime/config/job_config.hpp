@@ -30,6 +30,7 @@ struct JobSection {
   std::string sample_prompt;
   double sample_temperature = 0.8;
   std::int64_t trace_steps = 0;
+  bool mllog = false;
   std::string machine;  // empty: no prediction
 };
 

@@ -79,6 +79,7 @@ Section job_keys(JobSection& job) {
           {"sample_prompt", &job.sample_prompt, "text that the sample continues"},
           {"sample_temperature", &job.sample_temperature, "0: always the likeliest", at_least(0)},
           {"trace_steps", &job.trace_steps, "first steps written to trace.json", at_least(0)},
+          {"mllog", &job.mllog, "prints the log lines of MLPerf (:::MLLOG)"},
           {"machine", &job.machine, "profile that predicts the steps; empty: no prediction"},
       },
   };

@@ -11,6 +11,7 @@
 #include "runtime/context/topology.hpp"
 #include "runtime/data/corpus.hpp"
 #include "runtime/device/cuda_info.hpp"
+#include "runtime/device/gpu_choice.hpp"
 #include "slurm/preflight/clocks.hpp"
 #include "slurm/preflight/shared_directory.hpp"
 
@@ -32,18 +33,17 @@ int allowed_threads() {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
 }
 
-// Slurm says by a variable which GPUs a rank may use; without it CUDA counts those of the node.
-std::vector<std::string> visible_gpus() {
-  std::vector<std::string> gpus;
-  if (const char* list = std::getenv("CUDA_VISIBLE_DEVICES")) {
-    std::istringstream names(list);
-    for (std::string name; std::getline(names, name, ',');)
-      gpus.push_back(name);
-    return gpus;
-  }
-  for (int i = 0; i < cuda_info().devices; ++i)
-    gpus.push_back(std::to_string(i));
-  return gpus;
+// CUDA knows them best; where it can use none, what Slurm says by a variable.
+void find_gpus(RankFacts& facts) {
+  for (const Gpu& gpu : cuda_gpus())
+    facts.gpus.push_back(gpu.id);
+  if (!facts.gpus.empty()) return;
+  const CudaInfo cuda = cuda_info();
+  facts.cuda_note = cuda.built_in ? cuda.note : "this build of lockstep is without CUDA";
+  const char* list = std::getenv("CUDA_VISIBLE_DEVICES");
+  std::istringstream names(list ? list : "");
+  for (std::string name; std::getline(names, name, ',');)
+    facts.gpus.push_back(name);
 }
 
 std::string mpi_library() {
@@ -65,8 +65,8 @@ void read_data(RankFacts& facts, const JobConfig& job) {
 }  // namespace
 
 std::string RankFacts::gpu() const {
-  if (gpus.empty()) return "";
-  return gpus[static_cast<std::size_t>(local_rank) % gpus.size()];
+  const int chosen = gpu_of({.local_rank = local_rank, .gpus = gpus});
+  return chosen < 0 ? "" : gpus[static_cast<std::size_t>(chosen)];
 }
 
 std::string to_json(const RankFacts& f) {
@@ -77,6 +77,7 @@ std::string to_json(const RankFacts& f) {
               {"cores", f.cores},
               {"threads", f.threads},
               {"gpus", f.gpus},
+              {"cuda_note", f.cuda_note},
               {"software", f.software},
               {"processor", f.processor},
               {"clock_offset", f.clock_offset},
@@ -91,7 +92,7 @@ RankFacts facts_from_json(const std::string& text) {
   RankFacts f;
   f.rank = j["rank"], f.node = j["node"], f.local_rank = j["local_rank"], f.host = j["host"];
   f.cores = j["cores"].get<std::vector<int>>(), f.threads = j["threads"];
-  f.gpus = j["gpus"].get<std::vector<std::string>>();
+  f.gpus = j["gpus"].get<std::vector<std::string>>(), f.cuda_note = j["cuda_note"];
   f.software = j["software"], f.processor = j["processor"], f.clock_offset = j["clock_offset"];
   f.data_tokens = j["data_tokens"], f.data_error = j["data_error"];
   f.run_dir_error = j["run_dir_error"];
@@ -106,7 +107,7 @@ std::vector<RankFacts> collect_facts(const Context& context, const JobConfig& jo
   mine.host = host_name();
   mine.cores = topology.allowed_cores();
   mine.threads = allowed_threads();
-  mine.gpus = visible_gpus();
+  find_gpus(mine);
   mine.software = software + ", " + mpi_library();
   mine.processor = topology.hardware().processor;
   mine.clock_offset = clock_offset(context);

@@ -17,14 +17,15 @@ struct RankFacts {
   std::string host;
   std::vector<int> cores;         // that it may use
   int threads = 0;                // hardware threads that it may use
-  std::vector<std::string> gpus;  // that it sees, as CUDA_VISIBLE_DEVICES names them
+  std::vector<std::string> gpus;  // that it sees: CUDA's ids, or what CUDA_VISIBLE_DEVICES names
+  std::string cuda_note;          // why CUDA can use none of them; empty if it can
   std::string software;           // version and compiler of lockstep, MPI library
   std::string processor;
   double clock_offset = 0;       // seconds that this clock is ahead of rank 0's
   std::int64_t data_tokens = 0;  // training tokens that it reads
   std::string data_error, run_dir_error;
 
-  // One rank drives one GPU: the one of its local rank, of those that it sees. "" without GPUs.
+  // The one that it will take (runtime/device/gpu_choice.hpp); "" without GPUs.
   std::string gpu() const;
 };
 

@@ -108,6 +108,17 @@ Finding judge_gpus(const SlurmSection& s, const std::map<int, Facts>& nodes) {
                  "has GPUs; nvidia-smi on that node says whether one is missing");
 }
 
+// A job that would take a CPU instead is slow, not wrong.
+Finding judge_cuda(const JobConfig& job, const std::map<int, Facts>& nodes) {
+  std::vector<std::string> wrong;
+  for (const auto& [node, ranks] : nodes) {
+    if (!ranks[0].cuda_note.empty()) wrong.push_back(ranks[0].host + ": " + ranks[0].cuda_note);
+  }
+  return finding("CUDA", "every node can use its GPUs", wrong,
+                 "build with CUDA (preset cuda) on a node of that kind, and see nvidia-smi there",
+                 job.job.device == "cuda" ? Grade::problem : Grade::warning);
+}
+
 Finding judge_data(const std::map<int, Facts>& nodes) {
   std::vector<std::string> wrong;
   const std::int64_t first = nodes.begin()->second[0].data_tokens;
@@ -172,7 +183,10 @@ std::vector<Finding> judge_facts(const JobConfig& job, const Facts& facts) {
   const SlurmSection& s = job.slurm;
   const auto nodes = by_node(facts);
   std::vector<Finding> all = {judge_nodes(s, nodes), judge_cores(s, nodes)};
-  if (s.gpus_per_rank > 0) all.push_back(judge_gpus(s, nodes));
+  if (s.gpus_per_rank > 0) {
+    all.push_back(judge_gpus(s, nodes));
+    all.push_back(judge_cuda(job, nodes));
+  }
   all.push_back(judge_data(nodes));
   all.push_back(judge_run_dir(nodes));
   all.push_back(judge_clocks(facts));

@@ -21,7 +21,7 @@ LEVELS = ("fast", "run", "layout")
 def step_seconds(options, level, folder):
     run = pathlib.Path(folder) / "run"
     sets = [f"job.steps={options.steps}", f'job.run_dir="{run}"', f"job.determinism={level}", "job.threads=1",
-            "data.validation_share=0", "job.evaluate_every=0", *options.keys]
+            "data.validation_share=0", "job.evaluate_every=0", "optimizer.warmup_steps=0", *options.keys]
     command = [str(ROOT / "tests/support/mpirun"), str(options.ranks), options.lockstep, "train", options.job,
                *(word for item in sets for word in ("--set", item))]
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})

@@ -121,21 +121,25 @@ def gemm_flops(n=8192, repetitions=20):
     return 2 * n**3 * repetitions / (begin.elapsed_time(end) * 1e-3)
 
 
-def make_optimizer(model, kind):
+def make_optimizer(model, a):
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     vectors = [p for p in model.parameters() if p.dim() < 2]
-    groups = [dict(params=matrices, weight_decay=0.1), dict(params=vectors, weight_decay=0.0)]
-    return torch.optim.AdamW(groups, lr=3e-4, betas=(0.9, 0.95), **OPTIMIZER[kind])
+    groups = [dict(params=matrices, weight_decay=a.weight_decay), dict(params=vectors, weight_decay=0.0)]
+    return torch.optim.AdamW(groups, lr=a.learning_rate, betas=(0.9, 0.95), **OPTIMIZER[a.optimizer])
 
 
 def train(a, rank):
     torch.manual_seed(1)
     torch.set_float32_matmul_precision("high" if a.precision == "tf32" else "highest")
-    model = Gpt(a).to(a.device)
+    model = Gpt(a)
+    if a.load:
+        import gpt2_weights
+        gpt2_weights.load(model, a.load)
+    model = model.to(a.device)
     parameters = sum(p.numel() for p in model.parameters())
     if a.ranks > 1:
         model = nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
-    optimizer, text = make_optimizer(model, a.optimizer), corpus(a.data)
+    optimizer, text = make_optimizer(model, a), corpus(a.data)
     if a.compile:
         model = torch.compile(model)
     generator = torch.Generator().manual_seed(rank)
@@ -209,6 +213,9 @@ def main():
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=["float32", "tf32", "bfloat16"], default="float32")
     parser.add_argument("--compile", action="store_true", help="torch.compile")
+    parser.add_argument("--load", help="model.safetensors under Hugging Face's names, to start from")
+    parser.add_argument("--learning-rate", type=float, default=3e-4)
+    parser.add_argument("--weight-decay", type=float, default=0.1, help="of matrices")
     parser.add_argument("--tied", action="store_true", help="the head shares the embedding's weights")
     parser.add_argument("--data", default="/usr/include/c++")
     a = parser.parse_args()

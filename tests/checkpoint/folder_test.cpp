@@ -3,6 +3,7 @@
 // what a manifest may say, former lives.
 #include <filesystem>
 
+#include "runtime/base/half.hpp"
 #include "tests/checkpoint/written.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/scratch.hpp"
@@ -54,6 +55,18 @@ TEST_CASE("what is written is read, by region") {
     CheckpointReader(path, manifest).read(column);
     const auto got = column[0].states[0].tensor.values();
     CHECK(std::vector<float>(got.begin(), got.end()) == std::vector<float>{3, 8, 13, 13, 18, 23});
+  }
+  SECTION("a run in bfloat16 reads values of float32, rounded, and masters as they are") {
+    const auto device = make_cpu_device();
+    std::vector<HeldPiece> row{{"matrix", {6, 5}, {{1, 0, 1, 5}}, {}}};
+    row[0].states.push_back({"value", Tensor::empty(*device, {5}, DType::bfloat16)});
+    row[0].states.push_back({"master", Tensor::empty(*device, {5})});
+    const std::string path = folder.place_of(20);
+    CheckpointReader(path, manifest).read(row);
+    for (std::int64_t i = 0; i < 5; ++i) {
+      CHECK(float(row[0].states[0].tensor.data<BFloat16>()[i]) == 6.0f + float(i));
+      CHECK(row[0].states[1].tensor.data()[i] == 6.0f + float(i));
+    }
   }
   SECTION("another one of the same step takes its place") {
     test::write_small(folder, dir.path(), test::SmallState(100), 20);

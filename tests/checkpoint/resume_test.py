@@ -221,6 +221,7 @@ class Resume(unittest.TestCase):
             self.assertIn("holds no complete checkpoint", said)
         result = self.train("fresh", f'checkpoint.load="{self.dir}/empty"', expect=2)
         self.expect_once(result, ["manifest.json"])
+        self.assertFalse((self.dir / "fresh").exists())
 
     def test_a_full_disk_ends_the_run_and_spares_what_is_there(self):
         disk = self.dir / "disk"

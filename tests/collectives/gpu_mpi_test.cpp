@@ -94,11 +94,9 @@ struct Served {
     if (!serves(world, options, problem)) return;
     for (const Place place : {Place::apart, Place::in_place}) {
       problem.place = place;
-      for (GpuArena* arena : {&plain, &allocated}) {
-        INFO(text_of(options) << ": " << problem.text()
-                              << (arena == &plain ? ", plain" : ", allocated"));
-        CHECK(arena->mistake(world, problem) == "");
-      }
+      GpuArena& arena = place == Place::apart ? plain : allocated;
+      INFO(text_of(options) << ": " << problem.text());
+      CHECK(arena.mistake(world, problem) == "");
     }
   }
 };
@@ -119,6 +117,8 @@ TEST_CASE("operations on a GPU's memory: every type and reduction", "[gpu]") {
       for (const DType dtype : kDTypes) {
         for (const ReduceOp op : kReduceOps) {
           if (!reduces(what) && op != ReduceOp::sum) continue;
+          const bool usual = dtype == DType::bfloat16 && op == ReduceOp::average;
+          if (options.algorithm != "auto" && !usual) continue;  // they share the kernels
           served.check({.what = what,
                         .ranks = p,
                         .blocks = blocks,

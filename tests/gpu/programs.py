@@ -21,12 +21,19 @@ class Programs:
             self.bundle = path.resolve()
         elif path.is_file():
             self.bundle = unpacked(path, scratch)
+        self.failure = None  # of the build: said by every row, tried once
         self.source = f"bundle {path}" if self.bundle else f"build {self.build}" if self.build else ""
 
     def ready(self):
         """Builds, where there is neither bundle nor build. Says what it used."""
+        if self.failure:
+            raise self.failure
         if not self.source:
-            self.build = build_here()
+            try:
+                self.build = build_here()
+            except RuntimeError as failure:
+                self.failure = failure
+                raise
             self.source = f"built in {self.build}"
         return self.source
 

@@ -41,6 +41,7 @@ class Place:
     machine: object
     programs: object
     scratch: pathlib.Path
+    gpu_device: str = "cuda"  # job.device of what runs on the GPU
 
     def need_gpu(self):
         if not self.machine.gpus:
@@ -79,7 +80,8 @@ def all_of(a, machine, programs, scratch):
     table += [
         Row("train: GPU against CPU, float32", functools.partial(training.against_cpu, place, "float32")),
         Row("train: GPU against CPU, bfloat16", functools.partial(training.against_cpu, place, "bfloat16")),
-        Row("train: GPU against PyTorch", functools.partial(training.against_pytorch, place)),
+        Row("train: GPU against PyTorch, float32", functools.partial(training.against_pytorch, place, "float32")),
+        Row("train: GPU against PyTorch, bfloat16", functools.partial(training.against_pytorch, place, "bfloat16")),
         Row("two-ranks: one GPU through mpi", functools.partial(training.two_ranks, place)),
         Row("calibrate and predict", functools.partial(training.calibrated, place)),
         Row("kernels: shares of the GPU", functools.partial(kernel_shares, place)),
@@ -95,9 +97,13 @@ def where_from(place):
 
 def tests_of(place):
     """Where nothing is built yet and no GPU would run it, one line stands for all."""
-    if place.machine.gpus:
-        place.programs.ready()
-    return place.programs.gpu_tests() or [("(of the label gpu)", 0, None)]
+    one_for_all = [("(of the label gpu)", 0, None)]
+    try:
+        if place.machine.gpus:
+            place.programs.ready()
+        return place.programs.gpu_tests() or one_for_all
+    except RuntimeError:  # cannot be built: every row says so
+        return one_for_all
 
 
 def gpu_test(place, command):

@@ -90,6 +90,7 @@ TEST_CASE("every fault is found alone, with its place and a remedy", "[unit]") {
        }},
       {"GPUs", "n1 shows 1 GPUs instead of 2; 2 ranks on n1 would take GPU 0", Grade::problem,
        [](auto& f) { f[2].gpus = f[3].gpus = {"0"}; }},
+      {"CUDA", "n1: no driver", Grade::warning, [](auto& f) { f[2].cuda_note = "no driver"; }},
       {"data", "n1: data.path: no such file", Grade::problem,
        [](auto& f) { f[2].data_error = "data.path: no such file"; }},
       {"data", "n1 reads 99 training tokens", Grade::problem,
@@ -115,7 +116,7 @@ TEST_CASE("every fault is found alone, with its place and a remedy", "[unit]") {
 
 TEST_CASE("facts travel as text", "[unit]") {
   RankFacts f = in_order()[3];
-  f.clock_offset = 0.1, f.data_error = "a \"b\"", f.run_dir_error = "c";
+  f.clock_offset = 0.1, f.data_error = "a \"b\"", f.run_dir_error = "c", f.cuda_note = "d";
   CHECK(to_json(facts_from_json(to_json(f))) == to_json(f));
 }
 

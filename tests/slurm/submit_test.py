@@ -19,6 +19,7 @@ HERE = pathlib.Path(__file__).parent
 LOCKSTEP = str(pathlib.Path(sys.argv[1]).resolve())
 WRITE = "--write" in sys.argv
 
+LICENCE = "# SPDX-License-Identifier: Apache-2.0"
 NASTY = "it's a \"$(touch hacked)\" `id` 100% \\ & # é"
 
 # Name -> keys of [slurm]; the script of each stands in scripts/NAME.sbatch.
@@ -84,7 +85,8 @@ class Submit(unittest.TestCase):
                 result = self.submit("--dry-run", *self.sets([*keys, f"job.run_dir=runs/{name}",
                                                               "slurm.program=/opt/lockstep/bin/lockstep"]))
                 self.assertEqual(result.returncode, 0, result.stderr)
-                script = (self.dir / "runs" / name / "submit.sbatch").read_text().replace(str(self.dir.resolve()), "/work dir")
+                script = (self.dir / "runs" / name / "submit.sbatch").read_text().replace(str(self.dir.resolve()), "/here")
+                script = script.replace("\n", f"\n{LICENCE}\n", 1)  # as every file of ours
                 recorded = HERE / "scripts" / f"{name}.sbatch"
                 if WRITE:
                     recorded.write_text(script)

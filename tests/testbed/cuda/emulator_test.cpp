@@ -111,8 +111,8 @@ TEST_CASE("four matrices come from shared memory, as they are or transposed") {
   for (unsigned m = 0; m < 4; ++m) {
     for (unsigned lane = 0; lane < 32; ++lane) {
       const unsigned i = lane / 4, j = lane % 4 * 2, at = m * 64;
-      CHECK(plain[m * 32 + lane] == (at + i * 8 + j | (at + i * 8 + j + 1) << 16));
-      CHECK(turned[m * 32 + lane] == (at + j * 8 + i | (at + (j + 1) * 8 + i) << 16));
+      CHECK(plain[m * 32 + lane] == ((at + i * 8 + j) | ((at + i * 8 + j + 1) << 16)));
+      CHECK(turned[m * 32 + lane] == ((at + j * 8 + i) | ((at + (j + 1) * 8 + i) << 16)));
     }
   }
 }

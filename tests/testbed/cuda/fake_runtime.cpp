@@ -32,8 +32,9 @@ constexpr std::size_t kPoisoned = std::size_t{1} << 20;
 cudaError_t take(void** memory, std::size_t bytes) {
   constexpr std::size_t kMost = std::size_t{8} << 30;
   if (bytes > kMost) return cudaErrorMemoryAllocation;
-  auto* block = static_cast<unsigned char*>(std::aligned_alloc(kHeader, kHeader + bytes));
-  if (!block) return cudaErrorMemoryAllocation;
+  void* taken = nullptr;
+  if (posix_memalign(&taken, kHeader, kHeader + bytes) != 0) return cudaErrorMemoryAllocation;
+  auto* block = static_cast<unsigned char*>(taken);
   std::memcpy(block, &bytes, sizeof bytes);
   std::memset(block + kHeader, 0xff, std::min(bytes, kPoisoned));
   allocated += bytes;

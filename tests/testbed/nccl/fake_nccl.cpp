@@ -27,7 +27,7 @@ struct Counts {
 } counts;
 ncclResult_t async_error = ncclSuccess, next_launch = ncclSuccess;
 
-constexpr int kPolls = 2;       // of whatever does not block
+constexpr int kPolls = 1;       // of whatever does not block
 constexpr int kMessageTag = 1;  // NCCL's messages have none
 constexpr int kMeetingTag = 20000;
 
