@@ -59,9 +59,10 @@ double measure_gemm_rate(double seconds) {
   return best;
 }
 
-double measure_gemm_rate(Device& device, double seconds) {
-  if (device.kind() != DeviceKind::cuda) return measure_gemm_rate(seconds);
-  constexpr std::int64_t n = 8192;
+namespace {
+
+// The fastest of the products of n^3 that fit into `seconds`, at least one: their seconds.
+double shortest_product(Device& device, std::int64_t n, double seconds) {
   Stream& stream = device.compute();
   const DType dtype = device.numerics().values;
   Tensor a = Tensor::empty(device, {n, n}, dtype), b = Tensor::empty(device, {n, n}, dtype),
@@ -71,10 +72,26 @@ double measure_gemm_rate(Device& device, double seconds) {
   kernels::fill_normal(b, 0.02f, 2, stream);
   const auto product = [&] { kernels::linear_forward(c, a, b, {}, stream); };
   stream.seconds_of(product);  // warm-up: plan, code
-  double best = 0;
-  for (const double end = now() + seconds; best == 0 || now() < end;)
-    best = std::max(best, 2.0 * n * n * n / stream.seconds_of(product));
-  return best;
+  double shortest = 0;
+  for (const double end = now() + seconds; shortest == 0 || now() < end;) {
+    const double once = stream.seconds_of(product);
+    shortest = shortest == 0 ? once : std::min(shortest, once);
+  }
+  return shortest;
+}
+
+}  // namespace
+
+double measure_gemm_rate(Device& device, double seconds) {
+  if (device.kind() != DeviceKind::cuda) return measure_gemm_rate(seconds);
+  constexpr std::int64_t kSmallest = 256, kLargest = 8192;
+  constexpr double kLongEnough = 1e-3;
+  std::int64_t n = kSmallest;
+  double shortest = shortest_product(device, n, 0);
+  while (n < kLargest && shortest < kLongEnough)
+    shortest = shortest_product(device, n *= 2, 0);
+  shortest = std::min(shortest, shortest_product(device, n, seconds));
+  return 2.0 * n * n * n / shortest;
 }
 
 double measure_fma_peak(double seconds) {

@@ -11,7 +11,8 @@ namespace lockstep {
 // use: whatever else the machine does can only slow them.
 double measure_gemm_rate(double seconds = 0.4);
 
-// Of the device: of a GPU by events, products of 8192^3 in the type that it computes in.
+// Of the device: of a GPU by events, products in the type that it computes in, of 8192^3 or of what
+// takes it a millisecond.
 double measure_gemm_rate(Device& device, double seconds = 0.4);
 
 // Independent vector multiply-adds in registers on every thread; the fastest of several short runs.

@@ -13,18 +13,18 @@ import tempfile
 import unittest
 
 LOCKSTEP, MPIRUN = sys.argv[1:3]
-LIMIT = 100  # seconds for one run: a hang is a failure
+LIMIT = 30  # seconds for one run: a hang is a failure
 
 JOB = """
 [job]
-steps = 4
+steps = 3
 run_dir = "run"
 seed = 3
 [model]
 layers = 2
-hidden = 32
+hidden = 16
 heads = 4
-sequence = 32
+sequence = 12
 [data]
 path = ["text"]
 [batch]
@@ -70,8 +70,7 @@ class Training(unittest.TestCase):
 
     def test_every_model_has_the_losses_of_the_cpu(self):
         for model in (["model.kind=gpt", "model.dropout=0.1"],
-                      ["model.kind=llama", "model.kv_heads=2", "model.tied=false"],
-                      ["model.kind=mlp"]):
+                      ["model.kind=llama", "model.kv_heads=2", "model.tied=false"]):
             wanted = self.losses(*model, "job.device=cpu")
             self.assertLess(wanted[-1], wanted[0])
             exact = self.losses(*model, "job.device=cuda")
@@ -80,22 +79,16 @@ class Training(unittest.TestCase):
             self.assert_close(half, wanted, BFLOAT16, f"{model} in bfloat16")
             self.assertNotEqual(half, exact)
 
-    def test_momentum_and_recomputation(self):
-        sets = ["optimizer.kind=sgd", "parallel.recompute=full"]
-        wanted = self.losses(*sets, "job.device=cpu")
-        half = self.losses(*sets, "job.device=cuda", "job.precision=bfloat16")
-        self.assert_close(half, wanted, BFLOAT16, "bfloat16")
-
     def test_two_ranks_that_share_the_gpu_have_the_curve_of_one(self):
         wanted = self.losses("job.device=cpu")
-        for layout in (["parallel.data=2"], ["parallel.data=2", "parallel.zero=1"],
-                       ["parallel.data=2", "parallel.zero=3"], ["parallel.tensor=2"],
-                       ["parallel.tensor=2", "parallel.sequence_parallel=true"],
-                       ["parallel.pipeline=2"]):
-            for precision, tolerance in (("float32", FLOAT32), ("bfloat16", BFLOAT16)):
-                got = self.losses(*layout, "job.device=cuda", "job.ranks_per_gpu=2", "collectives.backend=mpi",
-                                  f"job.precision={precision}", ranks=2)
-                self.assert_close(got, wanted, tolerance, f"{layout} in {precision}")
+        for layout, precision, tolerance in (
+                (["parallel.data=2"], "float32", FLOAT32),
+                (["parallel.data=2", "parallel.zero=3"], "bfloat16", BFLOAT16),
+                (["parallel.tensor=2", "parallel.sequence_parallel=true"], "bfloat16", BFLOAT16),
+                (["parallel.pipeline=2"], "bfloat16", BFLOAT16)):
+            got = self.losses(*layout, "job.device=cuda", "job.ranks_per_gpu=2", "collectives.backend=mpi",
+                              f"job.precision={precision}", ranks=2)
+            self.assert_close(got, wanted, tolerance, f"{layout} in {precision}")
 
     def test_ranks_share_a_gpu_only_where_they_may(self):
         result = self.run_job("job.device=cuda", ranks=2)
