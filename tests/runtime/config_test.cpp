@@ -91,7 +91,7 @@ TEST_CASE("unknown names are answered with the nearest known one") {
         "job.toml:1: [modle] is not a section; did you mean [model]?");
   CHECK(error_of("[zzz]") ==
         "job.toml:1: [zzz] is not a section; the sections are job, model, data, batch, optimizer, "
-        "parallel, collectives, checkpoint, failures, faults");
+        "parallel, collectives, checkpoint, failures, faults, slurm");
   CHECK(error_of("steps = 3") ==
         "job.toml:1: steps stands outside any section; did you mean job.steps?");
   CHECK(error_of("model = 3") == "job.toml:1: model is a section: write [model]");
@@ -134,7 +134,7 @@ TEST_CASE("values out of range say the range") {
   CHECK(error_of("[optimizer]\nbetas = [0.9, 1.0]") ==
         "job.toml:2: optimizer.betas = [0.9, 1.0]: must be at least 0 and below 1");
   CHECK(error_of("[job]\ndevice = \"gpu\"") ==
-        "job.toml:2: job.device = \"gpu\": must be auto, cpu or dry");
+        "job.toml:2: job.device = \"gpu\": must be auto, cpu, cuda or dry");
 }
 
 TEST_CASE("keys that do not fit each other are named together") {
