@@ -71,7 +71,7 @@ progress() {
   if [ -t 1 ]; then printf '\r\033[K'; fi
 }
 
-# Installed packages only; a compiler cache is used where there is one.
+# build_preset NAME [CMAKE-ARGUMENT...]. Installed packages only; a compiler cache is used where there is one.
 build_preset() {
   if command -v ccache >/dev/null; then
     export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
@@ -79,5 +79,5 @@ build_preset() {
   step "Configure: finds compiler and libraries, writes build/$1"
   quietly "configure-$1" cmake -S "$root" --preset "$1"
   step "Build: compiles build/$1 on $(nproc) cores (some minutes the first time)"
-  quietly "build-$1" env -C "$root" cmake --build --preset "$1" --parallel "$(nproc)"
+  quietly "build-$1" env -C "$root" cmake --build --preset "$1" --parallel "$(nproc)" "${@:2}"
 }
