@@ -13,7 +13,6 @@
 
 #include "launch/command.hpp"
 #include "launch/experiment/batch.hpp"
-#include "launch/experiment/process.hpp"
 #include "launch/experiment/run.hpp"
 #include "launch/job.hpp"
 #include "launch/report/experiment_report.hpp"
@@ -22,6 +21,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/file.hpp"
 #include "runtime/base/mapped_file.hpp"
+#include "runtime/base/process.hpp"
 
 namespace lockstep {
 
