@@ -203,6 +203,7 @@ class Experiment(unittest.TestCase):
                    '{name = "even", parallel.tensor = 2}]')
         said = self.good("experiment", "e.toml")
         self.assertRegex(said, "failed with status 2: .*heads")
+        self.assertIn("1 of 2 runs failed", said)
         by_status = {r["status"]: r for r in self.rows()}
         self.assertEqual(set(by_status), {"done", "failed"})
         self.assertIn("heads", " ".join(by_status["failed"]["last_lines"]))
