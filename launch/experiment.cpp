@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lockstep experiment EXP.toml`: says what an experiment will give and cost, runs what it still
 // lacks, and writes its report.
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -13,7 +14,6 @@
 
 #include "launch/command.hpp"
 #include "launch/experiment/batch.hpp"
-#include "launch/experiment/process.hpp"
 #include "launch/experiment/run.hpp"
 #include "launch/job.hpp"
 #include "launch/report/experiment_report.hpp"
@@ -22,6 +22,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/file.hpp"
 #include "runtime/base/mapped_file.hpp"
+#include "runtime/base/process.hpp"
 
 namespace lockstep {
 
@@ -79,6 +80,17 @@ void write_report(const ExperimentFile& e, const ExperimentFolder& folder,
   if (report.without_plots) std::printf("%s\n", told(Drawn::no_gnuplot, "").c_str());
 }
 
+void say_failures(const ExperimentRun& run, const ExperimentFolder& folder) {
+  const std::vector<PlannedRun> all = runs_of(run.experiment, run.points.size());
+  const auto failed = std::count_if(all.begin(), all.end(), [&](const PlannedRun& one) {
+    return folder.failed(run.points[one.point], one.repetition);
+  });
+  if (failed == 0) return;
+  std::printf(
+      "%d of %zu runs failed: what they said stands in %s; --retry-failed runs them again\n",
+      static_cast<int>(failed), all.size(), (folder.dir() + "/results.csv").c_str());
+}
+
 // The same command again, inside the allocation, with srun.
 int submit_as_one(const ExperimentRun& run, const ExperimentOptions& options) {
   const ExperimentFile& e = run.experiment;
@@ -119,6 +131,7 @@ int experiment(const ExperimentOptions& options) {
               forecast_text(e, points, forecasts, finished).c_str());
   if (e.launcher == "sbatch" && e.allocation == "one") return submit_as_one(run, options);
   const int status = e.launcher == "sbatch" ? run_as_jobs(run, folder) : run_missing(run, folder);
+  say_failures(run, folder);
   write_report(e, folder, points, forecasts);
   return status;
 }

@@ -13,6 +13,7 @@
 #include "launch/command.hpp"
 #include "parallelism/mesh/degrees.hpp"
 #include "runtime/base/format.hpp"
+#include "runtime/base/process.hpp"
 #include "runtime/context/mpi.hpp"
 #include "slurm/request.hpp"
 #include "slurm/shell.hpp"
@@ -78,8 +79,8 @@ void print_json(const slurm::ScriptInputs& in, const slurm::Submission& made) {
 int submit(const SubmitArguments& arguments) {
   if (arguments.file.empty())
     throw ConfigError("submit needs a job file: lockstep submit JOB.toml");
-  const auto in = slurm::inputs_of(load(arguments), std::filesystem::read_symlink("/proc/self/exe"),
-                                   std::filesystem::current_path(), mpi_library());
+  const auto in =
+      slurm::inputs_of(load(arguments), own_path(), std::filesystem::current_path(), mpi_library());
   const slurm::Submission made = slurm::submit(
       in, {.action = arguments.dry_run ? slurm::Action::write : slurm::Action::submit,
            .existing = arguments.resume ? slurm::Existing::go_on : slurm::Existing::refuse});

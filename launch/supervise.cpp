@@ -11,7 +11,6 @@
 #include <thread>
 #include <utility>
 
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "runtime/base/clock.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
+#include "runtime/base/process.hpp"
 #include "runtime/checkpoint/fence.hpp"
 #include "runtime/context/signals.hpp"
 #include "runtime/logging/logging.hpp"
@@ -54,15 +54,9 @@ std::int64_t last_step(const std::string& run_dir) {
   return step;
 }
 
-[[noreturn]] void become(const std::vector<std::string>& words) {
-  prctl(PR_SET_PDEATHSIG, SIGTERM);  // no ranks without a supervisor
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  std::vector<char*> argv;
-  for (const std::string& word : words)
-    argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
+[[noreturn]] void become(const std::vector<std::string>& words, pid_t parent) {
+  follow_parent(parent);  // no ranks without a supervisor
+  const std::vector<char*> argv = exec_words(words);
   execvp(argv.front(), argv.data());
   const std::string text = "lockstep: cannot start " + words.front() + "\n";
   const ssize_t ignored = write(STDERR_FILENO, text.data(), text.size());
@@ -72,12 +66,12 @@ std::int64_t last_step(const std::string& run_dir) {
 // A started command, until it has ended.
 class Life {
  public:
-  explicit Life(const std::vector<std::string>& words) : process_(fork()) {
+  explicit Life(const std::vector<std::string>& words) : supervisor_(getpid()), process_(fork()) {
     if (process_ < 0) throw_errno("fork");
-    if (process_ == 0) become(words);
+    if (process_ == 0) become(words, supervisor_);
   }
 
-  // As a shell says it: 128 + n if signal n killed it.
+  // Its status, as a shell has it.
   int wait() {
     int status = 0, passed_on = 0;
     for (;;) {
@@ -88,7 +82,7 @@ class Life {
       if (launcher_hangs()) kill(process_, SIGKILL);
       std::this_thread::sleep_for(kLook);
     }
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    return shell_status(status);
   }
 
  private:
@@ -103,7 +97,7 @@ class Life {
     return had_children_ && now() - alone_since_ > kLauncherSeconds;
   }
 
-  const pid_t process_;
+  const pid_t supervisor_, process_;
   bool had_children_ = false;
   double alone_since_ = 0;
 };
@@ -114,7 +108,7 @@ std::vector<std::string> command_of(const JobConfig& job, const Supervision& wit
   std::istringstream launcher(with.launcher);
   for (std::string word; launcher >> word;)
     words.push_back(word == "{ranks}" ? std::to_string(ranks) : word);
-  words.push_back(fs::read_symlink("/proc/self/exe"));
+  words.push_back(own_path());
   words.insert(words.end(), with.arguments.begin(), with.arguments.end());
   words.insert(words.end(), {"--set", "job.run_dir=" + run_directory_of(job, true)});
   if (ranks != with.ranks) words.insert(words.end(), {"--set", "parallel.data=0"});
@@ -142,6 +136,7 @@ int fewer_ranks(const JobConfig& job, int ranks, int least) {
 
 int supervise(const JobConfig& wanted, const Supervision& with) {
   const SignalGuard signals;
+  let_root_start_ranks();
   JobConfig job = wanted;
   job.job.run_dir = run_directory_of(job, with.resume);
   const std::int64_t before = start_from_environment().restart;

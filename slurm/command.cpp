@@ -4,9 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <sstream>
 
 #include <fcntl.h>
@@ -18,6 +16,7 @@
 #include "runtime/base/clock.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/file.hpp"
+#include "runtime/base/process.hpp"
 
 namespace lockstep::slurm {
 
@@ -50,10 +49,7 @@ class SpawnActions {
 };
 
 pid_t spawn(const std::vector<std::string>& argv, const Pipe& out, const Pipe& error) {
-  std::vector<char*> words;
-  for (const std::string& word : argv)
-    words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
+  const std::vector<char*> words = exec_words(argv);
   SpawnActions actions;
   actions.read_nothing();
   actions.duplicate(out.write_end.get(), STDOUT_FILENO);
@@ -90,7 +86,7 @@ int status_of(pid_t child) {
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR)
     continue;
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  return shell_status(status);
 }
 
 }  // namespace
@@ -108,15 +104,6 @@ CommandResult run_command(const std::vector<std::string>& argv, double timeout_s
   throw SystemError(argv[0] + " did not answer within " +
                     std::to_string(static_cast<int>(timeout_seconds)) +
                     " s; is the Slurm controller up (scontrol ping)?");
-}
-
-bool in_path(const std::string& program) {
-  const char* path = std::getenv("PATH");
-  std::istringstream folders(path ? path : "");
-  for (std::string folder; std::getline(folders, folder, ':');) {
-    if (access((std::filesystem::path(folder) / program).c_str(), X_OK) == 0) return true;
-  }
-  return false;
 }
 
 std::string one_line(const std::string& text) {

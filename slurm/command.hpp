@@ -16,8 +16,6 @@ struct CommandResult {
 // or, after being killed, if it has not ended by the deadline.
 CommandResult run_command(const std::vector<std::string>& argv, double timeout_seconds = 60);
 
-bool in_path(const std::string& program);
-
 // What went wrong in one line: "sbatch: error: " and the like taken off, lines joined.
 std::string one_line(const std::string& text);
 

@@ -13,6 +13,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/file.hpp"
+#include "runtime/base/process.hpp"
 #include "slurm/cluster.hpp"
 #include "slurm/command.hpp"
 #include "slurm/request.hpp"
@@ -31,7 +32,7 @@ std::string read_text(const fs::path& path) {
 }
 
 void expect_slurm() {
-  if (in_path("sbatch")) return;
+  if (!find_command("sbatch").empty()) return;
   throw ConfigError(
       "Slurm is not installed here: there is no sbatch in PATH; submit on a login node of the "
       "cluster, "
@@ -68,7 +69,7 @@ std::string live_jobs(const std::vector<std::string>& ids) {
 
 void expect_no_live_job(const std::string& dir) {
   const std::vector<std::string> ids = submitted_ids(read_text(fs::path(dir) / kSubmissions));
-  if (ids.empty() || !in_path("squeue")) return;
+  if (ids.empty() || find_command("squeue").empty()) return;
   const std::string live = live_jobs(ids);
   if (live.empty()) return;
   throw ConfigError(dir + " has a job in the queue: " + live +

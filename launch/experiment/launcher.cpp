@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cctype>
 
-#include "launch/experiment/process.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/process.hpp"
 
 namespace lockstep {
 

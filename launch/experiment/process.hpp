@@ -23,10 +23,4 @@ ProcessEnd run_process(const std::vector<std::string>& words, const std::string&
 // The last lines of a text file, of at most 200 characters each, without empty ones and rules.
 std::vector<std::string> last_lines(const std::string& path, std::size_t count);
 
-// Where PATH has the command; empty: nowhere.
-std::string find_command(const std::string& name);
-
-// This executable.
-std::string own_path();
-
 }  // namespace lockstep

@@ -15,6 +15,7 @@
 #include "launch/step_table.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
+#include "runtime/base/process.hpp"
 #include "runtime/context/signals.hpp"
 
 namespace lockstep {
@@ -231,6 +232,7 @@ void fail(ResultRow& row, std::vector<std::string> lines) {
 }
 
 int run_missing(const ExperimentRun& run, ExperimentFolder& folder) {
+  let_root_start_ranks();
   return Runner(run, folder).run_all();
 }
 
