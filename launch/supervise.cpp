@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,6 +57,11 @@ std::int64_t last_step(const std::string& run_dir) {
 
 [[noreturn]] void become(const std::vector<std::string>& words) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);  // no ranks without a supervisor
+  // Ctrl-C comes once, from the supervisor: mpirun takes a second one as an order to kill at once.
+  // Behind the terminal's back nothing may be read from it.
+  setpgid(0, 0);
+  const int nothing = open("/dev/null", O_RDONLY);
+  if (nothing >= 0) dup2(nothing, STDIN_FILENO);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
