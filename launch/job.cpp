@@ -81,7 +81,7 @@ int end_job(const Context& context, const Failure& failure) {
     const int order = std::min(context.rank(), 20);
     std::this_thread::sleep_for(order * std::chrono::milliseconds(50));
     say("lockstep: rank " + std::to_string(context.rank()), failure);
-    context.abort(kFailure);
+    context.abort(failure.status);
   }
   if (speaker == context.rank()) say(name_of(context, failure), failure);
   return failure.status;

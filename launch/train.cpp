@@ -79,6 +79,7 @@ int start_ranks(const JobConfig& job, const TrainOptions& options) {
     arguments.insert(arguments.end(), {"--set", set});
   if (!options.machine.empty()) arguments.insert(arguments.end(), {"--machine", options.machine});
   return supervise(job, {.arguments = arguments,
+                         .resume = options.resume,
                          .ranks = std::max(options.ranks, 1),
                          .restarts = options.restarts,
                          .least_ranks = options.least_ranks,

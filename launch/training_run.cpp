@@ -184,7 +184,6 @@ int TrainingRun::run() {
   const bool finished = train();
   checkpoints_->finish();
   checkpoints_->report();
-  if (finished && validation_ && !validation_loss_) evaluate(job_.job.steps);
   const double train_seconds = now() - train_begin_;
   mllog_.end_training(finished && (job_.job.target_loss == 0 || target_seconds_ > 0));
   table_.finish();
@@ -208,29 +207,28 @@ bool TrainingRun::train() {
     checkpoints_->check();
     if (context_.first()) note_step(metrics);
     guard_->end_step(result, metrics.step_seconds);
-    if (guard_->wants_back()) {
-      step = go_back(step);
+    const std::int64_t done = guard_->wants_back() ? go_back() : 0;
+    if (done > 0) {
+      step = done;
       continue;
     }
+    if (result.stop) checkpoints_->save(step);  // first of all: little time may be left
     validation_loss_.reset();
-    if (result.stop) {
-      log_info(format("stopped by a signal after step %lld", static_cast<long long>(step)));
-      checkpoints_->save(step);
-      return false;
-    }
     const bool last = reaches_target(step) || step == job_.job.steps;
     if (last || checkpoints_->due(step)) checkpoints_->save(step);
     if (last) return true;
+    if (!result.stop) continue;
+    log_info(format("stopped by a signal after step %lld", static_cast<long long>(step)));
+    return false;
   }
   return true;
 }
 
-// To the last checkpoint, whose steps are made again; returns its step, or `step` where there is
-// none.
-std::int64_t TrainingRun::go_back(std::int64_t step) {
+// To the last checkpoint: the steps after it are made again. Returns its step, 0 if there is none.
+std::int64_t TrainingRun::go_back() {
   checkpoints_->finish();
   const std::int64_t done = checkpoints_->load_last();
-  if (done == 0) return step;
+  if (done == 0) return 0;
   context_.together([&] {
     open_batches(done);
     if (!context_.first()) return;

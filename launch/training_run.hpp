@@ -46,7 +46,7 @@ class TrainingRun {
   void begin_writing();
   void introduce(int threads, const std::string& binding) const;
   bool train();  // false: stopped by a signal
-  std::int64_t go_back(std::int64_t step);
+  std::int64_t go_back();
   StepMetrics one_step(std::int64_t step, StepResult& result);
   void note_step(const StepMetrics& metrics);
   bool at_target(double loss) const;

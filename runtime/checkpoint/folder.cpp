@@ -116,11 +116,13 @@ void CheckpointFolder::commit(std::int64_t step, std::int64_t life) const {
   flush_directory(path_);
 }
 
-void CheckpointFolder::retain(std::int64_t keep, std::int64_t keep_every) const {
-  for (const std::int64_t step : outdated(steps(), keep, keep_every)) {
+void CheckpointFolder::retain(std::int64_t step, std::int64_t keep, std::int64_t keep_every) const {
+  std::vector<std::int64_t> all = steps();
+  std::erase_if(all, [step](std::int64_t other) { return other > step; });
+  for (const std::int64_t old : outdated(all, keep, keep_every)) {
     // First it is no checkpoint any more, then it goes: nobody finds half of one.
-    const std::string gone = place_of(step) + kReplaced;
-    rename_to(place_of(step), gone);
+    const std::string gone = place_of(old) + kReplaced;
+    rename_to(place_of(old), gone);
     take_away(gone);
   }
 }

@@ -31,8 +31,9 @@ class CheckpointFolder {
   std::string make_draft(std::int64_t step, std::int64_t life) const;
   // The draft becomes the checkpoint of its step, in place of one that is there.
   void commit(std::int64_t step, std::int64_t life) const;
-  // All go but the last `keep` and those of every `keep_every`-th step (0: none of them).
-  void retain(std::int64_t keep, std::int64_t keep_every) const;
+  // Of those up to `step`, which was written last, all go but the last `keep` and those of every
+  // `keep_every`-th step (0: none of them). Later ones were refused when the run was continued.
+  void retain(std::int64_t step, std::int64_t keep, std::int64_t keep_every) const;
 
  private:
   std::string path_;

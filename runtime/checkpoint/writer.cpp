@@ -115,7 +115,7 @@ void CheckpointWriter::complete(Manifest head) {
   flush_file(options_.beside);
   fence_.check();
   folder_.commit(head.step, head.life);
-  folder_.retain(options_.keep, options_.keep_every);
+  folder_.retain(head.step, options_.keep, options_.keep_every);
 }
 
 // Waits for the rank, but not for one that will not come: the program is ending.
