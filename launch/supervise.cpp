@@ -11,11 +11,7 @@
 #include <thread>
 #include <utility>
 
-<<<<<<< HEAD
-=======
 #include <fcntl.h>
-#include <sys/prctl.h>
->>>>>>> fixes8
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,26 +55,14 @@ std::int64_t last_step(const std::string& run_dir) {
   return step;
 }
 
-<<<<<<< HEAD
 [[noreturn]] void become(const std::vector<std::string>& words, pid_t parent) {
   follow_parent(parent);  // no ranks without a supervisor
-  const std::vector<char*> argv = exec_words(words);
-=======
-[[noreturn]] void become(const std::vector<std::string>& words) {
-  prctl(PR_SET_PDEATHSIG, SIGTERM);  // no ranks without a supervisor
   // Ctrl-C comes once, from the supervisor: mpirun takes a second one as an order to kill at once.
   // Behind the terminal's back nothing may be read from it.
   setpgid(0, 0);
   const int nothing = open("/dev/null", O_RDONLY);
   if (nothing >= 0) dup2(nothing, STDIN_FILENO);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  std::vector<char*> argv;
-  for (const std::string& word : words)
-    argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
->>>>>>> fixes8
+  const std::vector<char*> argv = exec_words(words);
   execvp(argv.front(), argv.data());
   const std::string text = "lockstep: cannot start " + words.front() + "\n";
   const ssize_t ignored = write(STDERR_FILENO, text.data(), text.size());
