@@ -125,12 +125,35 @@ void TreeGradients::add_to_tree(const Leaf& leaf, std::int64_t micro_batch) {
   kernels::fill(sum, 0.0f, compute);
 }
 
+namespace {
+
+// sum_leaves in the memory of a GPU, by kernels: the same additions. `mine` gets the sum.
+void sum_blocks(Tensor& mine, const Tensor& received, int ranks) {
+  Stream& compute = mine.device().compute();
+  const std::int64_t n = mine.count();
+  for (int apart = 1; apart < ranks; apart *= 2) {
+    for (int rank = 0; rank + apart < ranks; rank += 2 * apart) {
+      Tensor to = received.slice(rank * n, (rank + 1) * n);
+      kernels::add(to, received.slice((rank + apart) * n, (rank + apart + 1) * n), compute);
+    }
+  }
+  kernels::copy(mine, received.slice(0, n), compute);
+}
+
+}  // namespace
+
 // Each rank sums one block of the bucket, and all get all.
 void TreeGradients::exchange(Bucket& bucket) {
   const int ranks = data_.size();
   if (ranks == 1) return;
   const std::int64_t block = bucket.flat.count() / ranks, begin = data_.rank() * block;
   Tensor mine = bucket.flat.slice(begin, begin + block);
+  if (bucket.flat.device().kind() == DeviceKind::cuda) {
+    data_.all_to_all(bucket.received, bucket.flat).wait();
+    sum_blocks(mine, bucket.received, ranks);
+    pending_.push_back(data_.all_gather(bucket.flat, mine));
+    return;
+  }
   in_order(data_.all_to_all(bucket.received, bucket.flat));
   const auto bytes = static_cast<double>(bucket.flat.bytes());
   in_order(data_.run("sum_tree", bucket.flat.count(), bytes, bytes / ranks,

@@ -15,7 +15,8 @@ SharedLibrary::SharedLibrary(std::string name, std::initializer_list<const char*
     : name_(std::move(name)) {
   std::string tried;
   for (const char* file : files) {
-    handle_ = UniqueHandle<LibraryTraits>(dlopen(file, RTLD_NOW | RTLD_LOCAL));
+    // Never unmapped: CUDA's libraries have threads and handlers that run when the process ends.
+    handle_ = UniqueHandle<LibraryTraits>(dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE));
     if (handle_.get()) return;
     tried += (tried.empty() ? "" : "; ") + std::string(dlerror());
   }

@@ -152,7 +152,9 @@ class Plan {
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, Problem::alignment_of(p.b.data));
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, Problem::alignment_of(p.a.data));
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, Problem::alignment_of(p.c.data));
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, Problem::alignment_of(p.c.data));
+    // The epilogue reads the bias in the vectors that it writes D in.
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES,
+           std::min(Problem::alignment_of(p.c.data), Problem::alignment_of(p.c.bias)));
     cublasLtMatmulHeuristicResult_t result{};
     int found = 0;
     const cublasStatus_t status = library_.choose(handle, desc_, first_, second_, product_,

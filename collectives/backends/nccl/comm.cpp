@@ -156,7 +156,9 @@ std::shared_ptr<std::byte> Comm::allocate(const std::shared_ptr<Comm>& comm, std
       static_cast<std::byte*>(memory),
       [library = comm->library_](std::byte* m) { library->mem_free(m); });
   comm->check(comm->library_->register_memory(comm->get(), memory, bytes, &handle));
+  // NCCL unmaps at once, whatever the streams still do with it.
   return {owned.get(), [owned, comm, handle](std::byte*) {
+            if (std::uncaught_exceptions() == 0) (void)cudaDeviceSynchronize();
             if (comm->comm_) comm->library_->deregister_memory(comm->comm_, handle);
           }};
 }
