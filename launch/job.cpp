@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "collectives/wait_errors.hpp"
+#include "runtime/base/file.hpp"
 #include "runtime/logging/logging.hpp"
 
 namespace lockstep {
@@ -94,6 +95,7 @@ int run_job(const std::function<int(const Context&)>& body) {
   start_logging(context.rank());
   std::exception_ptr error;
   try {
+    if (context.first()) leave_mark("LOCKSTEP_STARTED");
     return body(context);
   } catch (const VerdictError& verdict) {
     end_by_verdict(context, verdict);
@@ -101,6 +103,10 @@ int run_job(const std::function<int(const Context&)>& body) {
     error = std::current_exception();
   }
   return end_job(context, describe(error));
+}
+
+void leave_mark(const char* variable) {
+  if (const char* file = std::getenv(variable)) write_file(file, "");
 }
 
 int report(const std::exception_ptr& error) {

@@ -21,6 +21,10 @@ inline constexpr int kFailure = 1;
 // a verdict of the flight recorder, which one rank says for all.
 int run_job(const std::function<int(const Context&)>& body);
 
+// For a batch script, since some launchers return 0 for ranks that never ran: an empty file, if the
+// environment variable names one. run_job leaves LOCKSTEP_STARTED.
+void leave_mark(const char* variable);
+
 // Says `error` on stderr (not a ReportedError) and returns the exit status that goes with it.
 int report(const std::exception_ptr& error);
 

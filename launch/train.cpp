@@ -16,7 +16,6 @@
 #include "launch/prediction.hpp"
 #include "launch/supervise.hpp"
 #include "launch/training_run.hpp"
-#include "runtime/base/file.hpp"
 #include "runtime/logging/logging.hpp"
 
 namespace lockstep {
@@ -56,11 +55,6 @@ void expect_trainable(const JobConfig& job) {
     throw ConfigError("job.software = \"" + job.job.software +
                       "\" is for predictions; what trains is lockstep");
   }
-}
-
-// For a batch script, which names the file: some launchers return 0 for ranks that never ran.
-void note_end() {
-  if (const char* file = std::getenv("LOCKSTEP_FINISHED")) write_file(file, "");
 }
 
 bool starts_ranks(const TrainOptions& options) {
@@ -114,7 +108,7 @@ int train(const TrainOptions& options) {
     const RunOptions how{.progress_bar = context.first() && wants_bar(options),
                          .resume = options.resume};
     const int status = TrainingRun(context, job, how).run();
-    if (status == 0 && context.first()) note_end();
+    if (status == 0 && context.first()) leave_mark("LOCKSTEP_FINISHED");
     return status;
   });
 }

@@ -104,13 +104,20 @@ if [ "$restart" -gt "$restarts" ]; then
   exit 1
 fi
 note started "on $SLURM_JOB_NODELIST"
-# The ranks leave this file behind: srun may call a step that never began a success.
-export LOCKSTEP_FINISHED=$run/.finished
-rm -f "$LOCKSTEP_FINISHED"
+# The ranks leave these files behind: srun may call a step that never began a success, and none
+# begins where a node still clears the last one away. Then it is tried again.
+export LOCKSTEP_STARTED=$run/.started LOCKSTEP_FINISHED=$run/.finished
+rm -f "$LOCKSTEP_STARTED" "$LOCKSTEP_FINISHED"
+for attempt in 1 2 3; do
 )bash";
-  if (slurm.preflight) text += "ranks check \"$job\" \"${overrides[@]}\" &&\n  ";
-  return text + "ranks train \"$job\" --resume \"${overrides[@]}\"\n" +
-         "[ \"$status\" != 0 ] || [ -e \"$LOCKSTEP_FINISHED\" ] || status=1\n";
+  if (slurm.preflight) text += "  ranks check \"$job\" \"${overrides[@]}\" &&\n  ";
+  return text + R"bash(  ranks train "$job" --resume "${overrides[@]}"
+  [ "$status" != 0 ] || [ -e "$LOCKSTEP_FINISHED" ] || status=1
+  if [ -e "$LOCKSTEP_STARTED" ] || [ "$signals" -gt 0 ] || [ "$attempt" = 3 ]; then break; fi
+  note 'not begun' "status $status; tried again"
+  sleep 5
+done
+)bash";
 }
 
 std::string end(const SlurmSection& slurm) {
