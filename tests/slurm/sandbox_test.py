@@ -62,7 +62,8 @@ class Jobs(unittest.TestCase):
         self.assertEqual(job.wait("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"), "COMPLETED", job.output())
 
     def events(self, job):
-        return [event["event"] for event in job.events()]
+        """Without the launches that a busy node refused: they are tried again."""
+        return [event["event"] for event in job.events() if event["event"] != "not begun"]
 
     # ---- training
 
@@ -128,7 +129,8 @@ class Jobs(unittest.TestCase):
         self.complete(job)
         self.complete(undisturbed)
         self.assertEqual(self.events(job), 2 * ["started", "stopped", "requeued"] + ["started", "finished"])
-        self.assertEqual([event["restart"] for event in job.events()], [0, 0, 0, 1, 1, 1, 2, 2])
+        self.assertEqual([event["restart"] for event in job.events() if event["event"] != "not begun"],
+                         [0, 0, 0, 1, 1, 1, 2, 2])
         self.assertEqual(len(job.losses()), 90)
         self.assertEqual(job.losses(), undisturbed.losses())
 

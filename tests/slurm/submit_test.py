@@ -112,13 +112,26 @@ class Submit(unittest.TestCase):
         escaped = NASTY.replace("\\", "\\\\").replace('"', '\\"')
         self.assertIn(f'#SBATCH --job-name="{escaped}"', lines)
         # What bash makes of the assignments; the launcher is a stub that shows its words.
-        self.stub(srun='[ "$1" = --mpi=list ] && { echo pmix >&2; exit; }; printf "<%s>" "$A" "$@" >>seen')
+        self.stub(srun='[ "$1" = --mpi=list ] && { echo pmix >&2; exit; }; printf "<%s>" "$A" "$@" >>seen', sleep="")
         subprocess.run(["bash", script], cwd=self.dir, timeout=60, capture_output=True,
                        env={"PATH": f"{self.bin}:/usr/bin:/bin", "SLURM_JOB_ID": "1", "SLURM_JOB_NODELIST": "n1"})
         seen = (self.dir / "seen").read_text()
         self.assertIn(f"<{NASTY}><--mpi=pmix>", seen)
         self.assertIn(f"<apptainer><exec><{NASTY}><{NASTY}><train><{run}/submit.toml>", seen)
         self.assertFalse((self.dir / "hacked").exists())
+
+    def test_ranks_that_never_began_are_started_again(self):
+        self.assertEqual(self.submit("--dry-run").returncode, 0)
+        run = self.dir / "runs/train"
+        begins = 'touch "$LOCKSTEP_STARTED" "$LOCKSTEP_FINISHED"'
+        for tries, ends in ((1, begins), (2, f"[ ! -e once ] || {begins}; touch once"), (3, "exit 1")):
+            self.stub(srun='[ "$1" = --mpi=list ] && { echo pmix >&2; exit; }; ' + ends, sleep="")
+            (run / "restarts.jsonl").unlink(missing_ok=True)
+            script = subprocess.run(["bash", run / "submit.sbatch"], cwd=self.dir, timeout=60, capture_output=True,
+                                    env={"PATH": f"{self.bin}:/usr/bin:/bin", "SLURM_JOB_ID": "1", "SLURM_JOB_NODELIST": "n1"})
+            events = [json.loads(line)["event"] for line in (run / "restarts.jsonl").read_text().splitlines()]
+            self.assertEqual(events, ["started"] + (tries - 1) * ["not begun"] + ["finished" if tries < 3 else "failed"])
+            self.assertEqual(script.returncode, 0 if tries < 3 else 1)
 
     def test_what_runs_is_what_was_submitted(self):
         self.assertEqual(self.submit("--dry-run", "--set", "job.steps=7").returncode, 0)
