@@ -3,7 +3,7 @@
 # the language, so that runtime/ may list .cu files.
 #
 # One binary runs with and without a GPU, a driver and a toolkit. The CUDA runtime is linked
-# statically and looks for the driver when it is first called. cuBLASLt, cuDNN and NCCL have no
+# statically and looks for the driver when it is first called. cuBLASLt and NCCL have no
 # static form that everybody ships, and are hundreds of megabytes: a program that needed them would
 # not start where they are missing. So their headers are needed to build, and the libraries are
 # opened when they are first used (runtime/base/shared_library.hpp): by name, then along the
@@ -60,9 +60,8 @@ if(NOT LOCKSTEP_CUDA STREQUAL "OFF")
     set(LOCKSTEP_HAVE_CUDA ON)
     list(APPEND CMAKE_BUILD_RPATH $ORIGIN/lib ${CUDAToolkit_LIBRARY_DIR})
     find_package(NCCL QUIET)
-    find_package(CUDNN QUIET)
     message(STATUS "CUDA ${CUDAToolkit_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}, "
-                   "NCCL ${NCCL_VERSION}, cuDNN ${CUDNN_VERSION}")
+                   "NCCL ${NCCL_VERSION}")
   elseif(LOCKSTEP_CUDA STREQUAL "AUTO")
     message(STATUS "No CUDA: ${lockstep_no_cuda}")
   else()

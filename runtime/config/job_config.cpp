@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <span>
 
+#include <nlohmann/json.hpp>
+
 #include "runtime/base/error.hpp"
 #include "runtime/base/mapped_file.hpp"
 #include "runtime/config/suggest.hpp"
@@ -72,6 +74,15 @@ void read_file(const std::vector<Section>& all, const toml::table& root, const s
   }
 }
 
+// What the resolved file could not hold.
+void expect_utf8(const std::string& text) {
+  try {
+    (void)nlohmann::json(text).dump();
+  } catch (const nlohmann::json::type_error&) {
+    throw ConfigError("--set: what it sets is not UTF-8, which a job file must be");
+  }
+}
+
 // The right side of --set as TOML; what is not TOML is taken as text, so quotes are optional.
 toml::table override_table(const std::string& text) {
   try {
@@ -83,6 +94,7 @@ toml::table override_table(const std::string& text) {
 }
 
 void apply_override(const std::vector<Section>& all, const std::string& assignment) {
+  expect_utf8(assignment);
   const std::string where = "--set " + assignment;
   const std::size_t equals = assignment.find('='), dot = assignment.find('.');
   if (equals == std::string::npos || dot > equals) {

@@ -76,6 +76,12 @@ TEST_CASE("an override of a text key takes anything as text") {
   CHECK(with({"data.path=[\"a\", \"b\"]"}).data.path.size() == 2);
 }
 
+TEST_CASE("an override must be what the resolved file can hold") {
+  CHECK(set_error("data.path=caf\xe9") ==
+        "--set: what it sets is not UTF-8, which a job file must be");
+  CHECK(with({"data.path=caf\xc3\xa9"}).data.path == std::vector<std::string>{"caf\xc3\xa9"});
+}
+
 TEST_CASE("unknown names are answered with the nearest known one") {
   CHECK(error_of("\n[model]\nlayer = 3") ==
         "job.toml:3: model.layer is not a key; did you mean model.layers?");
