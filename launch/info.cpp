@@ -12,6 +12,7 @@
 #include "launch/command.hpp"
 #include "launch/job.hpp"
 #include "runtime/context/binding.hpp"
+#include "runtime/context/mpi.hpp"
 #include "runtime/device/cuda_info.hpp"
 
 namespace lockstep {
@@ -24,15 +25,6 @@ Json describe_build() {
   const BuildFacts b = build_facts();
   return {{"version", b.version}, {"compiler", b.compiler}, {"build_type", b.build_type},
           {"march", b.march},     {"simd", b.simd},         {"gemm", b.gemm}};
-}
-
-// "Open MPI v4.1.4, package: ..., ident: ...": what stands before the details.
-std::string mpi_library() {
-  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-  int length = 0;
-  check_mpi(MPI_Get_library_version(text, &length));
-  const std::string all(text, length);
-  return all.substr(0, all.find_first_of(",\n"));
 }
 
 Json describe_mpi(const Context& context) {

@@ -5,10 +5,9 @@
 #include <cmath>
 #include <vector>
 
-#include <unistd.h>
-
 #include "collectives/call.hpp"
 #include "runtime/base/format.hpp"
+#include "runtime/base/process.hpp"
 #include "runtime/checkpoint/fence.hpp"
 #include "runtime/failures/stragglers.hpp"
 #include "runtime/kernels/elementwise.hpp"
@@ -28,12 +27,6 @@ bool all_finite(const Tensor& values) {
   kernels::squared_sums(squares, {values}, device.compute());
   kernels::norm_of(norm, squares, device.compute());
   return std::isfinite(read_scalar(norm));
-}
-
-std::string host_name() {
-  std::string name(256, '\0');
-  if (gethostname(name.data(), name.size() - 1) != 0) throw_errno("gethostname");
-  return name.c_str();
 }
 
 bool finite(const StepResult& result) {
@@ -185,9 +178,8 @@ void RunGuard::look_for_stragglers() {
   const int before = std::exchange(named_, slow ? slow->rank : -1);
   if (!slow || slow->rank == before || slow->rank != context_.rank()) return;
   log_warning(format(  // the slow one speaks: it knows where it is
-      "this rank, %d on %s, is slow: %.1f ms of its own a step in steps %lld to %lld, %.1f times "
-      "the "
-      "median of all ranks; that costs %.0f %% of the time",
+      "this rank, %d on %s, is slow: %.1f ms of its own a step in steps %lld to %lld, "
+      "%.1f times the median of all ranks; that costs %.0f %% of the time",
       slow->rank, host_name().c_str(), 1e3 * slow->seconds, static_cast<long long>(first),
       static_cast<long long>(step_), slow->seconds / slow->median, 100 * slow->share));
 }

@@ -30,14 +30,6 @@ struct SubmitArguments {
   bool dry_run = false, resume = false, json = false;
 };
 
-// May be asked before MPI is started.
-std::string mpi_library() {
-  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-  int length = 0;
-  check_mpi(MPI_Get_library_version(text, &length));
-  return {text, static_cast<std::size_t>(length)};
-}
-
 JobConfig load(const SubmitArguments& arguments) {
   const std::string site = slurm::find_site(arguments.site, arguments.file);
   const JobConfig defaults = site.empty() ? JobConfig{} : load_job(site);

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include <unistd.h>
-
 #include "launch/device_of_job.hpp"
 #include "launch/generate.hpp"
 #include "launch/machine_of_job.hpp"
@@ -16,6 +14,7 @@
 #include "perfmodels/machine/find_machine.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/format.hpp"
+#include "runtime/base/process.hpp"
 #include "runtime/context/binding.hpp"
 #include "runtime/logging/logging.hpp"
 #include "runtime/optim/schedule.hpp"
@@ -44,10 +43,8 @@ ScheduleOptions schedule_of(const JobConfig& job) {
 
 // Of all ranks, each once, in their order. Collective; on rank 0.
 std::string host_names(const Context& context) {
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
   std::vector<std::string> seen;
-  for (const std::string& host : context.gather(name)) {
+  for (const std::string& host : context.gather(host_name())) {
     if (std::find(seen.begin(), seen.end(), host) == seen.end()) seen.push_back(host);
   }
   return join(seen);

@@ -34,14 +34,6 @@ namespace fs = std::filesystem;
 constexpr int kAskSeconds = 5;  // between two questions to the controller
 constexpr std::size_t kKeptLines = 20;
 
-// May be asked before MPI is started.
-std::string mpi_library() {
-  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-  int length = 0;
-  check_mpi(MPI_Get_library_version(text, &length));
-  return {text, static_cast<std::size_t>(length)};
-}
-
 std::vector<std::string> ids_in(const std::string& run_dir) {
   std::ifstream file(run_dir + "/" + slurm::kSubmissions);
   return slurm::submitted_ids({std::istreambuf_iterator<char>(file), {}});

@@ -7,8 +7,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include <unistd.h>
-
 #include "launch/build_facts.hpp"
 #include "launch/experiment/measure.hpp"
 #include "launch/experiment/process.hpp"
@@ -26,11 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kKeptLines = 20;  // launchers have a long last word
 constexpr const char* kClearLine = "\r\x1b[K";
-
-std::string host_name() {
-  char name[256] = "";
-  return gethostname(name, sizeof name - 1) == 0 ? name : "?";
-}
 
 std::string time_of_day() {
   const std::time_t seconds = std::time(nullptr);

@@ -18,6 +18,11 @@ std::string own_path() {
   return fs::read_symlink("/proc/self/exe").string();
 }
 
+std::string host_name() {
+  char name[256] = "";
+  return gethostname(name, sizeof name - 1) == 0 ? name : "?";
+}
+
 std::string find_command(const std::string& name) {
   const char* path = std::getenv("PATH");
   std::istringstream folders(path ? path : "");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is the same wherever a program is started as a child.
+// What a process knows of itself, and what is the same wherever it starts a child.
 #pragma once
 
 #include <string>
@@ -11,6 +11,9 @@ namespace lockstep {
 
 // This executable.
 std::string own_path();
+
+// The machine that it runs on, "?" if that has no name.
+std::string host_name();
 
 // Where PATH has the command; empty: nowhere.
 std::string find_command(const std::string& name);

@@ -14,6 +14,7 @@
 #include "runtime/base/file.hpp"
 #include "runtime/base/format.hpp"
 #include "runtime/base/mapped_file.hpp"
+#include "runtime/base/process.hpp"
 
 namespace lockstep {
 
@@ -59,11 +60,9 @@ std::optional<Life> present(const std::string& run_dir) {
 
 // Different for every start on any machine.
 std::string this_process() {
-  char host[256] = "";
-  gethostname(host, sizeof host - 1);
   timespec t{};
   clock_gettime(CLOCK_REALTIME, &t);
-  return format("%s:%d:%lld.%09ld", host, static_cast<int>(getpid()),
+  return format("%s:%d:%lld.%09ld", host_name().c_str(), static_cast<int>(getpid()),
                 static_cast<long long>(t.tv_sec), t.tv_nsec);
 }
 

@@ -15,6 +15,14 @@ void check_mpi(int code, Site at) {
                     ")");
 }
 
+std::string mpi_library() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0;
+  check_mpi(MPI_Get_library_version(text, &length));
+  const std::string all(text, static_cast<std::size_t>(length));
+  return all.substr(0, all.find_first_of(",\n"));
+}
+
 MpiSession::MpiSession() : exceptions_at_start_(std::uncaught_exceptions()) {
   int initialized = 0, provided = MPI_THREAD_SINGLE;
   check_mpi(MPI_Initialized(&initialized));

@@ -2,6 +2,8 @@
 // MPI calls return their errors; every code passes through check_mpi. Communicators are owned.
 #pragma once
 
+#include <string>
+
 #include <mpi.h>
 
 #include "runtime/base/error.hpp"
@@ -11,6 +13,10 @@ namespace lockstep {
 
 // Throws SystemError with MPI's own text and the call site.
 void check_mpi(int code, Site at = Site::here());
+
+// "Open MPI v4.1.4", "MPICH Version: 4.0.2": what stands before the details. May be asked before
+// MPI is started.
+std::string mpi_library();
 
 // MPI from MPI_Init_thread to MPI_Finalize. Finalize waits for all ranks, so it is left out while
 // an exception unwinds: the launcher then sees a rank gone and ends the others.

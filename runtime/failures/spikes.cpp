@@ -52,9 +52,4 @@ void Spikes::add(double loss, double grad_norm) {
   norms_.add(grad_norm);
 }
 
-void Spikes::forget() {
-  losses_.forget();
-  norms_.forget();
-}
-
 }  // namespace lockstep

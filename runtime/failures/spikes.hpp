@@ -16,7 +16,6 @@ class Recent {
  public:
   explicit Recent(std::size_t most) : most_(most) {}
   void add(double value);
-  void forget() { values_.clear(); }
   // How many deviations `value` is above the mean; nothing while there are too few to judge by.
   std::optional<double> deviations(double value) const;
 
@@ -32,7 +31,6 @@ class Spikes {
   // What stands out, in words; empty if nothing does. Asks only.
   std::string judge(double loss, double grad_norm) const;
   void add(double loss, double grad_norm);
-  void forget();  // what was is no measure any more
 
  private:
   double limit_;

@@ -8,6 +8,8 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "runtime/base/process.hpp"
+#include "runtime/context/mpi.hpp"
 #include "runtime/context/topology.hpp"
 #include "runtime/data/corpus.hpp"
 #include "runtime/device/cuda_info.hpp"
@@ -20,12 +22,6 @@ namespace lockstep::slurm {
 using Json = nlohmann::json;
 
 namespace {
-
-std::string host_name() {
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  return name;
-}
 
 int allowed_threads() {
   cpu_set_t set;
@@ -44,14 +40,6 @@ void find_gpus(RankFacts& facts) {
   std::istringstream names(list ? list : "");
   for (std::string name; std::getline(names, name, ',');)
     facts.gpus.push_back(name);
-}
-
-std::string mpi_library() {
-  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-  int length = 0;
-  check_mpi(MPI_Get_library_version(text, &length));
-  const std::string all(text, static_cast<std::size_t>(length));
-  return all.substr(0, all.find_first_of(",\n"));
 }
 
 void read_data(RankFacts& facts, const JobConfig& job) {
