@@ -6,7 +6,6 @@
 
 #include <nlohmann/json.hpp>
 #include <sched.h>
-#include <unistd.h>
 
 #include "runtime/base/process.hpp"
 #include "runtime/context/mpi.hpp"
