@@ -8,6 +8,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/mapped_file.hpp"
 #include "runtime/config/suggest.hpp"
+#include "runtime/config/toml_text.hpp"
 #include "runtime/config/toml_value.hpp"
 
 namespace lockstep {
@@ -98,15 +99,6 @@ void read_keys(const std::vector<Section>& all, const Section& section, const to
                         suggest_key(section, key_name, all));
     }
     read_value(section, *found, {.where = where, .node = node});
-  }
-}
-
-toml::table parse_toml(const std::string& text, const std::string& path) {
-  try {
-    return toml::parse(text, path);
-  } catch (const toml::parse_error& error) {
-    throw ConfigError(path + ":" + std::to_string(error.source().begin.line) +
-                      ": not valid TOML: " + std::string(error.description()));
   }
 }
 

@@ -13,6 +13,7 @@
 #include <toml++/toml.h>
 
 #include "runtime/base/error.hpp"
+#include "runtime/config/toml_text.hpp"
 
 namespace lockstep {
 
@@ -393,13 +394,7 @@ class Writer {
 
 Machine parse_machine(const std::string& text, const std::string& name) {
   Machine machine;
-  try {
-    const toml::table table = toml::parse(text, name);
-    Reader::read(table, "", name, machine);
-  } catch (const toml::parse_error& error) {
-    throw ConfigError(name + ":" + std::to_string(error.source().begin.line) + ": " +
-                      std::string(error.description()));
-  }
+  Reader::read(parse_toml(text, name), "", name, machine);
   if (machine.name.empty()) throw ConfigError(name + ": machine.name is missing");
   return machine;
 }

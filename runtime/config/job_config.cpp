@@ -10,6 +10,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/mapped_file.hpp"
 #include "runtime/config/suggest.hpp"
+#include "runtime/config/toml_text.hpp"
 #include "runtime/config/toml_value.hpp"
 
 namespace lockstep {
@@ -40,15 +41,6 @@ const Key& find_key(const std::vector<Section>& all, const Section& section,
   if (const Key* key = find(section.keys, name)) return *key;
   throw ConfigError(where + ": " + section.name + "." + name + " is not a key; " +
                     suggest_key(section, name, all));
-}
-
-toml::table parse_toml(const std::string& text, const std::string& name) {
-  try {
-    return toml::parse(text, name);
-  } catch (const toml::parse_error& error) {
-    throw ConfigError(name + ":" + std::to_string(error.source().begin.line) +
-                      ": not valid TOML: " + std::string(error.description()));
-  }
 }
 
 void read_section(const std::vector<Section>& all, const Section& section, const toml::table& table,
@@ -86,9 +78,9 @@ void expect_utf8(const std::string& text) {
 // The right side of --set as TOML; what is not TOML is taken as text, so quotes are optional.
 toml::table override_table(const std::string& text) {
   try {
-    toml::table table = toml::parse("value = " + text);
+    toml::table table = parse_toml("value = " + text, "--set");
     if (table.size() == 1) return table;  // more than one: the text holds lines of its own
-  } catch (const toml::parse_error&) {
+  } catch (const ConfigError&) {
   }
   return toml::table{{"value", text}};
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Job files: values, overrides, and every message that a wrong one produces, word for word.
+#include <algorithm>
 #include <filesystem>
 
 #include "runtime/config/job_config.hpp"
@@ -74,6 +75,37 @@ TEST_CASE("an override of a text key takes anything as text") {
   CHECK(with({"job.sample_prompt=1\nb = 2"}).job.sample_prompt == "1\nb = 2");
   CHECK(with({"job.sample_prompt=a=b.c"}).job.sample_prompt == "a=b.c");
   CHECK(with({"data.path=[\"a\", \"b\"]"}).data.path.size() == 2);
+}
+
+TEST_CASE("characters beyond ASCII stand in quotes and comments only") {
+  const std::string outside =
+      ": not valid TOML: only quotes and comments may hold characters beyond ASCII";
+  for (const char* place :
+       {"§ = 1", "steps = §", "steps = 1§", "steps = 1 § = 2", "[job]§", "a = \"\" §",
+        "a = '''\n''''' §", "a = \"\"\"\\\"\"\"\"\"\" §", "a = \"§\n§"}) {
+    INFO(place);
+    const std::string text = std::string("# §\n") + place;
+    const auto line = 1 + std::count(text.begin(), text.end(), '\n');
+    CHECK(error_of(text) == "job.toml:" + std::to_string(line) + outside);
+  }
+  CHECK(error_of("a = \"\\§\"") ==
+        "job.toml:1: not valid TOML: this character cannot follow a backslash");
+  CHECK_NOTHROW(parse_job("\xEF\xBB\xBF# §", "job.toml"));
+}
+
+TEST_CASE("a text is what TOML says it is, whatever its characters") {
+  const auto prompt = [](const std::string& written) {
+    return parse_job("job.sample_prompt = " + written, "job.toml").job.sample_prompt;
+  };
+  for (const std::string c : {"§", "é", "あ", "\u00A0", "\u3000", "😀"}) {
+    INFO(c);
+    CHECK(prompt("\"" + c + "\" # " + c) == c);
+    CHECK(prompt("'\\" + c + "'") == "\\" + c);
+    CHECK(prompt("\"\"\"\\ \n\r\n\t" + c + "\\\n" + c + "\"\"\"\"") == c + c + "\"");
+    CHECK(prompt("'''\\\n" + c + "'''") == "\\\n" + c);
+  }
+  CHECK_THAT(error_of("a = \"\"\"\\\n\xC1\x81\"\"\""),
+             Catch::Matchers::StartsWith("job.toml:1: not valid TOML: "));
 }
 
 TEST_CASE("an override must be what the resolved file can hold") {
