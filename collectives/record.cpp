@@ -23,7 +23,8 @@ Call call_of(Notes& notes) {
             .dtype = group.dtype,
             .blocks = group.blocks,
             .op = group.op,
-            .root = group.root};
+            .root = group.root,
+            .memory = group.shape().memory};
   const bool one = group.what == Collective::broadcast ||
                    (group.buffers == Buffers::in_place && group.what != Collective::all_to_all &&
                     brings.count > 0 && gets.count > 0);

@@ -2,10 +2,10 @@
 #include "collectives/transport.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <new>
 
+#include "collectives/copy_bytes.hpp"
 #include "collectives/transports/subgroup.hpp"
 #include "runtime/base/error.hpp"
 
@@ -80,7 +80,7 @@ void Transport::combine(const Elements& out, const Elements& a, const Elements& 
 
 void Transport::copy(const Elements& out, const Elements& in) {
   expect(out.bytes() == in.bytes(), "copy of unequal sizes");
-  if (out.data != in.data && in.bytes() > 0) std::memmove(out.data, in.data, in.bytes());
+  if (out.data != in.data) copy_bytes(out.data, in.data, in.bytes());
 }
 
 void Transport::combine_all(std::span<const Elements> outs, std::span<const Elements> in,

@@ -49,14 +49,16 @@ Json json_of(const PricedLayout& p) {
           {"breakdown",
            {{"compute", p.compute},
             {"exposed_communication", p.exposed},
+            {"waiting", p.waiting},
             {"hidden_communication", p.hidden},
             {"pipeline_bubble", p.bubble},
             {"overlap_loss", p.overlap_loss}}}};
 }
 
 std::string row(int place, const PricedLayout& p) {
-  return format("%4d %10.2f %9.2f %9.2f %9.2f %8.2f  %s\n", place, 1e3 * p.seconds, 1e3 * p.compute,
-                1e3 * p.exposed, 1e3 * p.hidden, p.memory_bytes / kGiB, text_of(p.layout).c_str());
+  return format("%4d %10.2f %9.2f %9.2f %9.2f %9.2f %8.2f  %s\n", place, 1e3 * p.seconds,
+                1e3 * p.compute, 1e3 * p.exposed, 1e3 * p.waiting, 1e3 * p.hidden,
+                p.memory_bytes / kGiB, text_of(p.layout).c_str());
 }
 
 // Layouts that differ in nothing but the name of what `auto` chooses anyway are one.
@@ -74,8 +76,8 @@ std::string table_of(const Plan& plan, const PlanOptions& options, const Machine
   std::string text =
       format("%zu layouts of %d ranks on %s: %zu fit into memory, %zu do not\n\n",
              plan.layouts.size(), options.ranks, machine.name.c_str(), plan.num_fitting, rejected);
-  text += format("%4s %10s %9s %9s %9s %8s  %s\n", "", "step ms", "compute", "exposed", "hidden",
-                 "GiB", "layout");
+  text += format("%4s %10s %9s %9s %9s %9s %8s  %s\n", "", "step ms", "compute", "exposed",
+                 "waiting", "hidden", "GiB", "layout");
   int place = 0;
   const PricedLayout* before = nullptr;
   for (const PricedLayout& p : plan.layouts) {

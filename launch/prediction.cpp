@@ -29,6 +29,7 @@ std::vector<Part> parts_of(const Breakdown& b) {
           {"data", b.data},
           {"launch", b.launch},
           {"exposed_communication", b.exposed},
+          {"waiting", b.waiting.value},
           {"pipeline_bubble", b.bubble}};
 }
 
@@ -136,8 +137,8 @@ std::string prediction_table(const JobPrediction& p) {
                    1e3 * seconds.exposed, 1e3 * seconds.hidden);
   }
   if (b.waiting.value > 0) {
-    text += format("  %.2f ms of it wait for the last rank, 90 %% of the time %.2f to %.2f ms\n",
-                   1e3 * b.waiting.value, 1e3 * b.waiting.low, 1e3 * b.waiting.high);
+    text += format("  waiting for the last rank: 90 %% of the time %.2f to %.2f ms\n",
+                   1e3 * b.waiting.low, 1e3 * b.waiting.high);
   }
   if (b.overlap_loss > 0) {
     text +=
@@ -158,9 +159,7 @@ std::string prediction_json(const JobPrediction& p) {
   breakdown["overlap_loss"] = s.breakdown.overlap_loss;
   breakdown["recompute"] = s.breakdown.recompute;
   if (!s.stages.empty()) breakdown["worst_pipeline_bubble"] = worst_of(s.stages).bubble;
-  const Figure& waiting = s.breakdown.waiting;
-  breakdown["waiting"] = waiting.value;
-  breakdown["waiting_interval"] = {waiting.low, waiting.high};
+  breakdown["waiting_interval"] = {s.breakdown.waiting.low, s.breakdown.waiting.high};
   for (const auto& [axis, seconds] : s.breakdown.axes)
     axes[axis] = {{"exposed", seconds.exposed}, {"hidden", seconds.hidden}};
   breakdown["communication"] = axes;

@@ -87,7 +87,7 @@ void RunGuard::begin_step(std::int64_t step) {
 }
 
 void RunGuard::end_step(const StepResult& result, double seconds) {
-  const double own = seconds - result.exposed_comm_seconds;
+  const double own = seconds - result.blocked_seconds;
   faults_.end_step(own);
   own_ += own;
   all_ += seconds;

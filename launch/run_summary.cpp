@@ -15,9 +15,12 @@ namespace {
 
 std::string communication_line(const RunSummary& s) {
   if (s.ranks == 1 || s.comm_seconds == 0) return "";
-  const double hidden = std::max(0.0, 1 - s.exposed_seconds / s.comm_seconds);
-  return format("communication     %.1f ms per step under way, %.0f %% of it behind backward\n",
-                1e3 * s.comm_seconds, 100 * hidden);
+  const double hidden = std::max(0.0, 1 - s.blocked_seconds / s.comm_seconds);
+  return format(
+      "communication     %.1f ms per step under way, %.0f %% of it behind backward; %.2f ms "
+      "exposed, "
+      "%.2f ms waiting for the last rank\n",
+      1e3 * s.comm_seconds, 100 * hidden, 1e3 * s.exposed_seconds, 1e3 * s.waiting_seconds);
 }
 
 }  // namespace
@@ -59,6 +62,7 @@ void write_summary(const RunSummary& s) {
       {"gemm_rate", s.gemm_rate},
       {"communication_seconds", s.comm_seconds},
       {"exposed_comm_seconds", s.exposed_seconds},
+      {"waiting_seconds", s.waiting_seconds},
       {"memory_bytes", s.peak_bytes},
       {"validation_loss", s.validation_loss ? Json(*s.validation_loss) : Json(nullptr)},
       {"finished", s.finished},

@@ -15,10 +15,11 @@ struct RunSummary {
   double predicted_seconds = 0;           // 0: no prediction
   double tokens = 0;                      // per step, all ranks
   int ranks = 1;
-  double model_flops = 0;                        // per step and rank
-  double gemm_rate = 0;                          // FLOP/s of a rank
-  double comm_seconds = 0, exposed_seconds = 0;  // mean per step; exposed: not hidden by backward
-  std::size_t peak_bytes = 0;                    // of tensors, per rank
+  double model_flops = 0;  // per step and rank
+  double gemm_rate = 0;    // FLOP/s of a rank
+  // Means per step; blocked: not hidden by backward, of which the rest is waiting (StepResult).
+  double comm_seconds = 0, blocked_seconds = 0, exposed_seconds = 0, waiting_seconds = 0;
+  std::size_t peak_bytes = 0;  // of tensors, per rank
   std::string run_dir;
   // For summary.json:
   int nodes = 1;

@@ -47,11 +47,11 @@ std::string heading_of(const ScalingCurve& curve) {
 
 std::string table_of(const ScalingCurve& curve) {
   std::string text = heading_of(curve);
-  text += format("%8s %12s %14s %11s %12s\n", "ranks", "step ms", "tokens/s", "efficiency",
-                 "exposed ms");
+  text += format("%8s %12s %14s %11s %12s %12s\n", "ranks", "step ms", "tokens/s", "efficiency",
+                 "exposed ms", "waiting ms");
   for (const ScaledStep& s : curve.steps) {
-    text += format("%8d %12.2f %14.0f %9.1f %% %12.2f%s\n", s.ranks, 1e3 * s.seconds,
-                   s.tokens_per_second, 100 * s.efficiency, 1e3 * s.exposed,
+    text += format("%8d %12.2f %14.0f %9.1f %% %12.2f %12.2f%s\n", s.ranks, 1e3 * s.seconds,
+                   s.tokens_per_second, 100 * s.efficiency, 1e3 * s.exposed, 1e3 * s.waiting,
                    s.fits ? "" : "   does not fit into memory");
   }
   for (const Skipped& skipped : curve.skipped)
@@ -90,6 +90,7 @@ Json json_of(const ScalingCurve& curve) {
                      {"tokens_per_second", s.tokens_per_second},
                      {"efficiency", s.efficiency},
                      {"exposed_seconds", s.exposed},
+                     {"waiting_seconds", s.waiting},
                      {"memory_bytes", s.memory_bytes},
                      {"fits", s.fits},
                      {"in_range", s.in_range}});

@@ -13,7 +13,7 @@ namespace lockstep {
 namespace {
 
 constexpr const char* kHeader =
-    "    step      loss  grad norm       rate   tokens/s     MFU        ms  exposed";
+    "    step      loss  grad norm       rate   tokens/s     MFU        ms  exposed  waiting";
 constexpr const char* kClearLine = "\r\x1b[K";
 constexpr int kRows = 100, kBarWidth = 40;
 
@@ -29,10 +29,11 @@ void StepTable::step(const StepMetrics& m) {
   if (prints(m.step)) {
     if (!header_printed_) row(kHeader);
     header_printed_ = true;
-    row(format("%8lld  %8.4f  %9.3f  %9.2e  %9.0f  %5.1f%%  %8.1f  %6.1f%%",
+    row(format("%8lld  %8.4f  %9.3f  %9.2e  %9.0f  %5.1f%%  %8.1f  %6.1f%%  %6.1f%%",
                static_cast<long long>(m.step), m.loss, m.grad_norm, m.learning_rate,
                m.tokens_per_second, 100 * m.mfu.value_or(0), 1e3 * m.step_seconds,
-               100 * m.exposed_comm_seconds / m.step_seconds));
+               100 * m.exposed_comm_seconds / m.step_seconds,
+               100 * m.waiting_seconds.value_or(0) / m.step_seconds));
   }
   if (bar_) draw_bar(m.step, mean_seconds_);
 }

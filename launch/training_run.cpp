@@ -257,7 +257,9 @@ StepMetrics TrainingRun::one_step(std::int64_t step, StepResult& result) {
   const double seconds = now() - begin;
   step_seconds_.push_back(seconds);
   comm_seconds_ += result.comm_seconds;
+  blocked_seconds_ += result.blocked_seconds;
   exposed_seconds_ += result.exposed_comm_seconds;
+  waiting_seconds_ += result.waiting_seconds.value_or(0);
   const auto tokens = static_cast<double>(job_.batch.global * job_.model.sequence);
   return {.step = step,
           .loss = result.loss,
@@ -268,6 +270,7 @@ StepMetrics TrainingRun::one_step(std::int64_t step, StepResult& result) {
           .step_seconds = seconds,
           .predicted_seconds = prediction_ ? std::optional(prediction_->seconds) : std::nullopt,
           .exposed_comm_seconds = result.exposed_comm_seconds,
+          .waiting_seconds = result.waiting_seconds,
           .skipped = !result.applied};
 }
 
@@ -322,7 +325,9 @@ void TrainingRun::summarize(double train_seconds, bool finished) {
                            .model_flops = model_flops_,
                            .gemm_rate = gemm_rate_,
                            .comm_seconds = comm_seconds_ / steps,
+                           .blocked_seconds = blocked_seconds_ / steps,
                            .exposed_seconds = exposed_seconds_ / steps,
+                           .waiting_seconds = waiting_seconds_ / steps,
                            .peak_bytes = peak,
                            .run_dir = run_dir_,
                            .nodes = context_.nodes(),

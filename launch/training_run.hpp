@@ -82,7 +82,7 @@ class TrainingRun {
   StepTable table_;
 
   double trace_origin_ = 0;
-  double comm_seconds_ = 0, exposed_seconds_ = 0;
+  double comm_seconds_ = 0, blocked_seconds_ = 0, exposed_seconds_ = 0, waiting_seconds_ = 0;
   std::vector<double> step_seconds_;
   std::optional<double> validation_loss_;
 

@@ -73,6 +73,9 @@ std::string table_of(const Report& r, int shown) {
                  100 * v.noise_floor);
   text += format("most to blame            %s: %+.2f ms per step and rank\n",
                  kKinds[static_cast<int>(v.blamed)], 1e3 * v.blamed_seconds);
+  text += format(
+      "waiting                  %.2f ms per step and rank, in collectives for the last one\n",
+      1e3 * v.waited);
   if (r.predicted_step > 0) {
     text += format("step                     measured %.2f ms, predicted %.2f ms (%+.1f %%)\n",
                    1e3 * v.measured_step, 1e3 * r.predicted_step,
@@ -113,6 +116,7 @@ std::string json_of(const Report& r) {
       {"noise_floor", v.noise_floor},
       {"blamed", kKinds[static_cast<int>(v.blamed)]},
       {"blamed_seconds", v.blamed_seconds},
+      {"waiting_seconds", v.waited},
       {"measured_step_seconds", v.measured_step},
       {"predicted_step_seconds", r.predicted_step > 0 ? Json(r.predicted_step) : Json(nullptr)},
       {"operations", rows}};

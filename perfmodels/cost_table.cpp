@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "collectives/algorithms/table.hpp"
+#include "parallelism/mesh/degrees.hpp"
 #include "perfmodels/collective_price.hpp"
 #include "perfmodels/machine/find_machine.hpp"
 
@@ -26,7 +27,8 @@ CostRow row_of(const CollectiveCurve& curve) {
 }
 
 void add_replayed(CostTable& table, const Machine& machine, const GroupShape& group) {
-  if (group.nodes == 1 || group.ranks > kMostReplayedRanks) return;
+  const bool measured = group.nodes == 1 && machine.calibrated;
+  if (measured || group.ranks == 1 || group.ranks > kMostReplayedRanks) return;
   for (const Algorithm* algorithm : algorithms()) {
     if (table.seconds(algorithm->what, algorithm->label, group, 1)) continue;
     CostRow row{.what = algorithm->what,
@@ -56,6 +58,19 @@ void lay_out(CostTable& table, const Machine& machine) {
   table.crowded = table.shared_memory && machine.devices_per_node > machine.cores_per_node;
 }
 
+// All ranks, one of each node, and the groups of the job's axes; tensor ranks are neighbours, data
+// ranks lie as many apart as these are (mesh.hpp).
+std::vector<GroupShape> groups_of(const JobConfig& job, const Machine& machine, int ranks) {
+  const int q = std::max(machine.devices_per_node, 1);
+  const auto lying = [&](int size, int apart) {
+    return on_machine(machine, assumed_shape(size, (size - 1) * apart / q + 1));
+  };
+  const MeshDegrees d =
+      resolve({job.parallel.data, job.parallel.tensor, job.parallel.pipeline}, ranks);
+  const GroupShape world = lying(ranks, 1);
+  return {world, world.across(), lying(d.tensor, 1), lying(d.data, d.tensor)};
+}
+
 }  // namespace
 
 std::shared_ptr<const CostTable> cost_table_of(const Machine& machine,
@@ -69,7 +84,7 @@ std::shared_ptr<const CostTable> cost_table_of(const Machine& machine,
   for (GroupShape group : groups) {
     for (const MemoryKind memory : {MemoryKind::plain, MemoryKind::shared}) {
       group.memory = memory;
-      add_replayed(*table, machine, group);
+      if (memory == MemoryKind::plain || table->shared_memory) add_replayed(*table, machine, group);
     }
   }
   return table;
@@ -83,10 +98,7 @@ GroupShape on_machine(const Machine& machine, const GroupShape& group) {
 
 CommunicatorOptions communicator_options(const JobConfig& job, const Machine& machine, int ranks) {
   CommunicatorOptions options = communicator_options(job);
-  const int q = std::max(machine.devices_per_node, 1), nodes = (ranks + q - 1) / q;
-  const GroupShape world = on_machine(machine, assumed_shape(ranks, nodes));
-  const GroupShape groups[] = {world, world.across()};
-  options.costs = cost_table_of(machine, groups);
+  options.costs = cost_table_of(machine, groups_of(job, machine, ranks));
   return options;
 }
 

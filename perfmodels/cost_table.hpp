@@ -11,9 +11,9 @@
 
 namespace lockstep {
 
-// The constants, every measured curve, and for each of `groups` on several nodes the replayed
-// prices of what has no curve: there the formulas are far off, since they take every link for the
-// slowest. Groups of more than kMostReplayedRanks keep the formulas.
+// The constants, every measured curve, and for each of `groups` the replayed prices of what has no
+// curve: the formulas take every link for the slowest, and know no copies. Groups of more than
+// kMostReplayedRanks keep the formulas, and of a calibrated machine those on one node.
 inline constexpr int kMostReplayedRanks = 16;
 std::shared_ptr<const CostTable> cost_table_of(const Machine& machine,
                                                std::span<const GroupShape> groups = {});

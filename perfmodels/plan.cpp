@@ -266,6 +266,7 @@ class Planner {
       priced.seconds = t.end + more;
       priced.compute = t.compute + more;
       priced.exposed = t.exposed;
+      priced.waiting = t.waiting;
       priced.hidden = t.hidden;
       priced.overlap_loss = t.computing - t.compute;
     }
@@ -296,6 +297,7 @@ class Planner {
       double seconds;
     } causes[] = {{"computing", p.compute - best.compute},
                   {"communication that nothing hides", p.exposed - best.exposed},
+                  {"waiting for the last rank", p.waiting - best.waiting},
                   {"the pipeline's bubble", p.bubble - best.bubble},
                   {"computing beside communication", p.overlap_loss - best.overlap_loss}};
     const auto* worst =

@@ -26,6 +26,7 @@ struct PricedLayout {
   double seconds = 0;       // of a step; this and all below 0 where memory is too small
   double compute = 0;       // kernels of the compute stream, alone
   double exposed = 0;       // communication that nothing hides
+  double waiting = 0;       // until the last rank is there
   double hidden = 0;        // behind computation
   double bubble = 0;        // of the pipeline
   double overlap_loss = 0;  // computation is slower beside communication

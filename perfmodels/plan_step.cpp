@@ -94,8 +94,7 @@ ShortStep::Times ShortStep::replayed(const std::string& algorithm,
     op.detail = by->label;
     seconds[i] = times_.of(op).seconds.value;
   }
-  const std::vector<double> late = lateness_of(records_, seconds, times_.machine(), value_of);
-  const std::vector<Span> spans = replay(records_, seconds, slowdowns, late);
+  const std::vector<Span> spans = replay(records_, seconds, slowdowns);
   Times t;
   double communicating = 0;
   for (std::size_t i = 0; i < records_.size(); ++i) {
@@ -111,6 +110,9 @@ ShortStep::Times ShortStep::replayed(const std::string& algorithm,
   // One of the two streams is always at work.
   t.exposed = t.end - t.computing;
   t.hidden = std::max(communicating - t.exposed, 0.0);
+  const std::vector<double> late = lateness_of(records_, seconds, times_.machine(), value_of);
+  t.waiting = end_of(replay(records_, seconds, slowdowns, late)) - t.end;
+  t.end += t.waiting;
   return t;
 }
 

@@ -18,7 +18,7 @@ class ShortStep {
   ShortStep(const StepRecord& record, OperationTimes& times);
 
   struct Times {
-    double end = 0, compute = 0, computing = 0, exposed = 0, hidden = 0;
+    double end = 0, compute = 0, computing = 0, exposed = 0, waiting = 0, hidden = 0;
   };
   // With collectives by this algorithm ("auto": as recorded) where it can serve them.
   Times replayed(const std::string& algorithm, const Slowdowns& slowdowns) const;

@@ -33,6 +33,7 @@ ScaledStep step_on(JobConfig job, const Machine& machine, int ranks, std::int64_
           .high = p.high,
           .tokens_per_second = p.tokens_per_second,
           .exposed = p.breakdown.exposed,
+          .waiting = p.breakdown.waiting.value,
           .memory_bytes = memory,
           .fits = machine.memory_bytes <= 0 || memory <= machine.memory_bytes,
           .in_range = p.in_range};

@@ -22,7 +22,7 @@ struct ScaledStep {
   int ranks = 1;
   std::int64_t sequences = 1;  // of the global batch
   double seconds = 0, low = 0, high = 0;
-  double tokens_per_second = 0, exposed = 0, memory_bytes = 0;
+  double tokens_per_second = 0, exposed = 0, waiting = 0, memory_bytes = 0;
   double efficiency = 1;  // against the smallest rank count: speed per rank
   bool fits = true, in_range = false;
 };

@@ -28,6 +28,13 @@ Span span_of(const std::vector<Span>& spans, const std::vector<Record>& records,
 
 }  // namespace
 
+double end_of(const std::vector<Span>& spans) {
+  double end = 0;
+  for (const Span& s : spans)
+    end = std::max(end, s.end);
+  return end;
+}
+
 void set_phases(std::vector<Span>& spans, const std::vector<Record>& records) {
   double computed = 0;  // the end of the last kernel so far
   for (std::size_t i = 0; i < records.size(); ++i) {

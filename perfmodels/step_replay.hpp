@@ -18,6 +18,9 @@ namespace lockstep {
 std::vector<Span> replay(const std::vector<Record>& records, const std::vector<double>& seconds,
                          const Slowdowns& slowdowns, const std::vector<double>& late = {});
 
+// When the last of them ends.
+double end_of(const std::vector<Span>& spans);
+
 // Spans of the phases among records whose other spans are known.
 void set_phases(std::vector<Span>& spans, const std::vector<Record>& records);
 

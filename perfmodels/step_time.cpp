@@ -40,7 +40,7 @@ class Step {
     set_interval(p);
     set_guesses(p);
     set_rates(p);
-    p.breakdown = breakdown_of(spans, alone);
+    p.breakdown = breakdown_of(replay(records_, alone, slowdowns_of(machine_)), alone);
     p.breakdown.waiting = waiting_in(alone);
     p.memory = record_.memory;
     p.timeline = timeline_of(spans);
@@ -65,12 +65,6 @@ class Step {
     return seconds;
   }
 
-  static double end_of(const std::vector<Span>& spans) {
-    double end = 0;
-    for (const Span& s : spans)
-      end = std::max(end, s.end);
-    return end;
-  }
   std::vector<Span> replayed(const std::vector<double>& seconds, Value of) const {
     const std::vector<double> late = lateness_of(records_, seconds, machine_, of);
     return replay(records_, seconds, slowdowns_of(machine_), late);

@@ -27,19 +27,19 @@ struct CommunicationSeconds {
   double exposed = 0, hidden = 0;  // while computation waits, while it does not
 };
 
-// Parts of the step, of a pipeline the mean over its stages; all but `hidden`, `recompute`,
-// `overlap_loss` and `waiting` add up to it.
+// Parts of the step, of a pipeline the mean over its stages; all but `hidden`, `recompute` and
+// `overlap_loss` add up to it.
 struct Breakdown {
   double gemm = 0, attention = 0, streaming = 0;  // of forward and backward
   double optimizer = 0;                           // the phase "update"
   double data = 0;                                // batches to the device
   double launch = 0;
-  double exposed = 0;  // communication, of all axes
+  double exposed = 0;  // communication, of all axes, from when the last rank is there
+  Figure waiting{};    // until then, of the average rank (skew.hpp); what 90 % of the steps see
   double bubble = 0;   // a stage waits for another
   double hidden = 0;
   double recompute = 0;     // forward passes that backward repeats, contained in the first parts
   double overlap_loss = 0;  // of computing beside communication, contained in the first parts
-  Figure waiting{};         // for the last rank (skew.hpp), contained in `exposed`
   std::map<std::string, CommunicationSeconds> axes{};
 };
 

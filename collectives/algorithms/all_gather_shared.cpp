@@ -12,14 +12,15 @@ namespace lockstep {
 
 namespace {
 
-bool is_short(double block_bytes) {
-  return block_bytes <= static_cast<double>(kStageBytes);
+bool is_short(double block_bytes, MemoryKind memory) {
+  return block_bytes <= static_cast<double>(most_staged(memory));
 }
 
 double seconds(const GroupShape& group, double n, const Links& links) {
   const int p = group.ranks;
   if (p == 1) return 0;
-  if (is_short(n / p)) return synchronisation_seconds(group, 1, links) + n * links.shared.stage;
+  if (is_short(n / p, group.memory))
+    return synchronisation_seconds(group, 1, links) + n * links.shared.stage;
   const double copied = group.memory == MemoryKind::shared ? n * links.shared.copy : 0;
   return synchronisation_seconds(group, 2, links) + copied +
          fetch_seconds(group, n * (p - 1) / p, p - 1, links);
@@ -48,7 +49,7 @@ void run_long(Transport& net, SharedMemory& memory, const Call& call) {
 void run(Transport& net, const Call& call) {
   SharedMemory& memory = *net.shared();
   const std::size_t block_bytes = call.blocks.largest() * size_of(call.dtype);
-  if (is_short(static_cast<double>(block_bytes))) return run_short(net, memory, call);
+  if (is_short(static_cast<double>(block_bytes), call.memory)) return run_short(net, memory, call);
   run_long(net, memory, call);
 }
 

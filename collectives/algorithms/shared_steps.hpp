@@ -18,6 +18,13 @@ double reduce_shown_seconds(const GroupShape& group, double bytes, const Links& 
 // What one rank reads of others, in `messages` pieces: infinite where it cannot.
 double fetch_seconds(const GroupShape& group, double bytes, double messages, const Links& links);
 
+// What is staged rather than shown, which takes a second synchronisation but copies once. Memory
+// that all ranks address is read where it is; a system call has to pay first.
+inline constexpr std::size_t kStagedInPlace = std::size_t{2} << 10;
+constexpr std::size_t most_staged(MemoryKind memory) {
+  return memory == MemoryKind::shared ? kStagedInPlace : kStageBytes;
+}
+
 double synchronisation_seconds(const GroupShape& group, int times, const Links& links);
 
 // Rank i's part of a vector that all work on together: whole cache lines, so that no two write one.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collectives/transports/shared.hpp"
 
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "collectives/copy_bytes.hpp"
 #include "collectives/transports/allocations.hpp"
 #include "collectives/transports/shared_segment.hpp"
 #include "collectives/wait_errors.hpp"
@@ -124,8 +124,8 @@ class SharedTransport : public Transport, private SharedMemory {
       const std::size_t piece =
           message.whole ? 0 : std::min(layout_.slot_bytes(), bytes - message.moved);
       channel.slots[posted % kSlots] = {message.fingerprint, bytes, piece, message.where};
-      std::memcpy(layout_.slot_data(base_, me_, message.peer, posted),
-                  message.data.data + message.moved, piece);
+      copy_bytes(layout_.slot_data(base_, me_, message.peer, posted),
+                 message.data.data + message.moved, piece);
       message.moved = message.whole ? bytes : message.moved + piece;
       message.last = ++posted;
       channel.posted.store(posted, std::memory_order_release);
@@ -146,7 +146,7 @@ class SharedTransport : public Transport, private SharedMemory {
         copy_from(to, message.peer, slot.where, message.data.bytes());
         message.moved = message.data.bytes();
       } else {
-        std::memcpy(to, layout_.slot_data(base_, message.peer, me_, taken), slot.piece_bytes);
+        copy_bytes(to, layout_.slot_data(base_, message.peer, me_, taken), slot.piece_bytes);
         message.moved += slot.piece_bytes;
       }
       channel.taken.store(++taken, std::memory_order_release);
@@ -163,7 +163,7 @@ class SharedTransport : public Transport, private SharedMemory {
     if (where.id == 0) return space_->read(to, rank, where.offset, bytes);
     const std::byte* from = allocations_->address(where, rank);
     expect(from != nullptr, "memory was given back while it was sent");
-    std::memcpy(to, from, bytes);
+    copy_bytes(to, from, bytes);
   }
 
   // The job is about to end.
@@ -189,7 +189,7 @@ class SharedTransport : public Transport, private SharedMemory {
     ++stages_;
     staged_ = data;
     const std::size_t bytes = data.bytes();
-    std::memcpy(stage_of(me_, arrivals_ + 1, bytes), data.data, bytes);
+    copy_bytes(stage_of(me_, arrivals_ + 1, bytes), data.data, bytes);
     arrive({0, bytes});
   }
 

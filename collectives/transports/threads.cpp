@@ -13,6 +13,7 @@
 #include <tuple>
 #include <utility>
 
+#include "collectives/copy_bytes.hpp"
 #include "collectives/transports/shared.hpp"
 #include "collectives/wait_errors.hpp"
 
@@ -117,7 +118,7 @@ class ThreadSpace : public SharedSpace {
   bool can_read() const override { return group_->reach == ThreadReach::everything; }
   void read(std::byte* to, int, std::uint64_t address, std::size_t bytes) const override {
     expect(can_read(), "private memory is not to be read");
-    std::memcpy(to, reinterpret_cast<const std::byte*>(address), bytes);
+    copy_bytes(to, reinterpret_cast<const std::byte*>(address), bytes);
   }
 
   std::unique_ptr<SharedSpace> split(int color, int key) override {

@@ -41,7 +41,8 @@ std::string row_text(const ExperimentPoint& point, const Forecast& f, int width)
   std::string text = format("%-*s %6d %6d", width, point.name.c_str(), point.ranks, f.nodes);
   if (!f.step) return text + "   " + f.why_not + "\n";
   const PredictedPoint& p = *f.step;
-  const double exposed = p.parts[StepPart::communication] + p.parts[StepPart::bubble];
+  const double exposed =
+      p.parts[StepPart::communication] + p.parts[StepPart::waiting] + p.parts[StepPart::bubble];
   return text + format(" %11.2f %11.0f %9.1f %% %10.1f %9.1f%s\n", 1e3 * p.step_seconds,
                        p.tokens_per_second, 100 * exposed / p.step_seconds,
                        p.memory_bytes / (1 << 20), f.run_seconds,

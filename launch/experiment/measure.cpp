@@ -53,7 +53,7 @@ RunLog load_run_log(const std::string& run_dir) {
       } else if (json.contains("step_seconds")) {
         log.steps.push_back({json.at("step").get<std::int64_t>(), number(json, "loss"),
                              json.at("step_seconds").get<double>(),
-                             number(json, "exposed_comm_seconds"),
+                             number(json, "exposed_comm_seconds"), number(json, "waiting_seconds"),
                              number(json, "tokens_per_second"), number(json, "mfu"),
                              number(json, "predicted_seconds")});
       }
@@ -99,6 +99,7 @@ MeasuredRun measure_run(const std::string& run_dir, int skip) {
                 .mfu = median_of(each(steps, &LoggedStep::mfu)),
                 .memory_bytes = facts.memory_bytes,
                 .exposed_seconds = median_of(each(steps, &LoggedStep::exposed_seconds)),
+                .waiting_seconds = median_of(each(steps, &LoggedStep::waiting_seconds)),
                 .loss = log.steps.back().loss,
                 .validation_loss = log.evaluations.empty() ? 0 : log.evaluations.back().loss,
                 .target_seconds = facts.target_seconds};

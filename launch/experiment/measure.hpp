@@ -12,7 +12,8 @@ namespace lockstep {
 
 struct LoggedStep {
   std::int64_t step = 0;
-  double loss = 0, step_seconds = 0, exposed_seconds = 0, tokens_per_second = 0, mfu = 0;
+  double loss = 0, step_seconds = 0, exposed_seconds = 0, waiting_seconds = 0;
+  double tokens_per_second = 0, mfu = 0;
   double predicted_seconds = 0;  // 0: none
 };
 

@@ -6,7 +6,10 @@
 #include <map>
 #include <numeric>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "perfmodels/validate/transfers.hpp"
 
 namespace lockstep {
 
@@ -19,7 +22,7 @@ struct Stretch {
 // One rank's share of a trace.
 struct RankTrace {
   std::vector<Stretch> kernels{}, updates{};
-  std::vector<const MeasuredOperation*> calls{};
+  std::vector<std::pair<const MeasuredOperation*, double>> calls{};  // with their transfer
   double begin = std::numeric_limits<double>::infinity(), end = 0;
 };
 
@@ -30,12 +33,14 @@ bool is_in(const std::vector<Stretch>& all, double time) {
 
 std::vector<RankTrace> by_rank(const MeasuredTrace& trace) {
   std::vector<RankTrace> ranks(static_cast<std::size_t>(trace.ranks));
-  for (const MeasuredOperation& m : trace.operations) {
+  const std::vector<double> transfers = transfers_of(trace);
+  for (std::size_t i = 0; i < trace.operations.size(); ++i) {
+    const MeasuredOperation& m = trace.operations[i];
     RankTrace& r = ranks[static_cast<std::size_t>(m.rank)];
     const Stretch span{m.begin, m.begin + m.seconds};
     if (m.operation.name == std::string_view("evaluate")) continue;
     if (m.operation.kind == OperationKind::collective) {
-      r.calls.push_back(&m);
+      r.calls.emplace_back(&m, transfers[i]);
     } else if (m.operation.kind != OperationKind::phase) {
       r.kernels.push_back(span);
     } else if (m.operation.name == std::string_view("update")) {
@@ -50,19 +55,14 @@ std::vector<RankTrace> by_rank(const MeasuredTrace& trace) {
   return ranks;
 }
 
-// Of a call, the seconds in which no kernel runs; kernels are in order and do not overlap.
-double exposed_of(const MeasuredOperation& call, const std::vector<Stretch>& kernels) {
-  const double begin = call.begin, end = call.begin + call.seconds;
+// The seconds of a stretch in which no kernel runs; kernels are in order and do not overlap.
+double exposed_of(const Stretch& of, const std::vector<Stretch>& kernels) {
   auto next = std::partition_point(kernels.begin(), kernels.end(),
-                                   [begin](const Stretch& k) { return k.end <= begin; });
+                                   [&of](const Stretch& k) { return k.end <= of.begin; });
   double hidden = 0;
-  for (; next != kernels.end() && next->begin < end; ++next)
-    hidden += std::min(next->end, end) - std::max(next->begin, begin);
-  return std::max(0.0, call.seconds - hidden);
-}
-
-bool is_message(const MeasuredOperation& call) {
-  return call.operation.group && call.operation.group->name == "pipeline";
+  for (; next != kernels.end() && next->begin < of.end; ++next)
+    hidden += std::min(next->end, of.end) - std::max(next->begin, of.begin);
+  return std::max(0.0, of.end - of.begin - hidden);
 }
 
 // The shortest of each kind of message is taken as the time that it travels.
@@ -79,25 +79,32 @@ std::map<Kind, double> shortest_messages(const MeasuredTrace& trace) {
 }
 
 void add_calls(StepParts& parts, const RankTrace& rank, const std::map<Kind, double>& shortest) {
-  for (const MeasuredOperation* call : rank.calls) {
-    const double exposed = exposed_of(*call, rank.kernels);
-    const double travels =
-        is_message(*call) ? shortest.at({call->operation.name, call->operation.shape[0]}) : exposed;
-    parts[StepPart::communication] += std::min(exposed, travels);
-    parts[StepPart::bubble] += std::max(0.0, exposed - travels);
+  for (const auto& [call, transfer] : rank.calls) {
+    const double begin = call->begin, end = call->begin + call->seconds;
+    if (is_message(*call)) {
+      const double exposed = exposed_of({begin, end}, rank.kernels);
+      const double travels = shortest.at({call->operation.name, call->operation.shape[0]});
+      parts[StepPart::communication] += std::min(exposed, travels);
+      parts[StepPart::bubble] += std::max(0.0, exposed - travels);
+    } else {
+      parts[StepPart::waiting] += exposed_of({begin, end - transfer}, rank.kernels);
+      parts[StepPart::communication] += exposed_of({end - transfer, end}, rank.kernels);
+    }
   }
 }
 
 }  // namespace
 
 const char* name_of(StepPart part) {
-  constexpr const char* kNames[] = {"computing", "optimizer", "communication", "bubble", "other"};
+  constexpr const char* kNames[] = {"computing", "optimizer", "communication",
+                                    "waiting",   "bubble",    "other"};
   return kNames[static_cast<int>(part)];
 }
 
 const char* title_of(StepPart part) {
-  constexpr const char* kTitles[] = {"forward and backward", "optimizer", "exposed communication",
-                                     "pipeline bubble", "everything else"};
+  constexpr const char* kTitles[] = {"forward and backward",  "optimizer",
+                                     "exposed communication", "waiting for the last rank",
+                                     "pipeline bubble",       "everything else"};
   return kTitles[static_cast<int>(part)];
 }
 
@@ -110,6 +117,7 @@ StepParts parts_of(const Breakdown& b) {
   parts[StepPart::computing] = b.gemm + b.attention + b.streaming;
   parts[StepPart::optimizer] = b.optimizer;
   parts[StepPart::communication] = b.exposed;
+  parts[StepPart::waiting] = b.waiting.value;
   parts[StepPart::bubble] = b.bubble;
   parts[StepPart::other] = b.data + b.launch;
   return parts;

@@ -12,8 +12,8 @@
 
 namespace lockstep {
 
-enum class StepPart : std::uint8_t { computing, optimizer, communication, bubble, other };
-inline constexpr std::size_t kNumParts = 5;
+enum class StepPart : std::uint8_t { computing, optimizer, communication, waiting, bubble, other };
+inline constexpr std::size_t kNumParts = 6;
 
 const char* name_of(StepPart part);   // "communication", as files and hypotheses have it
 const char* title_of(StepPart part);  // "exposed communication", as people read it
@@ -29,9 +29,10 @@ struct StepParts {
 StepParts parts_of(const Breakdown& predicted);
 
 // Of the steps of a trace. Computing and optimizer: kernels outside and inside the phase "update".
-// Communication: collectives while no kernel of the rank runs. Of messages between the stages of a
-// pipeline only as much as the fastest of their kind took; the rest of them is the bubble. Other:
-// what is left of the step.
+// Communication: collectives while no kernel of the rank runs, and of each only as much as the rank
+// that came last took, for which nobody was late; the others wait until then. Of messages between
+// the stages of a pipeline only as much as the fastest of their kind took; the rest of them is the
+// bubble. Other: what is left of the step. No clocks are compared.
 StepParts parts_of(const MeasuredTrace& trace);
 
 }  // namespace lockstep

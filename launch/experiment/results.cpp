@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kFormat = 1;  // of a row; grows when an older reader would misread it
+constexpr int kFormat = 2;  // of a row; grows when an older reader would misread it
 
 Json json_of(const StepParts& parts) {
   Json json;
@@ -52,6 +52,7 @@ constexpr Number<Measured> kMeasured[] = {{"step_seconds", &Measured::step_secon
                                           {"mfu", &Measured::mfu},
                                           {"memory_bytes", &Measured::memory_bytes},
                                           {"exposed_seconds", &Measured::exposed_seconds},
+                                          {"waiting_seconds", &Measured::waiting_seconds},
                                           {"loss", &Measured::loss},
                                           {"validation_loss", &Measured::validation_loss},
                                           {"target_seconds", &Measured::target_seconds}};

@@ -25,7 +25,8 @@ struct MeasuredRun {
   int steps = 0;                               // that were measured
   double step_seconds = 0, low = 0, high = 0;  // the median with its 90 % interval
   double tokens_per_second = 0, mfu = 0, memory_bytes = 0;
-  double exposed_seconds = 0;        // median, of rank 0
+  double exposed_seconds = 0;  // medians
+  double waiting_seconds = 0;
   double loss = 0;                   // of the last step
   double validation_loss = 0;        // 0: there was no evaluation
   double target_seconds = 0;         // time to target; 0: none, or not reached

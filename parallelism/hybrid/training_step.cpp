@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "parallelism/hybrid/layout.hpp"
@@ -74,12 +75,14 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
   Stream& compute = device_.compute();
   const Stream& communication = device_.communication();
   const double busy_before = communication.busy_seconds();
-  const double exposed_before = communication.exposed_seconds();
+  const double blocked_before = communication.exposed_seconds();
   const std::int64_t num_losses = sums_by_tree_ ? split_.data * split_.count : 1;
-  Tensor status = Tensor::empty(device_, {num_losses + 1});  // and the ranks that ask to stop
+  const std::int64_t ranks = mesh_.world().size(), me = mesh_.world().rank();
+  Tensor status = Tensor::empty(device_, {num_losses + 1 + ranks});
   Tensor losses = status.slice(0, num_losses), stop = status.slice(num_losses, num_losses + 1);
-  kernels::fill(losses, 0.0f, compute);
-  kernels::fill(stop, stop_requested ? 1.0f : 0.0f, compute);
+  Tensor blocked = status.slice(num_losses + 1, num_losses + 1 + ranks);  // each by its rank
+  kernels::fill(status, 0.0f, compute);
+  if (stop_requested) kernels::fill(stop, 1.0f, compute);
 
   batches_.clear();
   pass_all(next, losses);
@@ -87,6 +90,9 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
   {
     PhaseSpan span(compute, "reduce");
     data_->finish();
+    result.blocked_seconds = communication.exposed_seconds() - blocked_before;
+    Tensor mine = blocked.slice(me, me + 1);
+    kernels::fill(mine, static_cast<float>(result.blocked_seconds), compute);
     sum_over_mesh(status);
   }
   {
@@ -98,9 +104,23 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
     result.applied ? update(learning_rate, norm) : leave_out();
   }
   result.comm_seconds = communication.busy_seconds() - busy_before;
-  result.exposed_comm_seconds = communication.exposed_seconds() - exposed_before;
+  split_blocked(result, blocked_before, blocked);
   result.stop = read_scalar(stop) > 0;
   return result;
+}
+
+// Until the sums of the step all ranks were blocked for the same communication: who was so for the
+// least time came last.
+void TrainingStep::split_blocked(StepResult& result, double before, const Tensor& of_ranks) const {
+  const double own = result.blocked_seconds;
+  result.blocked_seconds = device_.communication().exposed_seconds() - before;
+  result.exposed_comm_seconds = result.blocked_seconds;
+  if (device_.kind() != DeviceKind::cpu) return;
+  const std::vector<float> all = read_floats(of_ranks);
+  const double least = *std::min_element(all.begin(), all.end());
+  const double sum = std::accumulate(all.begin(), all.end(), 0.0);
+  result.exposed_comm_seconds += least - own;
+  result.waiting_seconds = sum / static_cast<double>(all.size()) - least;
 }
 
 // Forward and backward of all micro-batches, in the order of the schedule.

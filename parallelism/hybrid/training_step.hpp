@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "parallelism/hybrid/stage.hpp"
@@ -20,10 +21,14 @@ namespace lockstep {
 struct StepResult {
   double loss = 0;  // nats per token, mean over the global batch
   double grad_norm = 0;
-  double exposed_comm_seconds = 0;  // of this thread in communication, not hidden by computation
-  double comm_seconds = 0;          // the communication worker was busy
-  bool stop = false;                // some rank asked to stop
-  bool applied = false;             // the weights were updated
+  double comm_seconds = 0;     // the communication worker was busy
+  double blocked_seconds = 0;  // of this thread in communication, not hidden by computation
+  // The same as the rank saw it that came last to the sums of the step, and how long the average
+  // rank waited for that one. On a GPU nobody knows yet when these are made: all is exposed.
+  double exposed_comm_seconds = 0;
+  std::optional<double> waiting_seconds{};
+  bool stop = false;     // some rank asked to stop
+  bool applied = false;  // the weights were updated
 };
 
 // What somebody else wants to see of a step, or do to it. None by default.
@@ -76,6 +81,7 @@ class TrainingStep {
   void leave_out();
   Tensor gradient_norm();
   void sum_over_mesh(Tensor& values);
+  void split_blocked(StepResult& result, double before, const Tensor& of_ranks) const;
   Tensor place_of(const Tensor& losses, std::int64_t batch) const;
   double sum_of(const Tensor& losses);
 

@@ -90,12 +90,15 @@ void Sampler::visit(State& state, double seconds) {
   if (apart) trial->run(row);
 
   state.fresh.resize(n * static_cast<std::size_t>(repetitions));
+  state.watched.push_back({probe_ ? probe_() : 0, 0});
   const double start = now();
   for (std::size_t i = 0; i < state.fresh.size(); i += n)
     trial->run(std::span(state.fresh).subspan(i, n));
+  const double end = now();
+  if (probe_) state.watched.back().after = probe_();
   if (!state.item.equal_work) return;
   const double samples = std::accumulate(state.fresh.begin(), state.fresh.end(), 0.0);
-  work_.push_back({samples, now() - start});
+  work_.push_back({samples, end - start});
 }
 
 bool Sampler::enough(const State& state) const {

@@ -56,11 +56,18 @@ struct EqualWork {
   double samples = 0, seconds = 0;
 };
 
+// What a probe said of the machine before a visit and behind it.
+struct Watched {
+  double before = 0, after = 0;
+};
+
 class Sampler {
  public:
   // `narrow`: the width of an interval, as a share of its median, at which an item has enough.
   Sampler(const Context& context, double narrow) : context_(context), narrow_(narrow) {}
 
+  // Called before and behind each visit, on all ranks.
+  void watch(std::function<double()> probe) { probe_ = std::move(probe); }
   std::size_t add(Item item);
   std::size_t size() const { return items_.size(); }
   // Visits items `first`... `rounds` times, which takes about `seconds`; more if that is too little
@@ -75,6 +82,8 @@ class Sampler {
   const Samples& samples(std::size_t item, std::size_t series = 0) const {
     return items_[item].samples[series];
   }
+  // What the probe said, of each visit; zeros without one.
+  const std::vector<Watched>& watched(std::size_t item) const { return items_[item].watched; }
   // Of this rank, in order of time: all visits of items of equal work.
   const std::vector<EqualWork>& work() const { return work_; }
   bool has(std::size_t item) const { return !items_[item].samples.front().empty(); }
@@ -94,6 +103,7 @@ class Sampler {
     std::vector<Samples> samples;
     double least = 0;             // seconds of a visit
     std::vector<double> fresh{};  // of this round, as this rank saw them: rows of num_series
+    std::vector<Watched> watched{};
   };
 
   std::vector<State*> in_turn(const std::vector<std::size_t>& items);
@@ -110,6 +120,7 @@ class Sampler {
 
   const Context& context_;
   double narrow_;
+  std::function<double()> probe_{};
   std::vector<State> items_;
   std::vector<EqualWork> work_;
   Turns turns_{};

@@ -8,6 +8,7 @@
 
 #include "perfmodels/operation_time.hpp"
 #include "perfmodels/step_time.hpp"
+#include "perfmodels/validate/transfers.hpp"
 #include "runtime/base/error.hpp"
 
 namespace lockstep {
@@ -31,11 +32,13 @@ struct Launches {
 
 std::map<std::string, Launches> by_shape(const MeasuredTrace& trace) {
   std::map<std::string, Launches> all;
-  for (const MeasuredOperation& m : trace.operations) {
-    if (m.operation.kind == OperationKind::phase || m.seconds <= 0) continue;
+  const std::vector<double> transfers = transfers_of(trace);
+  for (std::size_t i = 0; i < transfers.size(); ++i) {
+    const MeasuredOperation& m = trace.operations[i];
+    if (m.operation.kind == OperationKind::phase || transfers[i] <= 0) continue;
     Launches& launches = all[text_of(m.operation)];
     launches.operation = m.operation;
-    launches.seconds.push_back(m.seconds);
+    launches.seconds.push_back(transfers[i]);
   }
   return all;
 }
@@ -114,6 +117,15 @@ double step_seconds(const MeasuredTrace& trace) {
   return quantile(std::move(seconds), 0.5);
 }
 
+// Of each rank and step.
+double waited_in(const MeasuredTrace& trace) {
+  const std::vector<double> transfers = transfers_of(trace);
+  double sum = 0;
+  for (std::size_t i = 0; i < transfers.size(); ++i)
+    sum += trace.operations[i].seconds - transfers[i];
+  return sum / (trace.steps * std::max(trace.ranks, 1));
+}
+
 void blame(Validation& v, const MeasuredTrace& trace) {
   std::array<double, 4> off{};
   for (const ValidatedOperation& row : v.rows)
@@ -169,6 +181,7 @@ Validation validate(const MeasuredTrace& trace, const Machine& machine) {
     noise.push_back(row.noise);
   v.noise_floor = quantile(std::move(noise), 0.5);
   blame(v, trace);
+  v.waited = waited_in(trace);
   v.measured_step = step_seconds(trace);
   return v;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Predicted against measured, operation by operation: the launches of a trace by name and sizes,
-// the median of each beside what the profile says, and three simpler answers beside that. Nothing
-// is tuned here.
+// the median of each beside what the profile says, and three simpler answers beside that. Of
+// collectives it is the transfer that is held against the profile, and what ranks waited for each
+// other before stands by itself (transfers.hpp). Nothing is tuned here.
 #pragma once
 
 #include <optional>
@@ -43,6 +44,7 @@ struct Validation {
   OperationKind blamed = OperationKind::gemm;
   double blamed_seconds = 0;
   double measured_step = 0;  // seconds, the median
+  double waited = 0;         // in collectives for the last rank, per step and rank, hidden or not
 };
 
 Validation validate(const MeasuredTrace& trace, const Machine& machine);

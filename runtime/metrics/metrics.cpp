@@ -50,7 +50,8 @@ void MetricsWriter::write(const StepMetrics& m) {
             {"mfu", or_null(m.mfu)},
             {"step_seconds", m.step_seconds},
             {"predicted_seconds", or_null(m.predicted_seconds)},
-            {"exposed_comm_seconds", m.exposed_comm_seconds}};
+            {"exposed_comm_seconds", m.exposed_comm_seconds},
+            {"waiting_seconds", or_null(m.waiting_seconds)}};
   if (m.skipped) line["skipped"] = true;
   write_line(line.dump());
 }

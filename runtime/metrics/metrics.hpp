@@ -20,8 +20,11 @@ struct StepMetrics {
   std::optional<double> mfu = std::nullopt;  // share of the peak; absent where no peak is known
   double step_seconds = 0;
   std::optional<double> predicted_seconds = std::nullopt;
-  double exposed_comm_seconds = 0;  // communication that computation did not hide
-  bool skipped = false;             // the step was left out: no update
+  // Communication that computation did not hide, from when the last rank was there, and how long
+  // the average rank waited for that one, where it is known (training_step.hpp).
+  double exposed_comm_seconds = 0;
+  std::optional<double> waiting_seconds = std::nullopt;
+  bool skipped = false;  // the step was left out: no update
 };
 
 // Leaves of a metrics file the lines of steps up to `step`; a last line that is not whole goes,

@@ -7,11 +7,15 @@
 // at two random sizes between each two powers of 8, in the same rounds: the machine drifts for both
 // alike, and no curve has seen the sizes it is judged on. As many rounds of short visits as there
 // is time for: a median over many moments is of the machine, not of a moment. Too little time
-// leaves visits out, by chance; of fewer than three nothing is judged. Where the host moved the
-// cores meanwhile (rounds.hpp), the rounds of the state that most of them found are judged, and all
-// are printed as well. Prints the errors of the prices beside the noise floor (even against odd
-// rounds) and simpler answers, and what the choice by price costs. Exit status 1 where a bar is
-// missed. With LOCKSTEP_SAMPLES=FILE every visit's median is written there.
+// leaves visits out, by chance; of fewer than three nothing is judged.
+//
+// Where the host moves the cores meanwhile, the visits of the state that most of them found are
+// judged (visits.hpp), and all are printed as well. Prints the errors of the prices beside the
+// noise of the reference and simpler answers, and what the choice by price costs. Exit status 1
+// where a bar is missed.
+//
+// With LOCKSTEP_VISITS=FILE the visits are kept there, and a later call goes on with the points of
+// the file: work is split over times when the machine is free, and 0 SECONDS only judge.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -35,10 +39,11 @@ namespace {
 
 constexpr int kFewestRounds = 12, kMostRounds = 60;
 constexpr double kRoom = 1.3;        // a round may take, of what it must
-constexpr double kSameState = 0.25;  // rounds no further apart than that
+constexpr double kSameState = 0.25;  // meetings of one state are no further apart than that
 constexpr double kFirst = 0.1;       // of the time, for the first round; as much for midpoints
 constexpr int kSizesBetween = 2;     // two powers of 8
 constexpr double kMissed = 0.05;
+constexpr int kMeetings = 16, kTrials = 7;  // at a time, and their median
 
 std::vector<Collective> asked_for(int argc, char** argv) {
   std::vector<Collective> all;
@@ -63,112 +68,168 @@ struct Links {
         shared(sampler, *net) {}
 };
 
-void add_unseen(CollectiveCalibration& collectives, const Extent& extent, unsigned seed) {
-  std::mt19937 random(seed);
-  std::uniform_real_distribution<double> share(0.05, 0.95);
-  for (const Collective what : extent.collectives) {
-    for (const MemoryKind memory : {MemoryKind::plain, MemoryKind::shared}) {
-      if (memory == MemoryKind::shared && !collectives.shares_memory()) continue;
-      for (std::size_t n = extent.least_vector; n < extent.most_vector; n *= 8) {
-        for (int k = 0; k < kSizesBetween; ++k) {
-          const double bytes = static_cast<double>(n) * std::pow(8, share(random));
-          collectives.add(what, memory, static_cast<std::size_t>(bytes) / 4 * 4);
+// Seconds of a meeting of the ranks, which says what caches their cores share.
+double meet(Backend& group, const Choice& barrier) {
+  std::vector<double> trials;
+  for (int i = 0; i < kTrials; ++i) {
+    const double begin = now();
+    for (int k = 0; k < kMeetings; ++k)
+      group.run(barrier_call(), barrier, {});
+    trials.push_back((now() - begin) / kMeetings);
+  }
+  return median_of(trials);
+}
+
+class Run {
+ public:
+  Run(const Context& context, const Extent& extent, const std::string& file)
+      : extent_(extent),
+        group_(find_backend("auto").make(context.world(), {})),
+        sampler_(context, 0),  // nothing is ever enough: all are visited in every round
+        begin_(now()) {
+    if (!file.empty()) points_ = read_visits(file);
+    if (context.nodes() == 1) links_.emplace(context, sampler_, extent);
+    collectives_.emplace(sampler_, *group_, *device_);
+    const bool tells = context.nodes() == 1 && context.size() > 1 && !group_->shape().crowded;
+    if (tells)
+      sampler_.watch(
+          [this, barrier = group_->choose(barrier_call())] { return meet(*group_, barrier); });
+  }
+
+  void measure(unsigned seed) {
+    points_.empty() ? explore(seed) : go_on();
+    const double affordable = left() / (kRoom * sampler_.least_seconds());
+    for (int rounds = static_cast<int>(std::clamp<double>(affordable, kFewestRounds, kMostRounds));
+         rounds > 0; --rounds)
+      sampler_.run(left() / rounds, 1);
+    take_visits();
+  }
+
+  const std::vector<VisitedPoint>& points() const { return points_; }
+  double seconds() const { return now() - begin_; }
+
+  // By the visits that are kept; whether every bar holds.
+  bool judge(const Kept& kept) const {
+    Machine machine;
+    machine.collectives = curves(kept);
+    const bool measured = extent_.seconds > 0 && links_;
+    if (measured) machine.links.push_back(links_->messages.profile());
+    if (measured) machine.shared = links_->shared.profile();
+    PriceErrors errors(machine, group_->shape(), kept);
+    for (const VisitedPoint& p : points_) {
+      if (!p.calibrated) errors.add(p);
+    }
+    return errors.print();
+  }
+
+ private:
+  double left() const { return extent_.seconds - sampler_.greatest(now() - begin_); }
+
+  // The points that a calibration takes, and others.
+  void explore(unsigned seed) {
+    collectives_->add_grid(extent_);
+    sampler_.run(kFirst * extent_.seconds, 1);
+    for (int i = 0; i < extent_.refinements; ++i) {
+      const std::vector<std::size_t> items = collectives_->refine(kMissed);
+      if (!items.empty()) sampler_.run(kFirst / extent_.refinements * extent_.seconds, 1, items);
+    }
+    const std::size_t calibrated = collectives_->points().size(), unseen = sampler_.size();
+    add_unseen(seed);
+    sampler_.run(kFirst * extent_.seconds, 1, unseen);
+    for (const CollectivePoint& p : collectives_->points())
+      points_.push_back({.point = p, .calibrated = points_.size() < calibrated});
+  }
+
+  // Those of the file.
+  void go_on() {
+    for (VisitedPoint& p : points_) {
+      collectives_->add(p.point.what, p.point.memory, p.point.bytes);
+      expect(collectives_->points().back().labels == p.point.labels, "a file of other candidates");
+      p.point = collectives_->points().back();
+    }
+    sampler_.run(kFirst * extent_.seconds, 1);
+  }
+
+  void add_unseen(unsigned seed) {
+    std::mt19937 random(seed);
+    std::uniform_real_distribution<double> share(0.05, 0.95);
+    for (const Collective what : extent_.collectives) {
+      for (const MemoryKind memory : {MemoryKind::plain, MemoryKind::shared}) {
+        if (memory == MemoryKind::shared && !collectives_->shares_memory()) continue;
+        for (std::size_t n = extent_.least_vector; n < extent_.most_vector; n *= 8) {
+          for (int k = 0; k < kSizesBetween; ++k) {
+            const double bytes = static_cast<double>(n) * std::pow(8, share(random));
+            collectives_->add(what, memory, static_cast<std::size_t>(bytes) / 4 * 4);
+          }
         }
       }
     }
   }
-}
 
-// The curves of the calibrated points, medians of those rounds.
-Machine curves_in(const CollectiveCalibration& collectives, std::size_t calibrated,
-                  const GroupShape& group, const Rounds& rounds, const Rounds::Kept& kept) {
-  std::vector<const CollectivePoint*> known;
-  for (std::size_t i = 0; i < calibrated; ++i) {
-    const CollectivePoint& point = collectives.points()[i];
-    if (rounds.median(point.item, 0, kept, kLeastVisits) > 0) known.push_back(&point);
-  }
-  Machine machine;
-  machine.collectives = curves_of(known, group, [&](const CollectivePoint& p, std::size_t c) {
-    return Figure{rounds.median(p.item, c, kept, kLeastVisits)};
-  });
-  return machine;
-}
-
-void write_samples(const char* path, const std::vector<CollectivePoint>& points,
-                   std::size_t calibrated, const Sampler& sampler) {
-  std::FILE* file = path ? std::fopen(path, "w") : nullptr;
-  if (!file) return;
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    const CollectivePoint& p = points[i];
-    for (std::size_t c = 0; c < p.labels.size(); ++c) {
-      std::fprintf(file, "%s %s %s %zu %s", i < calibrated ? "curve" : "unseen", name_of(p.what),
-                   name_of(p.memory), p.bytes, p.labels[c].c_str());
-      for (const std::vector<double>& visit : sampler.samples(p.item, c).visits())
-        std::fprintf(file, " %.9g", median_of(visit));
-      std::fprintf(file, "\n");
+  void take_visits() {
+    for (VisitedPoint& p : points_) {
+      const std::vector<Watched>& watched = sampler_.watched(p.point.item);
+      for (std::size_t v = 0; v < watched.size(); ++v) {
+        Visit visit{watched[v].before, watched[v].after, {}};
+        for (std::size_t c = 0; c < p.point.labels.size(); ++c)
+          visit.seconds.push_back(median_of(sampler_.samples(p.point.item, c).visits()[v]));
+        p.visits.push_back(std::move(visit));
+      }
     }
   }
-  std::fclose(file);
-}
+
+  std::vector<CollectiveCurve> curves(const Kept& kept) const {
+    std::vector<const CollectivePoint*> known;
+    std::map<const CollectivePoint*, const VisitedPoint*> visited;
+    for (const VisitedPoint& p : points_) {
+      if (!p.calibrated || median_of(p, 0, kept) == 0) continue;
+      known.push_back(&p.point);
+      visited[&p.point] = &p;
+    }
+    return curves_of(known, group_->shape(), [&](const CollectivePoint& p, std::size_t c) {
+      return Figure{median_of(*visited.at(&p), c, kept)};
+    });
+  }
+
+  Extent extent_;
+  std::unique_ptr<Device> device_ = make_cpu_device(CommunicationDriver::caller);
+  std::unique_ptr<Backend> group_;
+  Sampler sampler_;
+  double begin_;
+  std::optional<Links> links_;
+  std::optional<CollectiveCalibration> collectives_;
+  std::vector<VisitedPoint> points_;
+};
 
 int run(const Context& context, int argc, char** argv) {
   set_threads(0, bind_to_cores(context, Topology()));
   Extent extent;
   extent.seconds = argc > 1 ? std::atof(argv[1]) : 50;
   extent.collectives = asked_for(argc, argv);
-
-  const auto device = make_cpu_device(CommunicationDriver::caller);
-  const auto backend = find_backend("auto").make(context.world(), {});
-  const double begin = now();
-  Sampler sampler(context, 0);  // nothing is ever enough: all are visited in every round
-  std::optional<Links> links;
-  if (context.nodes() == 1) links.emplace(context, sampler, extent);
-  CollectiveCalibration collectives(sampler, *backend, *device);
-  collectives.add_grid(extent);
-  Rounds rounds(sampler);
-  sampler.run(kFirst * extent.seconds, 1);
-  for (int i = 0; i < extent.refinements; ++i) {
-    const std::vector<std::size_t> items = collectives.refine(kMissed);
-    if (!items.empty()) sampler.run(kFirst / extent.refinements * extent.seconds, 1, items);
-  }
-  const std::size_t calibrated = collectives.points().size();
-  const std::size_t unseen = sampler.size();
-  add_unseen(collectives, extent, argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1);
-  sampler.run(kFirst * extent.seconds, 1, unseen);
-  rounds.note();
-  const double time = extent.seconds - sampler.greatest(now() - begin);
-  const double affordable = time / (kRoom * sampler.least_seconds());
-  for (int left = static_cast<int>(std::clamp<double>(affordable, kFewestRounds, kMostRounds));
-       left > 0; --left) {
-    sampler.run((extent.seconds - sampler.greatest(now() - begin)) / left, 1);
-    rounds.note();
-  }
+  const char* file = std::getenv("LOCKSTEP_VISITS");
+  Run run(context, extent, file ? file : "");
+  if (extent.seconds > 0) run.measure(argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1);
   if (!context.first()) return 0;
 
-  write_samples(std::getenv("LOCKSTEP_SAMPLES"), collectives.points(), calibrated, sampler);
-  std::printf("%d ranks on %d nodes; %zu calibrated points, %zu others, %d rounds, %.0f s\n",
-              context.size(), context.nodes(), calibrated, collectives.points().size() - calibrated,
-              rounds.count(), now() - begin);
-  const std::vector<double> slowness = rounds.slowness(
-      {collectives.points().begin(), collectives.points().begin() + std::ptrdiff_t(calibrated)});
-  const std::vector<bool> in = steady(slowness, kSameState);
-  std::printf("each round, by how much slower than the fastest visits:");
-  for (std::size_t r = 0; r < slowness.size(); ++r)
-    std::printf(" %.2f%s", slowness[r], in[r] ? "" : "*");
-  const auto judge = [&](const Rounds::Kept& kept) {
-    Machine machine = curves_in(collectives, calibrated, backend->shape(), rounds, kept);
-    if (links) machine.links.push_back(links->messages.profile());
-    if (links) machine.shared = links->shared.profile();
-    PriceErrors errors(machine, backend->shape(), rounds, kept);
-    for (std::size_t i = calibrated; i < collectives.points().size(); ++i)
-      errors.add(collectives.points()[i]);
-    return errors.print();
-  };
-  std::printf("\n\nAll rounds, whatever state the machine was in\n\n");
-  bool holds = judge([](int) { return true; });
-  if (std::find(in.begin(), in.end(), false) == in.end()) return holds ? 0 : 1;
-  std::printf("\nOnly the rounds of one state, those without a star: this is judged\n\n");
-  holds = judge([&](int r) { return in[static_cast<std::size_t>(r)]; });
+  if (file && extent.seconds > 0) write_visits(file, run.points());
+  std::size_t calibrated = 0, visits = 0;
+  for (const VisitedPoint& p : run.points()) {
+    calibrated += p.calibrated ? 1 : 0;
+    visits += p.visits.size();
+  }
+  std::printf("%d ranks on %d nodes; %zu calibrated points, %zu others, %.1f visits each, %.0f s\n",
+              context.size(), context.nodes(), calibrated, run.points().size() - calibrated,
+              static_cast<double>(visits) / static_cast<double>(run.points().size()),
+              run.seconds());
+  const std::vector<MachineState> states = states_of(run.points(), kSameState);
+  for (const MachineState& s : states)
+    std::printf("%5.1f %% of the visits in a state where ranks meet in %.2f to %.2f us\n",
+                100 * s.share, 1e6 * s.least, 1e6 * s.most);
+  std::printf("\nAll visits, whatever state the machine was in\n\n");
+  bool holds = run.judge([](const Visit&) { return true; });
+  if (states.front().share == 1) return holds ? 0 : 1;
+  std::printf("\nOnly the visits of the first of these states: this is judged\n\n");
+  holds = run.judge([&](const Visit& v) { return states.front().holds(v); });
   return holds ? 0 : 1;
 }
 

@@ -31,7 +31,7 @@ import tempfile
 import time
 import tomllib
 
-from step_errors import judge
+from step_errors import PARTS, judge
 
 # layers, hidden, heads, sequence, global batch; those with a multiple of 2 run on 2 ranks
 JOBS = [(6, 384, 6, 256, 8), (5, 320, 5, 128, 8), (6, 384, 6, 64, 16), (6, 384, 6, 256, 4), (6, 384, 6, 512, 4),
@@ -155,27 +155,26 @@ def memory_of(text):
 def parts_of(events, ranks):
     """Seconds of each part in a step, mean over ranks of the medians of the steps after the first traced one.
 
-    What ranks wait for each other is from when each of them begins to reduce: their clocks are one."""
+    All leave the sums of a step together. Who begins to reduce last took for it what communication took that no
+    kernel hid; the others waited until then. Clocks of different ranks are not compared."""
     events = sorted((e for e in events if e["ph"] == "X"), key=lambda e: e["ts"])
     own = [parts_of_rank([e for e in events if e["pid"] == r]) for r in range(ranks)]
-    parts = {p: statistics.mean(statistics.median(s[p] for s in steps[1:]) for steps in own)
-             for p in ("gemm", "attention", "streaming", "optimizer", "exposed_communication")}
-    last = [max(at) for at in zip(*([s["arrived"] for s in steps[1:]] for steps in own))]
-    parts["waiting"] = statistics.mean(
-        statistics.median(t - s["arrived"] for t, s in zip(last, steps[1:])) for steps in own)
-    return parts
+    for steps in zip(*own):
+        exposed = min(s["reduce"] for s in steps)
+        for s in steps:
+            s["exposed_communication"], s["waiting"] = exposed, s["reduce"] - exposed
+    return {p: statistics.mean(statistics.median(s[p] for s in steps[1:]) for steps in own) for p in PARTS}
 
 
 def parts_of_rank(events):
     updates = [(e["ts"], e["ts"] + e["dur"]) for e in events if e["name"] == "update"]
-    steps = [dict.fromkeys(("gemm", "attention", "streaming", "optimizer", "exposed_communication"), 0) for _ in updates]
+    steps = [dict.fromkeys(("gemm", "attention", "streaming", "optimizer", "reduce"), 0) for _ in updates]
     for e in events:
         step = next((i for i, (_, end) in enumerate(updates) if e["ts"] < end), None)
         if step is None:
             continue
         if e["name"] == "reduce":
-            steps[step]["exposed_communication"] = e["dur"] * 1e-6
-            steps[step]["arrived"] = e["ts"] * 1e-6
+            steps[step]["reduce"] = e["dur"] * 1e-6
         if e["cat"] not in ("phase", "collective"):
             steps[step]["optimizer" if e["ts"] >= updates[step][0] else e["cat"]] += e["dur"] * 1e-6
     return steps

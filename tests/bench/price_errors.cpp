@@ -15,6 +15,7 @@ namespace lockstep {
 namespace {
 
 constexpr double kMedianBar = 0.05, kP95Bar = 0.15, kRegretBar = 0.025, kLibraryBar = 0.05;
+constexpr double kMeasurable = 0.075;  // half of the bar of the p95
 constexpr std::size_t kShown = 12;
 
 std::vector<double> sizes_of(const std::vector<double>& values) {
@@ -86,11 +87,12 @@ const CollectiveCurve* PriceErrors::curve_of(const CollectivePoint& point, std::
   return nullptr;
 }
 
-void PriceErrors::add(const CollectivePoint& point) {
+void PriceErrors::add(const VisitedPoint& visited) {
+  const CollectivePoint& point = visited.point;
   double best = HUGE_VAL, cheapest = HUGE_VAL, chosen = 0, library = 0;
   std::string fastest, choice;
   for (std::size_t c = 0; c < point.labels.size(); ++c) {
-    const double measured = rounds_.median(point.item, c, kept_, kLeastVisits);
+    const double measured = median_of(visited, c, kept_);
     if (measured == 0 || !curve_of(point, c)) {
       ++unjudged_;
       continue;
@@ -99,7 +101,7 @@ void PriceErrors::add(const CollectivePoint& point) {
     group.memory = point.memory;
     const Price price =
         price_of(machine_, point.what, static_cast<double>(point.bytes), group, point.labels[c]);
-    add_price(point, c, measured, price.seconds.value);
+    add_price(visited, c, measured, price.seconds.value);
     add_baselines(point, c, measured);
     if (measured < best) fastest = point.labels[c];
     best = std::min(best, measured);
@@ -122,27 +124,28 @@ void PriceErrors::add(const CollectivePoint& point) {
   if (library > 0) against_library_.values.push_back(chosen / library - 1);
 }
 
-// Noise: the medians of every other round that was kept against those of the rest.
-void PriceErrors::add_price(const CollectivePoint& point, std::size_t c, double measured,
+void PriceErrors::add_price(const VisitedPoint& visited, std::size_t c, double measured,
                             double predicted) {
+  const CollectivePoint& point = visited.point;
   const std::string name = name_of(point.what);
   const double error = predicted / measured - 1;
-  const auto half = [&](int parity) {
-    return rounds_.median(
-        point.item, c, [&](int r) { return kept_(r) && r % 2 == parity; }, 1);
-  };
-  const double even = half(0), odd = half(1);
-  const bool twice = even > 0 && odd > 0;
-  const double noise = twice ? even / odd - 1 : 0;
+  const std::vector<double> seconds = seconds_of(visited, c, kept_);
+  std::vector<double> halves[2];
+  for (std::size_t i = 0; i < seconds.size(); ++i)
+    halves[i % 2].push_back(seconds[i]);
+  const double noise = (median_of(halves[0]) / median_of(halves[1]) - 1) / 2;
+  const double spread = median_figure(seconds).spread();
   all_.values.push_back(error);
   by_operation_[name].values.push_back(error);
-  if (twice) floor_.values.push_back(noise);
-  if (twice && std::abs(noise) <= kP95Bar) calm_.values.push_back(error);
-  if (twice) floor_of_[name].values.push_back(noise);
+  noise_.values.push_back(noise);
+  noise_of_[name].values.push_back(noise);
+  if (spread <= kMeasurable) measurable_.values.push_back(error);
+  if (spread <= kMeasurable) measurable_of_[name].values.push_back(error);
   char text[200];
-  std::snprintf(text, sizeof text, "%+6.1f %%  %s %s %s %zu bytes: %.2f us, noise %+.1f %%",
+  std::snprintf(text, sizeof text,
+                "%+6.1f %%  %s %s %s %zu bytes: %.2f us of %zu visits, interval +- %.1f %%",
                 100 * error, name.c_str(), point.labels[c].c_str(), name_of(point.memory),
-                point.bytes, 1e6 * measured, 100 * noise);
+                point.bytes, 1e6 * measured, seconds.size(), 100 * spread);
   worst_.push_back({std::abs(error), text});
 }
 
@@ -177,17 +180,23 @@ bool PriceErrors::print() const {
   std::printf("%-40s %5s %8s %8s %8s %8s %9s\n", "percent", "n", "mean", "median", "p95", "max",
               "signed");
   all_.print("error of the price");
-  calm_.print("  of those whose rounds agree within 15 %");
-  floor_.print("noise floor: even rounds / odd rounds");
+  measurable_.print("  of what is measurable here");
+  noise_.print("noise of the reference");
   for (const auto& [name, errors] : by_operation_) {
     errors.print("  " + name);
-    if (floor_of_.contains(name)) floor_of_.at(name).print("    its noise floor");
+    if (measurable_of_.contains(name))
+      measurable_of_.at(name).print("    of what is measurable here");
+    noise_of_.at(name).print("    noise of the reference");
   }
   for (const auto& [name, errors] : baselines_)
     errors.print(name);
   regret_.print("choice by price / best measured");
   against_library_.print("choice by price / mpi");
 
+  std::printf(
+      "not measurable here: %zu of %zu, whose reference's 90 %% interval is wider than +- %.1f "
+      "%%\n",
+      all_.values.size() - measurable_.values.size(), all_.values.size(), 100 * kMeasurable);
   if (unjudged_ > 0) {
     std::printf("not judged, for fewer than %zu visits: %d prices\n", kLeastVisits, unjudged_);
   }
@@ -197,6 +206,7 @@ bool PriceErrors::print() const {
   std::printf("\n");
   bool holds = judged("median error of a price", all_.median(), kMedianBar);
   holds = judged("its 95th percentile", all_.p95(), kP95Bar) && holds;
+  judged("  of what is measurable here", measurable_.p95(), kP95Bar);
   holds = judged("choice: mean loss against the best", regret_.mean(), kRegretBar) && holds;
   return judged("choice: greatest loss against mpi", against_library_.greatest(), kLibraryBar) &&
          holds;

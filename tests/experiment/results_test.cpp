@@ -24,7 +24,7 @@ ResultRow example() {
   row.status = "done";
   row.last_lines = {"one", "two \xff"};
   MeasuredRun m{.steps = 3, .step_seconds = 0.1, .low = 0.09, .high = 0.2};
-  m.parts = StepParts{{1, 2, 3, 4, 5}};
+  m.parts = StepParts{{1, 2, 3, 4, 5, 6}};
   row.measured = m;
   row.predicted = PredictedPoint{.step_seconds = 0.11, .in_range = true};
   row.job.model.layers = 7;

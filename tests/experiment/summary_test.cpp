@@ -35,7 +35,7 @@ class Trace {
 };
 
 StepParts parts(double computing, double optimizer, double communication, double bubble = 0) {
-  return {{computing, optimizer, communication, bubble, 0}};
+  return {{computing, optimizer, communication, 0, bubble, 0}};
 }
 
 // A run of a batch of 4 sequences of 256 tokens.
@@ -79,6 +79,20 @@ TEST_CASE("a traced step is computing, optimizer, what communication shows, and 
   CHECK(parts[StepPart::bubble] == 0);
   CHECK(parts[StepPart::other] == Approx(1e-3));
   CHECK(parts.total() == Approx(18e-3));
+}
+
+TEST_CASE("who comes first to a collective waits; from the last one on it is communication") {
+  const OperationGroup data{.name = "data", .ranks = 2};
+  Trace trace;
+  trace.add("linear_forward", OperationKind::gemm, 0, 0, 8)
+      .add("all_reduce", OperationKind::collective, 0, 6, 13, &data)  // 2 ms of waiting are hidden
+      .add("linear_forward", OperationKind::gemm, 1, 0, 12)
+      .add("all_reduce", OperationKind::collective, 1, 12, 13, &data);
+  const StepParts parts = parts_of(trace.of(1));
+  CHECK(parts[StepPart::waiting] == Approx(4e-3 / 2));
+  CHECK(parts[StepPart::communication] == Approx(1e-3));
+  CHECK(parts[StepPart::computing] == Approx(10e-3));
+  CHECK(parts.total() == Approx(13e-3));
 }
 
 TEST_CASE("messages of a pipeline that take longer than the fastest are the bubble") {

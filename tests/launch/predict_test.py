@@ -85,7 +85,7 @@ class Predict(unittest.TestCase):
         self.assertLess(p["step_seconds"], high)
         self.assertFalse(p["in_range"])
         self.assertTrue(any(g["operation"].startswith("linear_forward") for g in p["guessed"]))
-        parts = ("gemm", "attention", "streaming", "optimizer", "data", "launch", "exposed_communication")
+        parts = ("gemm", "attention", "streaming", "optimizer", "data", "launch", "exposed_communication", "waiting")
         self.assertAlmostEqual(sum(p["breakdown"][part] for part in parts), p["step_seconds"], delta=1e-9)
         self.assertEqual(sum(p["memory_breakdown"].values()), p["memory_bytes"])
         self.assertIn("data", p["breakdown"]["communication"])
@@ -140,6 +140,7 @@ class Predict(unittest.TestCase):
         v = json.loads(self.lockstep("validate", "run/trace.json", "--machine", "m.toml", "--json").stdout)
         self.assertAlmostEqual(v["predicted_step_seconds"], predicted["step_seconds"], delta=1e-9)
         self.assertEqual(v["errors"]["n"], len(v["operations"]))
+        self.assertGreater(v["waiting_seconds"], 0)
         launches = {o["operation"]: o["launches"] for o in v["operations"]}
         self.assertEqual(launches["linear_forward 64x128x32"], 4)  # 2 steps on 2 ranks
 

@@ -34,7 +34,7 @@ path = ["{dir}/text"]
 global = 4
 """
 METRIC_KEYS = {"step", "loss", "grad_norm", "learning_rate", "tokens_per_second", "mfu", "step_seconds",
-               "predicted_seconds", "exposed_comm_seconds"}
+               "predicted_seconds", "exposed_comm_seconds", "waiting_seconds"}
 
 
 class Train(unittest.TestCase):

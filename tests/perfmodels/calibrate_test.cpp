@@ -132,6 +132,18 @@ TEST_CASE("what does not fit into the time is left out, what comes without expec
   CHECK_FALSE(late.has(1));
 }
 
+TEST_CASE("a probe looks at the machine before each visit and behind it") {
+  Sampler sampler(test::context(), 0);
+  double looked = 0;
+  sampler.watch([&] { return ++looked; });
+  const std::size_t item = sampler.add(
+      {.name = "one second", .prepare = [] { return std::make_unique<OneSecondTrial>(); }});
+  sampler.run(0, 2);
+  REQUIRE(sampler.watched(item).size() == sampler.samples(item).num_visits());
+  CHECK(sampler.watched(item)[1].before == 3);
+  CHECK(sampler.watched(item)[1].after == 4);
+}
+
 TEST_CASE("pictures show what was found") {
   const Plot compute = picture_of_compute(*found().machine.find_compute("float32"));
   CHECK(compute.series.size() == product_kernels().size() + 1);

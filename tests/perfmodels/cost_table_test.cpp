@@ -100,6 +100,12 @@ TEST_CASE("a job's machine decides, whatever its determinism: replays where node
   const Price price = price_of(machine(), Collective::all_reduce, 1024, world, "native/ring");
   CHECK(price.by == "replay");
   CHECK(*known == Approx(price.seconds.value));
+  const GroupShape data{.ranks = 4, .nodes = 2}, tensor{.ranks = 2, .nodes = 1};
+  CHECK_FALSE(options.costs->seconds(Collective::all_reduce, "native/ring", data, 1024));
+  job.parallel.tensor = 2;  // its groups of neighbours, and of every other rank
+  const auto costs = communicator_options(job, machine(), 8).costs;
+  CHECK(costs->seconds(Collective::all_reduce, "native/ring", data, 1024));
+  CHECK(costs->seconds(Collective::all_reduce, "native/ring", tensor, 1024));
   CHECK_FALSE(communicator_options(job, 8).costs);
   job.collectives.machine = "no such file";
   CHECK_THROWS_AS(communicator_options(job, 8), ConfigError);

@@ -27,7 +27,7 @@ StepPrediction predict_on(const std::string& machine, const JobConfig& job, int 
 
 double sum_of(const Breakdown& b) {
   return b.gemm + b.attention + b.streaming + b.optimizer + b.data + b.launch + b.exposed +
-         b.bubble;
+         b.waiting.value + b.bubble;
 }
 
 struct Layout {

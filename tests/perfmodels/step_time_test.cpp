@@ -47,7 +47,8 @@ JobConfig small_gpt() {
 }
 
 double sum_of(const Breakdown& b) {
-  return b.gemm + b.attention + b.streaming + b.optimizer + b.data + b.launch + b.exposed;
+  return b.gemm + b.attention + b.streaming + b.optimizer + b.data + b.launch + b.exposed +
+         b.waiting.value;
 }
 
 }  // namespace
@@ -167,6 +168,29 @@ TEST_CASE("a trace of another job is refused") {
       test::config_error([&] { expect_same_job(trace, *other, "trace.json"); });
   CHECK(error.find("trace.json is of another job: it launches ") == 0);
   CHECK(test::config_error([] { parse_trace("{}", "x.json"); }).find("x.json is no trace") == 0);
+}
+
+TEST_CASE("of a collective its transfer is validated, and what ranks waited before stands apart") {
+  const OperationGroup data{.name = "data", .ranks = 2};
+  MeasuredTrace trace{.ranks = 2, .steps = 2};
+  const auto add = [&](int rank, double seconds) {
+    MeasuredOperation m{.rank = rank, .seconds = seconds};
+    m.operation = {.name = "all_reduce", .kind = OperationKind::collective};
+    m.operation.shape = {1000};
+    m.operation.ranks = 2;
+    m.operation.detail = "native/ring";
+    m.operation.group = &data;
+    trace.operations.push_back(m);
+  };
+  for (const double seconds : {3e-3, 1e-3})  // of rank 0: once it waits, once it is waited for
+    add(0, seconds);
+  for (const double seconds : {1e-3, 6e-3})
+    add(1, seconds);
+  const Validation v = validate(trace, machine());
+  REQUIRE(v.rows.size() == 1);
+  CHECK(v.rows[0].measured == Approx(1e-3));
+  CHECK(v.rows[0].launches == 4);
+  CHECK(v.waited == Approx(7e-3 / 4));
 }
 
 TEST_CASE("errors are summed up by their absolute values, with the sign of the median") {

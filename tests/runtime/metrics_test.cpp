@@ -41,7 +41,8 @@ TEST_CASE("a step and an evaluation are one object each, visible at once", "[uni
                 .mfu = 0.625,
                 .step_seconds = 0.25,
                 .predicted_seconds = std::nullopt,
-                .exposed_comm_seconds = 0.125});
+                .exposed_comm_seconds = 0.125,
+                .waiting_seconds = 0.0625});
   REQUIRE(lines_of(path).size() == 1);
   writer.write_evaluation(3, 1.75);
 
@@ -55,7 +56,8 @@ TEST_CASE("a step and an evaluation are one object each, visible at once", "[uni
                          {"mfu", 0.625},
                          {"step_seconds", 0.25},
                          {"predicted_seconds", nullptr},
-                         {"exposed_comm_seconds", 0.125}});
+                         {"exposed_comm_seconds", 0.125},
+                         {"waiting_seconds", 0.0625}});
   CHECK(lines[1] == Json{{"step", 3}, {"validation_loss", 1.75}});
 }
 
