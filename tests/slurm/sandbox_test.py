@@ -139,14 +139,16 @@ class Jobs(unittest.TestCase):
             self.skipTest("with --long")
         for launcher in ("srun", "mpirun"):
             with self.subTest(launcher):
-                keys = ["job.steps=1500", "checkpoint.every=500", "slurm.nodes=4", f"slurm.launcher={launcher}"]
+                # With all of its nodes: beside cores that are free the urgent one would just start.
+                keys = ["job.steps=800", "checkpoint.every=500", "slurm.nodes=4", "slurm.exclusive=true",
+                        f"slurm.launcher={launcher}"]
                 job = self.submit(f"patient-{launcher}", *keys)
                 job.wait_for("a step", lambda job=job: len(job.losses()) >= 20)
                 urgent = self.submit(f"urgent-{launcher}", "job.steps=5", "slurm.nodes=4", "slurm.partition=high")
                 self.complete(urgent)
                 self.complete(job)
                 self.assertEqual(self.events(job), ["started", "stopped", "requeued", "started", "finished"])
-                self.assertEqual(len(job.losses()), 1500)
+                self.assertEqual(len(job.losses()), 800)
 
     def test_before_its_time_is_up_it_goes_back_to_the_queue(self):
         if not LONG:
