@@ -42,13 +42,13 @@ std::string layout_of(const Manifest& m) {
 // Elements of one state of a parameter, and whether none is stored twice.
 std::int64_t stored_count(const Manifest& m, const std::string& kind, const std::string& name) {
   std::int64_t count = 0;
-  std::vector<const Region*> regions;
+  std::vector<const Rectangles*> regions;
   for (const Shard& shard : m.shards) {
     for (const StoredPiece& piece : shard.pieces) {
       const bool has = std::any_of(piece.states.begin(), piece.states.end(),
                                    [&](const StoredState& s) { return s.kind == kind; });
       if (piece.name != name || !has) continue;
-      for (const Region* other : regions) {
+      for (const Rectangles* other : regions) {
         if (copies_between(*other, piece.region).empty()) continue;
         throw ConfigError(kind + " of " + name + " is stored twice");
       }

@@ -25,7 +25,7 @@ HeldPiece stretch_of_piece(const TrainingStep& step, std::size_t index, std::int
   const Parameter& p = *piece.parameter;
   HeldPiece held{.name = p.name,
                  .dims = dims_of(full_shape(p)),
-                 .region = stretch_of(region_of(p.part, p.value.shape()), piece.begin + begin,
+                 .region = stretch_of(rectangles_of(p.part, p.value.shape()), piece.begin + begin,
                                       piece.begin + end),
                  .states = {}};
   const std::int64_t filled = begin + count_of(held.region);
@@ -44,11 +44,11 @@ Range share_of(std::int64_t count, const TrainingStep& step, const Communicator&
 
 }  // namespace
 
-Region region_of(const Part& part, const Shape& held) {
+Rectangles rectangles_of(const Part& part, const Shape& held) {
   if (part.whole()) return {matrix_of(dims_of(held))};
   const Rectangle all = matrix_of(dims_of(part.full));
   expect(part.dim == 0 || part.kept.size() == 1, "columns are kept in one range");
-  Region region;
+  Rectangles region;
   for (const Range& range : part.kept) {
     const bool rows = part.dim == 0 && part.full.rank() > 1;
     if (range.count() == 0) continue;

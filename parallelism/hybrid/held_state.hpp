@@ -19,6 +19,6 @@ std::vector<HeldPiece> written_state(const TrainingStep& step, const Mesh& mesh)
 
 // The elements of a parameter that a rank holds, in the order in which they lie there; padding
 // behind them is not counted. Pure.
-Region region_of(const Part& part, const Shape& held);
+Rectangles rectangles_of(const Part& part, const Shape& held);
 
 }  // namespace lockstep

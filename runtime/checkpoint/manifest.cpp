@@ -24,7 +24,7 @@ constexpr std::size_t kMostDims = 8;
 
 // ---- writing
 
-Json to_json(const Region& region) {
+Json to_json(const Rectangles& region) {
   Json all = Json::array();
   for (const Rectangle& r : region)
     all.push_back({r.row, r.column, r.rows, r.columns});
@@ -125,8 +125,8 @@ DType dtype_named(const std::string& name) {
   refuse("dtype '" + name + "' is not known");
 }
 
-Region region_of(const Json& piece) {
-  Region region;
+Rectangles rectangles_of(const Json& piece) {
+  Rectangles region;
   for (const Json& item : list(piece, "region")) {
     if (!item.is_array() || item.size() != 4) refuse("a rectangle is not four numbers");
     const Rectangle r{whole(item[0], "a row"), whole(item[1], "a column"), whole(item[2], "rows"),
@@ -139,7 +139,7 @@ Region region_of(const Json& piece) {
 }
 
 StoredPiece piece_of(const Json& json) {
-  StoredPiece piece{.name = text(json, "name"), .region = region_of(json), .states = {}};
+  StoredPiece piece{.name = text(json, "name"), .region = rectangles_of(json), .states = {}};
   for (const auto& [kind, state] : table(json, "states").items())
     piece.states.push_back({kind, dtype_named(text(state, "dtype")), count(state, "offset")});
   return piece;

@@ -15,7 +15,7 @@
 
 #include "runtime/base/dtype.hpp"
 #include "runtime/base/error.hpp"
-#include "runtime/checkpoint/region.hpp"
+#include "runtime/checkpoint/rectangles.hpp"
 
 namespace lockstep {
 
@@ -40,7 +40,7 @@ inline bool is_weight(const std::string& kind) {
 // Elements of one parameter; each state has as many, in the same order.
 struct StoredPiece {
   std::string name;
-  Region region;
+  Rectangles region;
   std::vector<StoredState> states;
   bool operator==(const StoredPiece&) const = default;
 };

@@ -9,8 +9,8 @@ namespace {
 
 // As people expect to find it: the parameter itself, a block of it, or a run of elements.
 Shape shape_of(const HeldPiece& piece) {
-  const Region& region = piece.region;
-  if (region == Region{matrix_of(piece.dims)}) return Shape(piece.dims);
+  const Rectangles& region = piece.region;
+  if (region == Rectangles{matrix_of(piece.dims)}) return Shape(piece.dims);
   if (region.size() != 1) return {count_of(region)};
   if (piece.dims.size() < 2) return {region[0].columns};
   return {region[0].rows, region[0].columns};

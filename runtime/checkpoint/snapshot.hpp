@@ -20,7 +20,7 @@ struct HeldState {
 struct HeldPiece {
   std::string name;
   Dims dims;  // of the whole parameter
-  Region region;
+  Rectangles region;
   std::vector<HeldState> states;
 };
 

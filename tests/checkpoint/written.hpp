@@ -32,7 +32,8 @@ class SmallState {
   }
 
  private:
-  HeldPiece piece(const std::string& name, const Dims& dims, const Region& region, float begin) {
+  HeldPiece piece(const std::string& name, const Dims& dims, const Rectangles& region,
+                  float begin) {
     HeldPiece piece{.name = name, .dims = dims, .region = region, .states = {}};
     for (const char* kind : {"value", "first_moment"}) {
       Tensor t = Tensor::empty(*device_, {count_of(region)});

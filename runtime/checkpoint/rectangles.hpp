@@ -18,15 +18,15 @@ struct Rectangle {
   bool operator==(const Rectangle&) const = default;
 };
 
-using Region = std::vector<Rectangle>;
+using Rectangles = std::vector<Rectangle>;
 
-std::int64_t count_of(const Region& region);
+std::int64_t count_of(const Rectangles& region);
 
 // All of a parameter of these dims.
 Rectangle matrix_of(std::span<const std::int64_t> dims);
 
 // The elements [begin, end) of a region, in its order: of each rectangle at most three.
-Region stretch_of(const Region& region, std::int64_t begin, std::int64_t end);
+Rectangles stretch_of(const Rectangles& region, std::int64_t begin, std::int64_t end);
 
 // Rows of elements that two regions have in common; `from` and `to` count elements of the stored
 // and of the wanted one.
@@ -34,6 +34,6 @@ struct RowCopy {
   std::int64_t from = 0, from_stride = 0, to = 0, to_stride = 0, rows = 0, columns = 0;
   bool operator==(const RowCopy&) const = default;
 };
-std::vector<RowCopy> copies_between(const Region& wanted, const Region& stored);
+std::vector<RowCopy> copies_between(const Rectangles& wanted, const Rectangles& stored);
 
 }  // namespace lockstep

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Regions against the plainest possible arithmetic: lists of element numbers.
-#include "runtime/checkpoint/region.hpp"
+#include "runtime/checkpoint/rectangles.hpp"
 
 #include <algorithm>
 
@@ -13,7 +13,7 @@ namespace {
 constexpr std::int64_t kColumns = 7;  // of the parameter
 
 // The numbers of a region's elements in the whole parameter, in its order.
-std::vector<std::int64_t> elements_of(const Region& region) {
+std::vector<std::int64_t> elements_of(const Rectangles& region) {
   std::vector<std::int64_t> all;
   for (const Rectangle& r : region) {
     for (std::int64_t row = 0; row < r.rows; ++row) {
@@ -24,7 +24,7 @@ std::vector<std::int64_t> elements_of(const Region& region) {
   return all;
 }
 
-const Region kRegions[] = {
+const Rectangles kCases[] = {
     {},
     {{0, 0, 6, 7}},
     {{2, 0, 1, 7}},
@@ -37,13 +37,13 @@ const Region kRegions[] = {
 }  // namespace
 
 TEST_CASE("a stretch of a region has the elements of the list") {
-  for (const Region& region : kRegions) {
+  for (const Rectangles& region : kCases) {
     const auto all = elements_of(region);
     const auto n = static_cast<std::int64_t>(all.size());
     REQUIRE(count_of(region) == n);
     for (std::int64_t begin = 0; begin <= n; ++begin) {
       for (std::int64_t end = begin; end <= n; ++end) {
-        const Region stretch = stretch_of(region, begin, end);
+        const Rectangles stretch = stretch_of(region, begin, end);
         CHECK(elements_of(stretch) == std::vector(all.begin() + begin, all.begin() + end));
         CHECK(stretch.size() <= 3 * region.size());
       }
@@ -57,8 +57,8 @@ TEST_CASE("a stretch that ends behind the region ends with it") {
 }
 
 TEST_CASE("copies between any two regions move what they have in common") {
-  for (const Region& wanted : kRegions) {
-    for (const Region& stored : kRegions) {
+  for (const Rectangles& wanted : kCases) {
+    for (const Rectangles& stored : kCases) {
       const auto there = elements_of(stored), here = elements_of(wanted);
       std::vector<std::int64_t> result(here.size(), -1);
       for (const RowCopy& c : copies_between(wanted, stored)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/checkpoint/region.hpp"
+#include "runtime/checkpoint/rectangles.hpp"
 
 #include <algorithm>
 
@@ -7,12 +7,12 @@ namespace lockstep {
 
 namespace {
 
-void add(Region& region, const Rectangle& r) {
+void add(Rectangles& region, const Rectangle& r) {
   if (r.count() > 0) region.push_back(r);
 }
 
 // The elements [begin, end) of one rectangle: the rest of a row, whole rows, the start of a row.
-void add_stretch(Region& region, const Rectangle& r, std::int64_t begin, std::int64_t end) {
+void add_stretch(Rectangles& region, const Rectangle& r, std::int64_t begin, std::int64_t end) {
   const std::int64_t first = begin / r.columns, last = end / r.columns;
   const std::int64_t from = begin % r.columns, to = end % r.columns;
   if (first == last) {
@@ -37,7 +37,7 @@ std::int64_t offset_in(const Rectangle& outer, const Rectangle& inner) {
 
 }  // namespace
 
-std::int64_t count_of(const Region& region) {
+std::int64_t count_of(const Rectangles& region) {
   std::int64_t count = 0;
   for (const Rectangle& r : region)
     count += r.count();
@@ -51,8 +51,8 @@ Rectangle matrix_of(std::span<const std::int64_t> dims) {
   return all;
 }
 
-Region stretch_of(const Region& region, std::int64_t begin, std::int64_t end) {
-  Region result;
+Rectangles stretch_of(const Rectangles& region, std::int64_t begin, std::int64_t end) {
+  Rectangles result;
   std::int64_t at = 0;  // the first element of the rectangle
   for (const Rectangle& r : region) {
     const std::int64_t from = std::max(begin, at), to = std::min(end, at + r.count());
@@ -62,7 +62,7 @@ Region stretch_of(const Region& region, std::int64_t begin, std::int64_t end) {
   return result;
 }
 
-std::vector<RowCopy> copies_between(const Region& wanted, const Region& stored) {
+std::vector<RowCopy> copies_between(const Rectangles& wanted, const Rectangles& stored) {
   std::vector<RowCopy> copies;
   std::int64_t to = 0;
   for (const Rectangle& w : wanted) {
