@@ -38,10 +38,10 @@ using namespace lockstep;
 namespace {
 
 constexpr int kFewestRounds = 12, kMostRounds = 60;
-constexpr double kRoom = 1.3;        // a round may take, of what it must
-constexpr double kSameState = 0.25;  // meetings of one state are no further apart than that
-constexpr double kFirst = 0.1;       // of the time, for the first round; as much for midpoints
-constexpr int kSizesBetween = 2;     // two powers of 8
+constexpr double kRoom = 1.3;       // a round may take, of what it must
+constexpr double kSameState = 0.6;  // meetings of one state are no further apart than that
+constexpr double kFirst = 0.1;      // of the time, for the first round; as much for midpoints
+constexpr int kSizesBetween = 2;    // two powers of 8
 constexpr double kMissed = 0.05;
 constexpr int kMeetings = 16, kTrials = 7;  // at a time, and their median
 

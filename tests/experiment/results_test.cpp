@@ -68,7 +68,7 @@ TEST_CASE("a line that a dying process left unfinished is ignored") {
 TEST_CASE("results of another version are one clear line") {
   const test::TempDir folder;
   std::string old = json_of(example());
-  old.replace(old.find("\"format\":1"), 10, "\"format\":0");
+  old.replace(old.find("\"format\":2"), 10, "\"format\":0");
   const std::string said = mistake_in(folder.write("r", old + "\n"));
   INFO(said);
   for (const char* part : {"r:1", "lockstep 1.2.3", "format 0", "another directory"})
