@@ -91,6 +91,12 @@ std::vector<const KeptKey*> kept_keys(const std::vector<std::string>& names) {
   return keys;
 }
 
+// Prices of collectives are made once for all layouts, not for the groups of the job's own.
+JobConfig without_layout(JobConfig job) {
+  job.parallel = {};
+  return job;
+}
+
 class Planner {
  public:
   Planner(const JobConfig& job, int ranks, const Machine& machine, const PlanChoices& choices)
@@ -100,7 +106,7 @@ class Planner {
         choices_(choices),
         kept_(kept_keys(choices.keep)),
         software_(find_software(job.job.software)),
-        options_(options_on(machine, job, ranks)),
+        options_(options_on(machine, without_layout(job), ranks)),
         times_(machine),
         prices_(job, ranks, machine, options_) {}
 
