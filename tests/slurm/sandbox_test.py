@@ -78,8 +78,9 @@ class Jobs(unittest.TestCase):
                 self.assertEqual(self.events(job), ["started", "finished"])
                 alone = self.dir / f"alone-{nodes}"
                 words = [word for key in (f"job.run_dir={alone}", *SHORT) for word in ("--set", key)]
-                subprocess.run([MPIRUN, str(nodes), LOCKSTEP, "train", QUICKSTART, *words], check=True,
-                               capture_output=True, timeout=120)
+                if not alone.exists():  # both launchers are held against one run
+                    subprocess.run([MPIRUN, str(nodes), LOCKSTEP, "train", QUICKSTART, *words], check=True,
+                                   capture_output=True, timeout=120)
                 self.compare(job.losses(), alone)
 
     def compare(self, losses, directory):
@@ -161,7 +162,8 @@ class Jobs(unittest.TestCase):
         before = max(job.losses())
         job.wait_for("further steps", lambda: max(job.losses()) > before)
         self.assertEqual(self.events(job), ["started", "stopped", "requeued", "started"])
-        self.assertEqual(sorted(job.losses()), list(range(1, max(job.losses()) + 1)))
+        steps = sorted(job.losses())  # it goes on meanwhile
+        self.assertEqual(steps, list(range(1, len(steps) + 1)))
 
     def test_at_most_so_many_restarts(self):
         if not LONG:
