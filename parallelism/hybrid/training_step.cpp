@@ -100,12 +100,12 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
     const Tensor norm = gradient_norm();
     result.grad_norm = read_scalar(norm);
     result.loss = sum_of(losses);
+    result.stop = read_scalar(stop) > 0;  // all that is read is, before a GPU has the update to do
     result.applied = acceptable(result);
     result.applied ? update(learning_rate, norm) : leave_out();
   }
   result.comm_seconds = communication.busy_seconds() - busy_before;
   split_blocked(result, blocked_before, blocked);
-  result.stop = read_scalar(stop) > 0;
   return result;
 }
 

@@ -33,6 +33,16 @@ Tensor ColumnLinear::forward(const Tensor& x, Stash& stash) {
   return y;
 }
 
+Tensor ColumnLinear::forward_gelu(const Tensor& x, Tensor& z, Stash& stash) {
+  Device& device = x.device();
+  const Tensor all = group_.gathered(x, stash.batch().all_rows());
+  z = Tensor::empty(device, {all.dim(0), weight_->value.dim(0)}, x.dtype());
+  Tensor y = Tensor::empty(device, z.shape(), x.dtype());
+  kernels::linear_gelu_forward(y, z, all, weight_->value, bias_->value, device.compute());
+  stash.save(this, x);
+  return y;
+}
+
 Tensor ColumnLinear::backward_input(Tensor dy, Stash& stash) {
   Device& device = dy.device();
   const bool deferred = stash.defers_weight_gradients();

@@ -25,6 +25,7 @@ class ColumnLinear : public Module {
                Tensor Parameter::*gradient);
 
   Tensor forward(const Tensor& x, Stash& stash) override;
+  Tensor forward_gelu(const Tensor& x, Tensor& z, Stash& stash);  // gelu(z), z what forward gives
   Tensor backward_input(Tensor dy, Stash& stash) override;
   void backward_weight(Stash& stash) override;
   void parameters(std::vector<Parameter*>& into) override;

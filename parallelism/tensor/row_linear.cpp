@@ -34,6 +34,16 @@ Tensor RowLinear::backward_input(Tensor dy, Stash& stash) {
   return dx;
 }
 
+Tensor RowLinear::backward_input_gelu(Tensor dy, const Tensor& z, Stash& stash) {
+  Device& device = dy.device();
+  dy = group_.gathered(dy, stash.batch().all_rows());
+  Tensor dz = Tensor::empty(device, z.shape(), dy.dtype());
+  kernels::linear_gelu_backward_input(dz, dy, weight_->value, z, device.compute());
+  stash.save(this, std::move(dy));
+  stash.owe(*this);
+  return dz;
+}
+
 void RowLinear::backward_weight(Stash& stash) {
   const Tensor dy = stash.take(this), x = stash.take(this);
   Tensor none;

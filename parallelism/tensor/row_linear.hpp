@@ -21,6 +21,7 @@ class RowLinear : public Module {
 
   Tensor forward(const Tensor& x, Stash& stash) override;
   Tensor backward_input(Tensor dy, Stash& stash) override;
+  Tensor backward_input_gelu(Tensor dy, const Tensor& z, Stash& stash);  // dz, where X is gelu(z)
   void backward_weight(Stash& stash) override;
   void parameters(std::vector<Parameter*>& into) override;
 

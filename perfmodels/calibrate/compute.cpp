@@ -220,7 +220,9 @@ void ComputeCalibration::add_constants(const Extent& extent) {
 }
 
 void ComputeCalibration::set_type() const {
-  device_.compute_in({.values = values_, .products = device_.numerics().products});
+  device_.compute_in({.values = values_,
+                      .products = device_.numerics().products,
+                      .attention = AttentionBy::library_forward});  // as jobs do by default
 }
 
 std::function<Launch()> ComputeCalibration::in_type(std::function<Launch()> prepare) const {

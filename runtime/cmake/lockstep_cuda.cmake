@@ -3,7 +3,7 @@
 # the language, so that runtime/ may list .cu files.
 #
 # One binary runs with and without a GPU, a driver and a toolkit. The CUDA runtime is linked
-# statically and looks for the driver when it is first called. cuBLASLt and NCCL have no
+# statically and looks for the driver when it is first called. cuBLASLt, cuDNN and NCCL have no
 # static form that everybody ships, and are hundreds of megabytes: a program that needed them would
 # not start where they are missing. So their headers are needed to build, and the libraries are
 # opened when they are first used (runtime/base/shared_library.hpp): by name, then along the
@@ -52,6 +52,7 @@ macro(lockstep_try_nvcc why)
 endmacro()
 
 set(LOCKSTEP_HAVE_CUDA OFF)
+set(LOCKSTEP_HAVE_CUDNN OFF)
 if(NOT LOCKSTEP_CUDA STREQUAL "OFF")
   set(lockstep_no_cuda "")
   lockstep_find_cuda(lockstep_no_cuda)
@@ -60,6 +61,12 @@ if(NOT LOCKSTEP_CUDA STREQUAL "OFF")
     set(LOCKSTEP_HAVE_CUDA ON)
     list(APPEND CMAKE_BUILD_RPATH $ORIGIN/lib ${CUDAToolkit_LIBRARY_DIR})
     find_package(NCCL QUIET)
+    find_path(LOCKSTEP_CUDNN_INCLUDE_DIR cudnn_graph.h HINTS ${CUDAToolkit_INCLUDE_DIRS})  # of cuDNN 9
+    mark_as_advanced(LOCKSTEP_CUDNN_INCLUDE_DIR)
+    set(LOCKSTEP_HAVE_CUDNN OFF)
+    if(LOCKSTEP_CUDNN_INCLUDE_DIR)
+      set(LOCKSTEP_HAVE_CUDNN ON)
+    endif()
     message(STATUS "CUDA ${CUDAToolkit_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}, "
                    "NCCL ${NCCL_VERSION}")
   elseif(LOCKSTEP_CUDA STREQUAL "AUTO")

@@ -19,6 +19,7 @@ struct JobSection {
   int threads = 0;  // 0: this rank's share of the cores
   std::string precision = "float32";
   std::string matmul = "float32";
+  std::string attention = "auto";
   int ranks_per_gpu = 1;
   std::string software = "lockstep";
   std::string determinism = "run";

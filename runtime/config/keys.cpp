@@ -11,6 +11,7 @@ constexpr const char* kDeviceNames[] = {"auto", "cpu", "cuda", "dry"};
 constexpr const char* kSoftwareNames[] = {"lockstep", "megatron-2021", "megatron-2022"};
 constexpr const char* kPrecisionNames[] = {"float32", "bfloat16"};
 constexpr const char* kMatmulNames[] = {"float32", "tf32"};
+constexpr const char* kAttentionNames[] = {"auto", "own"};
 constexpr const char* kDataNames[] = {"bytes", "tokens"};
 constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
 constexpr const char* kRecomputeNames[] = {"none", "selective", "full"};
@@ -57,6 +58,12 @@ Section job_keys(JobSection& job) {
            "how GPUs multiply float32; tf32: faster, 10 bits of mantissa",
            {},
            kMatmulNames},
+          {"attention",
+           &job.attention,
+           "who computes it on GPUs in bfloat16; auto: cuDNN where it is there, its backward pass "
+           "only with determinism = \"fast\"",
+           {},
+           kAttentionNames},
           {"ranks_per_gpu", &job.ranks_per_gpu, "ranks that may share a GPU; more are an error",
            at_least(1)},
           {"software",

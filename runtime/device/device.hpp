@@ -35,9 +35,13 @@ struct MemoryStats {
 // How a model computes. What is summed is summed in float32 in any case, and so are gradients,
 // statistics and optimizer states kept.
 enum class Products : std::uint8_t { float32, tf32 };  // of float32 tensors, on a GPU
+// Attention on a GPU, where cuDNN is there and can: its forward pass has the same bits every time,
+// its backward pass has not (kernels/attention_cudnn.hpp).
+enum class AttentionBy : std::uint8_t { own, library_forward, library };
 struct Numerics {
   DType values = DType::float32;  // of parameters and activations: float32 or bfloat16
   Products products = Products::float32;
+  AttentionBy attention = AttentionBy::own;
 };
 
 class Device {

@@ -4,6 +4,7 @@
 #include "runtime/base/with_type.hpp"
 #include "runtime/kernels/attention.cuh"
 #include "runtime/kernels/attention.hpp"
+#include "runtime/kernels/attention_cudnn.hpp"
 #include "runtime/kernels/warp_rows.cuh"
 
 namespace lockstep::kernels::cuda {
@@ -40,10 +41,22 @@ AttentionTensors<T> tensors_of(const Tensor& qkv, Tensor& log_sums, const Attent
   return t;
 }
 
+// What the library computes, where it is asked for and can.
+FusedAttention* fused(AttentionPass pass, const Tensor& qkv, const AttentionShape& shape,
+                      const DropoutMask& mask) {
+  const AttentionBy by = qkv.device().numerics().attention;
+  const bool wanted =
+      pass == AttentionPass::forward ? by != AttentionBy::own : by == AttentionBy::library;
+  if (!wanted || qkv.dtype() != DType::bfloat16 || mask.share > 0) return nullptr;
+  return fused_attention(pass, shape);
+}
+
 }  // namespace
 
 void attention_forward(Tensor& o, Tensor& log_sums, const Tensor& qkv, const AttentionShape& shape,
                        const DropoutMask& mask, Stream& stream) {
+  if (FusedAttention* const library = fused(AttentionPass::forward, qkv, shape, mask))
+    return library->run({&qkv, &o, &log_sums}, stream);
   with_float(qkv.dtype(), [&](auto zero) {
     using T = decltype(zero);
     auto t = tensors_of<T>(qkv, log_sums, shape, mask);
@@ -58,6 +71,8 @@ void attention_forward(Tensor& o, Tensor& log_sums, const Tensor& qkv, const Att
 void attention_backward(Tensor& dqkv, const Tensor& d_o, const Tensor& o, const Tensor& log_sums,
                         const Tensor& qkv, const AttentionShape& shape, const DropoutMask& mask,
                         Stream& stream) {
+  if (FusedAttention* const library = fused(AttentionPass::backward, qkv, shape, mask))
+    return library->run({&qkv, &o, &log_sums, &d_o, &dqkv}, stream);
   Device& device = qkv.device();
   const std::int64_t rows = shape.batch * shape.tokens;
   const MemoryScope scope(device, MemoryUse::buffers);

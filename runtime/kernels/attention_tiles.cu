@@ -322,16 +322,21 @@ __global__ void __launch_bounds__(kTileThreads) dkv_kernel(AttentionTensors<BFlo
     // s is P^T; with dropout it becomes what forward multiplied V by, and dP^T gets the same
     // factor.
     const HeadPlace head(t.shape, blockIdx.z, first_head + step / steps_a_head);
+    const auto factor_of = [&](int row, int column) {
+      return dropped(t.mask, head, first_query + column, first_key + row, T);
+    };
+    if (t.mask.share > 0) {
+      for_each_element(ds,
+                       [&](float& x, int, int row, int column) { x *= factor_of(row, column); });
+    }
+    for_each_element(ds, [&](float& x, int, int, int column) { x -= tiles.delta[at][column]; });
 #pragma unroll
     for (int n = 0; n < kTile / 8; ++n) {
-      for (int r = 0; r < 4; ++r) {
-        const int row =
-            static_cast<int>(threadIdx.x / kWarp * 16 + threadIdx.x % kWarp / 4) + r / 2 * 8;
-        const int column = n * 8 + static_cast<int>(threadIdx.x % 4) * 2 + r % 2;
-        const float factor = dropped(t.mask, head, first_query + column, first_key + row, T);
-        ds[n][r] = s[n][r] * (ds[n][r] * factor - tiles.delta[at][column]);
-        s[n][r] *= factor;
-      }
+      for (int r = 0; r < 4; ++r)
+        ds[n][r] *= s[n][r];
+    }
+    if (t.mask.share > 0) {
+      for_each_element(s, [&](float& x, int, int row, int column) { x *= factor_of(row, column); });
     }
     add_product(dv, s, tiles.d_o[at]);
     add_product(dk, ds, tiles.q[at]);

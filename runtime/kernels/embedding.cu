@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lookups copy rows. Their gradient is added without atomics, in token order: the block of a
-// position whose token has not occurred before walks through all later positions and adds the rows
+// Lookups copy rows. Their gradient is added without atomics, in a fixed order: the blocks of a
+// position whose token has not occurred before walk through all later positions and add the rows
 // of its token. That reads the token ids once per distinct token (from the cache) and every row of
 // dy once.
 #include "runtime/kernels/any_floats.cuh"
@@ -84,26 +84,46 @@ __device__ void find_matches(Matches& matches, const int* tokens, std::int64_t b
   __syncthreads();
 }
 
-// dtable[row of the token] += the rows of dy at its positions.
+struct RowSums {
+  Matches matches;
+  float of_warp[kThreads / kWarp][kWarp * kPack<BFloat16>];
+};
+
+// dtable[row of the token] += the rows of dy at its positions. blockIdx.y is a strip of channels;
+// warps take the rows by turns and their sums are added in order: a text has few tokens that occur
+// thousands of times, and they decide how long this takes.
 template <class T>
 __global__ void add_rows_kernel(Table dtable, const T* dy, const int* tokens, std::int64_t rows,
                                 std::int64_t C) {
-  const std::int64_t position = blockIdx.x;
+  constexpr int kWarps = kThreads / kWarp, kStrip = kWarp * kPack<T>;
+  const std::int64_t position = blockIdx.x, strip = std::int64_t{blockIdx.y} * kStrip;
   const int token = tokens[position];
   const std::int64_t row = dtable.row_of(token);
   if (row < 0 || occurred(tokens, position, token)) return;  // the same for the whole block
-  auto& matches = shared<Matches>();
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const std::int64_t c = strip + lane * kPack<T>;
+  auto& memory = shared<RowSums>();
+  Matches& matches = memory.matches;
+  float sums[kPack<T>] = {}, v[kPack<T>];
   for (std::int64_t begin = position; begin < rows; begin += kTile) {
     const std::int64_t end = begin + kTile < rows ? begin + kTile : rows;
     find_matches(matches, tokens, begin, end, token);
-    if (matches.num == 0) continue;
-    for (std::int64_t c = threadIdx.x; c < C; c += kThreads) {
-      float sum = 0;
-#pragma unroll 8
-      for (int m = 0; m < matches.num; ++m)
-        sum += to_float(dy[matches.rows[m] * C + c]);
-      dtable.rows.add(row * C + c, sum);
+    if (c >= C) continue;
+#pragma unroll 4
+    for (int m = warp; m < matches.num; m += kWarps) {
+      load_pack(v, dy + matches.rows[m] * C, c, C);
+      for (int j = 0; j < kPack<T>; ++j)
+        sums[j] += v[j];
     }
+  }
+  for (int j = 0; j < kPack<T>; ++j)
+    memory.of_warp[warp][lane * kPack<T> + j] = sums[j];
+  __syncthreads();
+  for (int i = threadIdx.x; i < kStrip && strip + i < C; i += kThreads) {
+    float sum = 0;
+    for (int w = 0; w < kWarps; ++w)
+      sum += memory.of_warp[w][i];
+    dtable.rows.add(row * C + strip + i, sum);
   }
 }
 
@@ -169,9 +189,11 @@ void embedding_backward(Tensor& dtoken_table, Tensor& dposition_table, const Ten
   const std::int64_t C = dtoken_table.dim(1), T = tokens.dim(-1);
   with_float(dy.dtype(), [&](auto zero) {
     using Element = decltype(zero);
-    launch(add_rows_kernel<Element>, {dim3(static_cast<unsigned>(tokens.count())), kThreads},
-           stream, table_of(dtoken_table, first), dy.data<Element>(), tokens.data<int>(),
-           tokens.count(), C);
+    constexpr std::int64_t kStrip = kWarp * kPack<Element>;
+    const dim3 grid(static_cast<unsigned>(tokens.count()),
+                    static_cast<unsigned>((C + kStrip - 1) / kStrip));
+    launch(add_rows_kernel<Element>, {grid, kThreads}, stream, table_of(dtoken_table, first),
+           dy.data<Element>(), tokens.data<int>(), tokens.count(), C);
     if (!dposition_table) return;
     launch(add_places_kernel<Element>, {rows_of_packs<Element>(T, C), kThreads}, stream,
            AnyFloats(dposition_table), dy.data<Element>(), tokens.count() / T, T, C);

@@ -75,7 +75,8 @@ struct Problem {
   auto key() const {
     return std::tuple(m, n, k, a.dtype, a.stride, a.trans, alignment_of(a.data), b.dtype, b.stride,
                       b.trans, alignment_of(b.data), c.dtype, c.stride, c.into,
-                      alignment_of(c.data), c.bias != nullptr, alignment_of(c.bias), float32);
+                      alignment_of(c.data), c.bias != nullptr, alignment_of(c.bias), c.gelu,
+                      alignment_of(c.beside), float32);
   }
   std::string text() const {
     return "a product of " + std::to_string(m) + " x " + std::to_string(n) + " x " +
@@ -96,10 +97,9 @@ class Plan {
                   p.text());
     set(CUBLASLT_MATMUL_DESC_TRANSA, operation_of(p.b), p);
     set(CUBLASLT_MATMUL_DESC_TRANSB, operation_of(p.a), p);
-    if (p.c.bias) {
-      set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS, p);
-      set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.c.bias, p);
-    }
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.c), p);
+    if (p.c.beside) set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, p.c.stride, p);
+    set_places(p);
     layout(first_, p.b.dtype, p.b.trans == Trans::no ? p.n : p.k,
            p.b.trans == Trans::no ? p.k : p.n, p.b.stride, p);
     layout(second_, p.a.dtype, p.a.trans == Trans::no ? p.k : p.m,
@@ -116,9 +116,11 @@ class Plan {
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
+  bool exists() const { return exists_; }
+
   void run(cublasLtHandle_t handle, const Problem& p, void* workspace, cudaStream_t stream) {
     const float one = 1.0f, keep = p.c.into == Into::accumulate ? 1.0f : 0.0f;
-    if (p.c.bias) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.c.bias, p);
+    set_places(p);
     library_.check(library_.matmul(handle, desc_, &one, p.b.data, first_, p.a.data, second_, &keep,
                                    p.c.data, product_, p.c.data, product_, &algorithm_, workspace,
                                    kWorkspaceBytes, stream),
@@ -126,6 +128,16 @@ class Plan {
   }
 
  private:
+  static cublasLtEpilogue_t epilogue_of(const Product& c) {
+    if (c.gelu == Product::Gelu::gradient) return CUBLASLT_EPILOGUE_DGELU;
+    if (c.gelu == Product::Gelu::of_product)
+      return c.bias ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
+    return c.bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+  }
+  void set_places(const Problem& p) {
+    if (p.c.bias) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.c.bias, p);
+    if (p.c.beside) set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, p.c.beside, p);
+  }
   static cublasOperation_t operation_of(const Factor& x) {
     return x.trans == Trans::yes ? CUBLAS_OP_T : CUBLAS_OP_N;
   }
@@ -152,23 +164,27 @@ class Plan {
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, Problem::alignment_of(p.b.data));
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, Problem::alignment_of(p.a.data));
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, Problem::alignment_of(p.c.data));
-    // The epilogue reads the bias in the vectors that it writes D in.
+    // The epilogue reads the bias, and what stands beside, in the vectors that it writes D in.
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES,
-           std::min(Problem::alignment_of(p.c.data), Problem::alignment_of(p.c.bias)));
+           std::min({Problem::alignment_of(p.c.data), Problem::alignment_of(p.c.bias),
+                     Problem::alignment_of(p.c.beside)}));
     cublasLtMatmulHeuristicResult_t result{};
     int found = 0;
     const cublasStatus_t status = library_.choose(handle, desc_, first_, second_, product_,
                                                   product_, preference, 1, &result, &found);
     (void)library_.destroy_preference(preference);
+    exists_ = status == CUBLAS_STATUS_SUCCESS && found > 0;
+    if (exists_) algorithm_ = result.algo;
+    if (exists_ || p.c.gelu != Product::Gelu::none) return;  // those are asked for by gemm_can
     library_.check(status, p.text());
-    if (found == 0) throw SystemError("cuBLASLt: no algorithm for " + p.text());
-    algorithm_ = result.algo;
+    throw SystemError("cuBLASLt: no algorithm for " + p.text());
   }
 
   const Library& library_;
   cublasLtMatmulDesc_t desc_ = nullptr;
   cublasLtMatrixLayout_t first_ = nullptr, second_ = nullptr, product_ = nullptr;
   cublasLtMatmulAlgo_t algorithm_{};
+  bool exists_ = false;
 };
 
 // The library and the plans of a thread: a plan is changed while it is used.
@@ -183,16 +199,33 @@ class Plans {
   Plans& operator=(const Plans&) = delete;
 
   void run(const Problem& p, void* workspace, cudaStream_t stream) {
-    const auto place = plans_.try_emplace(p.key()).first;
-    if (!place->second) place->second = std::make_unique<Plan>(library_, handle_, p);
-    place->second->run(handle_, p, workspace, stream);
+    of(p).run(handle_, p, workspace, stream);
   }
+  bool can(const Problem& p) { return applies_gelu_fast_ && of(p).exists(); }
 
  private:
+  Plan& of(const Problem& p) {
+    const auto place = plans_.try_emplace(p.key()).first;
+    if (!place->second) place->second = std::make_unique<Plan>(library_, handle_, p);
+    return *place->second;
+  }
+  static bool on_hopper() {
+    int gpu = 0, major = 0;
+    check(cudaGetDevice(&gpu));
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, gpu));
+    return major >= 9;
+  }
+
   Library library_;
   cublasLtHandle_t handle_ = nullptr;
   std::map<decltype(std::declval<Problem>().key()), std::unique_ptr<Plan>> plans_;
+  bool applies_gelu_fast_ = on_hopper();
 };
+
+Plans& plans() {
+  thread_local Plans of_thread;
+  return of_thread;
+}
 
 }  // namespace
 
@@ -200,10 +233,14 @@ void gemm(const Product& c, const Factor& a, const Factor& b, std::int64_t m, st
           std::int64_t k, Device& device, Stream& stream) {
   if (m == 0 || n == 0) return;
   expect(a.dtype == b.dtype, "gemm: factors of one type");
-  thread_local Plans plans;
   const MemoryScope scope(device, MemoryUse::buffers);
   const Tensor workspace = Tensor::empty(device, {std::int64_t{kWorkspaceBytes}}, DType::uint8);
-  plans.run({m, n, k, a, b, c, device.numerics().products}, workspace.raw(), native(stream));
+  plans().run({m, n, k, a, b, c, device.numerics().products}, workspace.raw(), native(stream));
+}
+
+bool gemm_can(const Product& c, const Factor& a, const Factor& b, std::int64_t m, std::int64_t n,
+              std::int64_t k, Device& device) {
+  return m > 0 && n > 0 && plans().can({m, n, k, a, b, c, device.numerics().products});
 }
 
 }  // namespace lockstep::kernels::cuda

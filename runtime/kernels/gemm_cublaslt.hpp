@@ -24,9 +24,17 @@ struct Product {
   std::int64_t stride;
   Into into = Into::overwrite;
   const void* bias = nullptr;  // [n] of the product's type, added to each row
+  // What it is written as: C, gelu(C) with C itself beside it, C gelu'(that matrix). Of C's layout.
+  enum class Gelu : std::uint8_t { none, of_product, gradient } gelu = Gelu::none;
+  void* beside = nullptr;
 };
 
-// C[m,n] = op(A)[m,k] op(B)[k,n] + bias   (+ C).   2mnk FLOPs.
+// False where cuBLASLt has no algorithm that applies the GELU, or a slower one than a pass of its
+// own would be: before Hopper (llm.c leaves it to a pass there, too).
+bool gemm_can(const Product& c, const Factor& a, const Factor& b, std::int64_t m, std::int64_t n,
+              std::int64_t k, Device& device);
+
+// C[m,n] = op(A)[m,k] op(B)[k,n] + bias   (+ C), as c.gelu says.   2mnk FLOPs.
 // The first product of a shape asks for its plan (tens of microseconds), which is kept.
 void gemm(const Product& c, const Factor& a, const Factor& b, std::int64_t m, std::int64_t n,
           std::int64_t k, Device& device, Stream& stream);

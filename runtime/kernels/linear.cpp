@@ -2,6 +2,7 @@
 #include "runtime/kernels/linear.hpp"
 
 #include "runtime/device/run_on.hpp"
+#include "runtime/kernels/gelu.hpp"
 #include "runtime/kernels/parallel.hpp"
 
 namespace lockstep::kernels {
@@ -84,6 +85,52 @@ void linear_backward_weight(Tensor& dw, Tensor& db, const Tensor& dy, const Tens
         if (db) add_column_sums(db.data(), dy.data(), m, outputs);
       },
       [&] { cuda::linear_backward_weight(dw, db, dy, x, stream); });
+}
+
+namespace {
+
+// With another matrix of the size of the product, read or written beside it.
+Operation gelu_gemm_cost(const char* name, std::int64_t m, std::int64_t n, std::int64_t k,
+                         const Tensor& factor, const Tensor& product, double read, double written) {
+  Operation cost = gemm_cost(name, m, n, k, factor, product);
+  cost.bytes_read += read;
+  cost.bytes_written += written;
+  return cost;
+}
+
+[[noreturn]] void on_no_host() {
+  throw LogicError("bfloat16 is computed with on GPUs only");
+}
+
+}  // namespace
+
+void linear_gelu_forward(Tensor& y, Tensor& z, const Tensor& x, const Tensor& w, const Tensor& b,
+                         Stream& stream) {
+  if (x.dtype() != DType::bfloat16) {
+    linear_forward(z, x, w, b, stream);
+    return gelu_forward(y, z, stream);
+  }
+  const std::int64_t outputs = w.dim(0), inputs = w.dim(1), m = x.count() / inputs;
+  expect(x.dim(-1) == inputs && y.count() == m * outputs && z.count() == y.count() && b,
+         "linear_gelu_forward: shapes");
+  run_on(stream,
+         gelu_gemm_cost("linear_gelu_forward", m, outputs, inputs, x, y, 0, 1.0 * z.bytes()),
+         on_no_host, [&] { cuda::linear_gelu_forward(y, z, x, w, b, stream); });
+}
+
+void linear_gelu_backward_input(Tensor& dz, const Tensor& dy, const Tensor& w, const Tensor& z,
+                                Stream& stream) {
+  if (dy.dtype() != DType::bfloat16) {
+    linear_backward_input(dz, dy, w, stream);
+    return gelu_backward(dz, dz, z, stream);
+  }
+  const std::int64_t outputs = w.dim(0), inputs = w.dim(1), m = dy.count() / outputs;
+  expect(dy.dim(-1) == outputs && dz.count() == m * inputs && z.count() == dz.count(),
+         "linear_gelu_backward_input: shapes");
+  run_on(
+      stream,
+      gelu_gemm_cost("linear_gelu_backward_input", m, inputs, outputs, dy, dz, 1.0 * z.bytes(), 0),
+      on_no_host, [&] { cuda::linear_gelu_backward_input(dz, dy, w, z, stream); });
 }
 
 }  // namespace lockstep::kernels

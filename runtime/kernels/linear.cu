@@ -2,6 +2,7 @@
 // Products by cuBLASLt, which adds the bias as it writes; the gradient of the bias by one more pass
 // over dy.
 #include "runtime/kernels/column_sums.cuh"
+#include "runtime/kernels/gelu.hpp"
 #include "runtime/kernels/gemm_cublaslt.hpp"
 #include "runtime/kernels/linear.hpp"
 
@@ -44,6 +45,35 @@ void linear_backward_input(Tensor& dx, const Tensor& dy, const Tensor& w, Stream
   const std::int64_t outputs = w.dim(0), inputs = w.dim(1), m = dy.count() / outputs;
   gemm(product_of(dx, inputs), factor_of(dy, outputs), factor_of(w, inputs), m, inputs, outputs,
        dy.device(), stream);
+}
+
+// cuBLASLt wants rows of what stands beside to begin at 16 bytes.
+void linear_gelu_forward(Tensor& y, Tensor& z, const Tensor& x, const Tensor& w, const Tensor& b,
+                         Stream& stream) {
+  const std::int64_t outputs = w.dim(0), inputs = w.dim(1), m = x.count() / inputs;
+  expect(b.dtype() == y.dtype(), "linear_gelu_forward: a bias of another type than the result");
+  Product product = product_of(y, outputs);
+  product.bias = b.raw();
+  product.gelu = Product::Gelu::of_product;
+  product.beside = z.raw();
+  const Factor left = factor_of(x, inputs), right = factor_of(w, inputs, Trans::yes);
+  if (outputs % 8 == 0 && gemm_can(product, left, right, m, outputs, inputs, x.device()))
+    return gemm(product, left, right, m, outputs, inputs, x.device(), stream);
+  linear_forward(z, x, w, b, stream);
+  gelu_forward(y, z, stream);
+}
+
+void linear_gelu_backward_input(Tensor& dz, const Tensor& dy, const Tensor& w, const Tensor& z,
+                                Stream& stream) {
+  const std::int64_t outputs = w.dim(0), inputs = w.dim(1), m = dy.count() / outputs;
+  Product product = product_of(dz, inputs);
+  product.gelu = Product::Gelu::gradient;
+  product.beside = z.raw();
+  const Factor left = factor_of(dy, outputs), right = factor_of(w, inputs);
+  if (inputs % 8 == 0 && gemm_can(product, left, right, m, inputs, outputs, dy.device()))
+    return gemm(product, left, right, m, inputs, outputs, dy.device(), stream);
+  linear_backward_input(dz, dy, w, stream);
+  gelu_backward(dz, dz, z, stream);
 }
 
 void linear_backward_weight(Tensor& dw, Tensor& db, const Tensor& dy, const Tensor& x,

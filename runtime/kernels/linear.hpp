@@ -18,12 +18,27 @@ void linear_backward_input(Tensor& dx, const Tensor& dy, const Tensor& w, Stream
 void linear_backward_weight(Tensor& dw, Tensor& db, const Tensor& dy, const Tensor& x,
                             Stream& stream);
 
+// y[M,O] = gelu(z),  z[M,O] = x w^T + b, which backward needs.
+// dz[M,I] = (dy[M,O] w[O,I]) gelu'(z[M,I])
+//
+// In bfloat16, GPUs' type, one operation each: the product applies the GELU as it writes, which
+// saves a pass over z forward and one over dz and y's gradient backward. Else two: a product and
+// gelu.hpp.
+void linear_gelu_forward(Tensor& y, Tensor& z, const Tensor& x, const Tensor& w, const Tensor& b,
+                         Stream& stream);
+void linear_gelu_backward_input(Tensor& dz, const Tensor& dy, const Tensor& w, const Tensor& z,
+                                Stream& stream);
+
 // linear.cu, over gemm_cublaslt.hpp
 namespace cuda {
 void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, Stream& stream);
 void linear_backward_input(Tensor& dx, const Tensor& dy, const Tensor& w, Stream& stream);
 void linear_backward_weight(Tensor& dw, Tensor& db, const Tensor& dy, const Tensor& x,
                             Stream& stream);
+void linear_gelu_forward(Tensor& y, Tensor& z, const Tensor& x, const Tensor& w, const Tensor& b,
+                         Stream& stream);
+void linear_gelu_backward_input(Tensor& dz, const Tensor& dy, const Tensor& w, const Tensor& z,
+                                Stream& stream);
 }  // namespace cuda
 
 }  // namespace lockstep::kernels

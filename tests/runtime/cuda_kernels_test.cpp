@@ -6,6 +6,7 @@
 #include <string>
 
 #include "runtime/kernels/attention.hpp"
+#include "runtime/kernels/attention_cudnn.hpp"
 #include "runtime/kernels/cross_entropy.hpp"
 #include "runtime/kernels/dropout.hpp"
 #include "runtime/kernels/elementwise.hpp"
@@ -324,6 +325,27 @@ TEST_CASE("linear maps") {
   check_all(cases);
 }
 
+TEST_CASE("linear maps with a GELU") {
+  std::vector<Case> cases;
+  for (const auto& [M, I, O] : {std::tuple<std::int64_t, std::int64_t, std::int64_t>{1, 8, 16},
+                                {5, 7, 3},
+                                {33, 24, 72},
+                                {70, 16, 10}}) {
+    cases.push_back({text("linear gelu", {M, I, O}),
+                     [M = M, I = I, O = O](const Problem& p) {
+                       const Tensor x = p.random({M, I}, 1), w = p.random({O, I}, 2);
+                       const Tensor b = p.random({O}, 3), dy = p.random({M, O}, 4);
+                       const Tensor pre = p.random({M, I}, 5, 3);
+                       Tensor y = p.empty({M, O}), z = p.empty({M, O}), dz = p.empty({M, I});
+                       kernels::linear_gelu_forward(y, z, x, w, b, p.stream());
+                       kernels::linear_gelu_backward_input(dz, dy, w, pre, p.stream());
+                       return Tensors{y, z, dz};
+                     },
+                     1e-5, 2e-2});
+  }
+  check_all(cases);
+}
+
 TEST_CASE("attention") {
   std::vector<Case> cases;
   const AttentionShape shapes[] = {
@@ -353,4 +375,40 @@ TEST_CASE("attention") {
     }
   }
   check_all(cases);
+}
+
+// Forward must have the same bits every time; backward adds in any order.
+TEST_CASE("attention of the library") {
+  if (test::no_gpu()) return;
+  const auto cpu = make_cpu_device(), gpu = make_cuda_device(0);
+  gpu->compute_in({.values = DType::bfloat16, .attention = AttentionBy::library});
+  const AttentionShape shapes[] = {AttentionShape::whole(2, 64, 2, 64),
+                                   AttentionShape::whole(1, 128, 1, 128),
+                                   {1, 64, 4, 2, 64, 4, 0}};
+  for (const AttentionShape& s : shapes) {
+    if (!kernels::cuda::fused_attention(kernels::cuda::AttentionPass::forward, s)) {
+      std::printf("skipped: %s\n", kernels::cuda::fused_attention_library().c_str());
+      continue;
+    }
+    INFO(text("attention", {s.batch, s.tokens, s.heads, s.kv_heads, s.head_dim}));
+    const auto run = [&](const Problem& p) {
+      const std::int64_t rows = s.batch * s.tokens;
+      const Tensor qkv = p.random({rows, s.packed()}, 1, 2),
+                   d_o = p.random({rows, s.channels()}, 2);
+      Tensor o = p.empty({rows, s.channels()}), dqkv = p.empty({rows, s.packed()});
+      Tensor log_sums = p.empty32({s.batch, s.heads, s.tokens});
+      kernels::attention_forward(o, log_sums, qkv, s, {}, p.stream());
+      kernels::attention_backward(dqkv, d_o, o, log_sums, qkv, s, {}, p.stream());
+      return Tensors{o, log_sums, dqkv};
+    };
+    const Tensors wanted = run({*cpu, DType::float32, true});
+    const Tensors got = run({*gpu, DType::bfloat16, true}),
+                  again = run({*gpu, DType::bfloat16, true});
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      INFO("result " << i);
+      CHECK(test::difference(got[i], wanted[i]) <= 2e-2);
+      const bool same = test::numbers_of(got[i]) == test::numbers_of(again[i]);
+      CHECK((same || i == 2));
+    }
+  }
 }

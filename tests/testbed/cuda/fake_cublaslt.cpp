@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // As much of cuBLASLt as gemm_cublaslt.cpp calls, by the triple loop: column-major matrices of
-// float32 and bfloat16, float32 sums, a bias or not. A library of its own, which the emulated
-// program opens instead of the real one.
+// float32 and bfloat16, float32 sums, a bias or not, GELU and its gradient (tanh form). A library
+// of its own, which the emulated program opens instead of the real one.
 #include <cstring>
 #include <map>
 #include <new>
@@ -10,6 +10,7 @@
 #include <cublasLt.h>
 
 #include "runtime/base/half.hpp"
+#include "runtime/kernels/math.hpp"
 
 namespace {
 
@@ -160,9 +161,17 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
                     (tb ? b.columns : b.rows) == depth;
   if (!fits) return CUBLAS_STATUS_INVALID_VALUE;
   const auto epilogue = get(desc, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_DEFAULT);
-  const void* bias = epilogue == CUBLASLT_EPILOGUE_BIAS
-                         ? get<const void*>(desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, nullptr)
-                         : nullptr;
+  const bool adds_bias =
+      epilogue == CUBLASLT_EPILOGUE_BIAS || epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
+  const void* bias =
+      adds_bias ? get<const void*>(desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, nullptr) : nullptr;
+  void* beside = get<void*>(desc, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, nullptr);
+  const auto beside_ld = get<std::int64_t>(desc, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, 0);
+  const bool gelu =
+      epilogue == CUBLASLT_EPILOGUE_GELU_AUX || epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
+  const bool gradient = epilogue == CUBLASLT_EPILOGUE_DGELU;
+  if ((gelu || gradient) && (!beside || beside_ld < d.rows || beside_ld % 8 != 0))
+    return CUBLAS_STATUS_INVALID_VALUE;
   const float scale = *static_cast<const float*>(alpha), keep = *static_cast<const float*>(beta);
   for (std::int64_t j = 0; j < d.columns; ++j) {
     for (std::int64_t i = 0; i < d.rows; ++i) {
@@ -173,6 +182,12 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
       float x = scale * sum;
       if (keep != 0) x += keep * read(d_data, d.half(), at);
       if (bias) x += read(bias, d.half(), i);
+      const std::int64_t at_beside = j * beside_ld + i;
+      if (gelu) {
+        write(beside, d.half(), at_beside, x);
+        x = lockstep::kernels::gelu(x);
+      }
+      if (gradient) x *= lockstep::kernels::gelu_gradient(read(beside, d.half(), at_beside));
       write(d_data, d.half(), at, x);
     }
   }

@@ -79,6 +79,17 @@ class Training(unittest.TestCase):
             self.assert_close(half, wanted, BFLOAT16, f"{model} in bfloat16")
             self.assertNotEqual(half, exact)
 
+    def test_attention_of_the_library(self):
+        """cuDNN's forward pass where it is there (here: its graphs, carried out), its backward pass where bits may
+        differ."""
+        sets = ["job.device=cuda", "job.precision=bfloat16", "model.sequence=64"]
+        own = self.losses(*sets, "job.attention=own")
+        forward, both = self.losses(*sets), self.losses(*sets, "job.determinism=fast")
+        self.assert_close(forward, own, BFLOAT16, "cuDNN forward")
+        self.assert_close(both, own, BFLOAT16, "cuDNN")
+        self.assertEqual(len({tuple(own), tuple(forward), tuple(both)}), 3)
+        self.assertIn("; attention: cuDNN ", self.run_job(*sets).stderr)
+
     def test_two_ranks_that_share_the_gpu_have_the_curve_of_one(self):
         wanted = self.losses("job.device=cpu")
         for layout, precision, tolerance in (
