@@ -88,6 +88,11 @@ struct Logits {
         sums(wide(d, {2, M}, kVocabulary)),
         global_max(wide(d, {M})) {}
 };
+Launch cross_entropy(Device& d, std::int64_t n) {
+  return [t = Logits(d, rows_of(n, kVocabulary), kVocabulary), &s = d.compute()]() mutable {
+    kernels::cross_entropy(t.losses, t.logits, t.targets, 1e-3f, s);
+  };
+}
 Launch cross_entropy_statistics(Device& d, std::int64_t n) {
   return [t = Logits(d, rows_of(n, kVocabulary), kVocabulary), &s = d.compute()]() mutable {
     kernels::cross_entropy_statistics(t.stats, t.logits, t.targets, t.range, s);
@@ -267,6 +272,7 @@ constexpr StreamingKernel kStreaming[] = {
     {"add_scaled_sum", add_scaled_sum},
     {"clip_factor", clip_factor},
     {"copy", copy},
+    {"cross_entropy", cross_entropy},
     {"cross_entropy_gradient", cross_entropy_gradient},
     {"cross_entropy_rescale", cross_entropy_rescale},
     {"cross_entropy_statistics", cross_entropy_statistics},
