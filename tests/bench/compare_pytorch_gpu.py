@@ -24,8 +24,12 @@ COMMON = dict(sequence=1024, vocabulary=50304)  # GPT-2's 50257 tokens, rounded 
 MODELS = {  # and sequences of a step
     "gpt2-124m": (dict(COMMON, layers=12, hidden=768, heads=12), 32),
     "gpt2-350m": (dict(COMMON, layers=24, hidden=1024, heads=16), 16),
+    "tiny": (dict(sequence=12, vocabulary=256, layers=1, hidden=16, heads=2), 2),  # that this script runs
 }
 PEERS = {"eager": [], "compile": ["--compile"]}
+# PyTorch adds in any order, too; what the same bits cost, and our own attention.
+OURS = {"lockstep": {"job.determinism": "fast"}, "same bits": {"job.determinism": "run"},
+        "own attention": {"job.determinism": "fast", "job.attention": "own"}}
 BARS = {"compile": 0.9, "eager": 1.2}  # that the first model must reach
 SKIPPED = 77
 
@@ -33,7 +37,7 @@ SKIPPED = 77
 def main():
     a = arguments()
     check(a)
-    rounds = {name: [] for name in a.model or MODELS}
+    rounds = {name: [] for name in a.model or ["gpt2-124m", "gpt2-350m"]}
     for number in range(a.rounds):
         for name, results in rounds.items():
             results.append(one_round(a, name))
@@ -51,7 +55,7 @@ def arguments():
     parser.add_argument("--torch-python", default=sys.executable, help="interpreter that has torch")
     parser.add_argument("--lockstep", default=str(ROOT / "build/cuda/lockstep"),
                         help="our executable, or a command that runs it")
-    parser.add_argument("--model", action="append", choices=MODELS, help="default: both")
+    parser.add_argument("--model", action="append", choices=MODELS, help="default: both of GPT-2")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--warmup", type=int, default=10, help="steps not counted, default 10")
@@ -75,8 +79,17 @@ def check(a):
 
 
 def one_round(a, name):
-    runs = {peer: run_pytorch(a, name, options) for peer, options in PEERS.items()}
-    return runs | dict(lockstep=run_lockstep(a, name))
+    """What each side did, or why it did not: a peer that fails leaves the others' figures."""
+    runs = {}
+    for side in (*OURS, *PEERS):
+        try:
+            runs[side] = run_lockstep(a, name, OURS[side]) if side in OURS else run_pytorch(a, name, PEERS[side])
+        except RuntimeError as failure:
+            if side == "lockstep":
+                sys.exit(str(failure))
+            say(f"{side}: {failure}")
+            runs[side] = dict(why=str(failure).splitlines()[-1])
+    return runs
 
 
 def run_pytorch(a, name, options):
@@ -88,7 +101,7 @@ def run_pytorch(a, name, options):
     return json.loads(out.splitlines()[-1])
 
 
-def run_lockstep(a, name):
+def run_lockstep(a, name, options):
     model, batch = MODELS[name]
     batch = a.batch or batch
     with tempfile.TemporaryDirectory() as run_dir:
@@ -96,7 +109,7 @@ def run_lockstep(a, name):
             "model.tied": "true", "batch.global": batch, "batch.micro": batch, "job.device": "cuda",
             "job.precision": "bfloat16", "job.steps": a.steps, "job.run_dir": run_dir,
             "job.evaluate_batches": 1, "data.path": json.dumps([a.data]), "optimizer.warmup_steps": 0,
-            "optimizer.learning_rate": 3e-4}
+            "optimizer.learning_rate": 3e-4} | options
         command = shlex.split(a.lockstep) + ["train", str(ROOT / "launch/examples/gpt-small.toml")]
         for key, value in keys.items():
             command += ["--set", f"{key}={value}"]
@@ -111,7 +124,7 @@ def run_lockstep(a, name):
 def output(command):
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
-        sys.exit(f"{shlex.join(map(str, command))}\nended with {done.returncode}:\n{done.stderr}")
+        raise RuntimeError(f"{shlex.join(map(str, command))}\nended with {done.returncode}:\n{done.stderr.strip()}")
     return done.stdout
 
 
@@ -121,39 +134,42 @@ def flops_per_token(name, parameters):
     return 6 * (parameters - positions) + 12 * model["layers"] * model["hidden"] * model["sequence"]
 
 
-def ratio(runs, peer):
-    return runs["lockstep"]["tokens_per_second"] / runs[peer]["tokens_per_second"]
-
-
 def summary(name, rounds):
-    def median(of):
-        return statistics.median(map(of, rounds))
+    def median(of, side):
+        known = [r for r in rounds if "why" not in r[side] and "why" not in r["lockstep"]]
+        return statistics.median(map(of, known)) if known else None
 
-    first = rounds[0]["eager"]
-    row = dict(model=name, gpu=first["gpu"], pytorch=first["version"], parameters=first["parameters"],
-               gemm_flops=median(lambda r: r["eager"]["gemm_flops"]), rounds=rounds)
-    for side in (*PEERS, "lockstep"):
-        row[side] = median(lambda r: r[side]["tokens_per_second"])
+    def ratio(runs, peer):
+        return runs["lockstep"]["tokens_per_second"] / runs[peer]["tokens_per_second"]
+
+    first = next((r[p] for r in rounds for p in PEERS if "why" not in r[p]), {})
+    row = dict(model=name, gpu=first.get("gpu"), pytorch=first.get("version"), parameters=first.get("parameters"),
+               gemm_flops=first.get("gemm_flops"), rounds=rounds, ours=list(OURS), peers=list(PEERS), mfu=0,
+               why={side: run["why"] for side, run in rounds[0].items() if "why" in run})
+    for side in (*PEERS, *OURS):
+        row[side] = median(lambda r: r[side]["tokens_per_second"], side) or 0
     for peer in PEERS:
-        row[f"to_{peer}"] = median(lambda r: ratio(r, peer))
-    row["mfu"] = row["lockstep"] * flops_per_token(name, row["parameters"]) / row["gemm_flops"]
-    row["loss"] = {side: rounds[0][side]["losses"][-1] for side in (*PEERS, "lockstep")}
+        row[f"to_{peer}"] = median(lambda r: ratio(r, peer), peer) or 0
+    if row["gemm_flops"]:
+        row["mfu"] = row["lockstep"] * flops_per_token(name, row["parameters"]) / row["gemm_flops"]
+    row["loss"] = {side: run["losses"][-1] for side, run in rounds[0].items() if "why" not in run}
     row["reached"] = name != "gpt2-124m" or all(row[f"to_{p}"] >= bar for p, bar in BARS.items())
     return row
 
 
 def text_of(runs):
-    return ", ".join(f"{side} {run['tokens_per_second']:.0f}" for side, run in runs.items()) + " tokens/s"
+    return ", ".join(f"{side} {run.get('tokens_per_second', 0):.0f}" for side, run in runs.items()) + " tokens/s"
 
 
 def print_table(rows):
+    sides = (*PEERS, *OURS)
     print(f"{rows[0]['gpu']}, PyTorch {rows[0]['pytorch']}, bfloat16; tokens/s")
-    print(f"{'':12} {'eager':>9} {'compile':>9} {'Lockstep':>9} {'to eager':>9} {'to compile':>10}"
-          f" {'GEMM TFLOP/s':>13} {'MFU of it':>9} {'last losses':>20}")
+    print(f"{'':12} " + " ".join(f"{side:>13}" for side in sides) +
+          f" {'to eager':>9} {'to compile':>10} {'GEMM TFLOP/s':>13} {'MFU of it':>9} {'last losses':>20}")
     for r in rows:
         losses = " ".join(f"{loss:.3f}" for loss in r["loss"].values())
-        print(f"{r['model']:12} {r['eager']:9.0f} {r['compile']:9.0f} {r['lockstep']:9.0f}"
-              f" {r['to_eager']:9.2f} {r['to_compile']:10.2f} {r['gemm_flops'] / 1e12:13.0f}"
+        print(f"{r['model']:12} " + " ".join(f"{r[side]:13.0f}" for side in sides) +
+              f" {r['to_eager']:9.2f} {r['to_compile']:10.2f} {(r['gemm_flops'] or 0) / 1e12:13.0f}"
               f" {r['mfu']:9.1%} {losses:>20}")
     print(f"bars of gpt2-124m: {BARS['eager']} of eager, {BARS['compile']} of compile:"
           f" {'reached' if all(r['reached'] for r in rows) else 'missed'}")

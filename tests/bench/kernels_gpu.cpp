@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/kernels/attention.hpp"
+#include "runtime/kernels/attention_cudnn.hpp"
 #include "runtime/kernels/cross_entropy.hpp"
 #include "runtime/kernels/dropout.hpp"
 #include "runtime/kernels/elementwise.hpp"
@@ -40,7 +41,7 @@ struct Sizes {
   std::int64_t copied, square, parameters, pieces, rounds;
 };
 constexpr Sizes kGpt2{16, 1024, 12, 64, 50304, 768, 16384, 1 << 28, 8192, 124 << 20, 148, 20};
-constexpr Sizes kQuick{1, 70, 2, 16, 131, 32, 70, 1 << 12, 64, 1 << 12, 3, 1};
+constexpr Sizes kQuick{1, 64, 2, 16, 131, 32, 64, 1 << 12, 64, 1 << 12, 3, 1};
 
 // What one kernel did, per call.
 struct Row {
@@ -79,70 +80,94 @@ std::vector<Row> timed(Device& device, std::int64_t rounds, const std::function<
   return rows;
 }
 
+// Measures what it is given, and says in the name of each row how it was computed.
+using Measure = std::function<void(const std::function<void()>&, const std::string& how)>;
+
 // The streaming kernels of one type, in the order of a step.
-void run_streaming(const Problem& p, const Sizes& s,
-                   const std::function<void(const std::function<void()>&)>& measure) {
+void run_streaming(const Problem& p, const Sizes& s, const Measure& measure) {
   Stream& stream = p.stream();
   const std::int64_t M = s.M, C = s.C;
   const Tensor x = p.random({M, C}, 1), dy = p.random({M, C}, 2), gamma = p.random({C}, 3);
   Tensor y = p.empty({M, C}), dx = p.empty({M, C}), dgamma = p.random32({C}, 4);
   Tensor dbeta = p.random32({C}, 5), rstd = p.empty32({M});
   kernels::LayerNormStatistics statistics{p.empty32({M}), p.empty32({M})};
-  measure([&] {
-    kernels::layernorm_forward(y, statistics, x, gamma, gamma, stream);
-    kernels::layernorm_backward_input(dx, dy, dy, x, statistics, gamma, stream);
-    kernels::layernorm_backward_weight(dgamma, dbeta, dy, x, statistics, stream);
-    kernels::rmsnorm_forward(y, rstd, x, gamma, stream);
-    kernels::rmsnorm_backward_input(dx, dy, dy, x, rstd, gamma, stream);
-    kernels::rmsnorm_backward_weight(dgamma, dy, x, rstd, stream);
-    kernels::dropout_add(y, dy, x, {.share = 0.1f, .key = 7}, stream);
-    kernels::add(y, x, stream);
-  });
+  measure(
+      [&] {
+        kernels::layernorm_forward(y, statistics, x, gamma, gamma, stream);
+        kernels::layernorm_backward_input(dx, dy, dy, x, statistics, gamma, stream);
+        kernels::layernorm_backward_weight(dgamma, dbeta, dy, x, statistics, stream);
+        kernels::rmsnorm_forward(y, rstd, x, gamma, stream);
+        kernels::rmsnorm_backward_input(dx, dy, dy, x, rstd, gamma, stream);
+        kernels::rmsnorm_backward_weight(dgamma, dy, x, rstd, stream);
+        kernels::dropout_add(y, dy, x, {.share = 0.1f, .key = 7}, stream);
+        kernels::add(y, x, stream);
+      },
+      "");
   const Tensor wide = p.random({M, 4 * C}, 6), dwide = p.random({M, 4 * C}, 7);
   Tensor out = p.empty({M, 4 * C}), gate = p.empty({M, 2 * C});
-  measure([&] {
-    kernels::gelu_forward(out, wide, stream);
-    kernels::gelu_backward(out, dwide, wide, stream);
-    kernels::swiglu_forward(gate, wide, stream);
-    kernels::swiglu_backward(out, gate, wide, stream);
-  });
+  measure(
+      [&] {
+        kernels::gelu_forward(out, wide, stream);
+        kernels::gelu_backward(out, dwide, wide, stream);
+        kernels::swiglu_forward(gate, wide, stream);
+        kernels::swiglu_backward(out, gate, wide, stream);
+      },
+      "");
   const Tensor tokens = p.tokens({s.B, s.T}, static_cast<int>(s.V), 8);
   const Tensor table = p.random({s.V, C}, 9), places = p.random({s.T, C}, 10);
   Tensor dtable = p.random32({s.V, C}, 11), dplaces = p.random32({s.T, C}, 12);
-  measure([&] {
-    kernels::embedding_forward(y, tokens, table, places, 0, stream);
-    kernels::embedding_backward(dtable, dplaces, dy, tokens, 0, stream);
-  });
+  measure(
+      [&] {
+        kernels::embedding_forward(y, tokens, table, places, 0, stream);
+        kernels::embedding_backward(dtable, dplaces, dy, tokens, 0, stream);
+      },
+      "");
   Tensor logits = p.random({M / 4, s.V}, 13), losses = p.empty32({M / 4});
   const Tensor targets = p.tokens({M / 4}, static_cast<int>(s.V), 14);
-  measure([&] { kernels::cross_entropy(losses, logits, targets, 1.0f, stream); });
+  measure([&] { kernels::cross_entropy(losses, logits, targets, 1.0f, stream); }, "");
 }
 
-void run_products(const Problem& p, const Sizes& s,
-                  const std::function<void(const std::function<void()>&)>& measure) {
+void run_products(const Problem& p, const Sizes& s, const Measure& measure) {
   Stream& stream = p.stream();
   const kernels::AttentionShape shape = kernels::AttentionShape::whole(s.B, s.T, s.H, s.D);
   Tensor qkv = p.random({s.M, 3 * s.C}, 1), o = p.empty({s.M, s.C}), dqkv = p.empty({s.M, 3 * s.C});
   Tensor table = p.empty32({s.T, s.D}), log_sums = p.empty32({s.B, s.H, s.T});
   kernels::rotary_table(table, 10000.0f, stream);
-  measure([&] {
-    kernels::rotary_forward(qkv, table, shape, stream);
+  measure([&] { kernels::rotary_forward(qkv, table, shape, stream); }, "");
+  const auto attend = [&] {
     kernels::attention_forward(o, log_sums, qkv, shape, {}, stream);
     kernels::attention_backward(dqkv, o, o, log_sums, qkv, shape, {}, stream);
-  });
+  };
+  measure(attend, "");
+  using kernels::cuda::AttentionPass;
+  if (p.type == DType::bfloat16 && kernels::cuda::fused_attention(AttentionPass::forward, shape) &&
+      kernels::cuda::fused_attention(AttentionPass::backward, shape)) {
+    p.device.compute_in({.values = p.type, .attention = AttentionBy::library});
+    measure(attend, ", " + kernels::cuda::fused_attention_library());
+    p.device.compute_in({.values = p.type});
+  }
   const Tensor x = p.random({s.M, s.C}, 2), w = p.random({4 * s.C, s.C}, 3);
   const Tensor b = p.random({4 * s.C}, 4);
   Tensor y = p.random({s.M, 4 * s.C}, 5), dx = p.empty({s.M, s.C});
   Tensor dw = p.random32({4 * s.C, s.C}, 6), db = p.random32({4 * s.C}, 7);
-  measure([&] {
-    kernels::linear_forward(y, x, w, b, stream);
-    kernels::linear_backward_input(dx, y, w, stream);
-    kernels::linear_backward_weight(dw, db, y, x, stream);
-  });
+  measure(
+      [&] {
+        kernels::linear_forward(y, x, w, b, stream);
+        kernels::linear_backward_input(dx, y, w, stream);
+        kernels::linear_backward_weight(dw, db, y, x, stream);
+      },
+      "");
+  Tensor z = p.random({s.M, 4 * s.C}, 8, 2);
+  const Tensor down = p.random({s.C, 4 * s.C}, 9);
+  measure(
+      [&] {
+        kernels::linear_gelu_forward(y, z, x, w, b, stream);
+        kernels::linear_gelu_backward_input(y, x, down, z, stream);
+      },
+      "");
 }
 
-void run_update(const Problem& p, const Sizes& s,
-                const std::function<void(const std::function<void()>&)>& measure) {
+void run_update(const Problem& p, const Sizes& s, const Measure& measure) {
   std::vector<kernels::AdamWPiece> pieces;
   std::vector<Tensor> gradients;
   for (std::int64_t i = 0; i < s.pieces; ++i) {
@@ -155,11 +180,13 @@ void run_update(const Problem& p, const Sizes& s,
   }
   const Tensor factor = p.random32({1}, 5);
   Tensor sums = Tensor::empty(p.device, {s.pieces}, DType::float64);
-  measure([&] {
-    kernels::squared_sums(sums, gradients, p.stream());
-    kernels::adamw_update(pieces, factor, {1e-4f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.1f, 0.05f},
-                          p.stream());
-  });
+  measure(
+      [&] {
+        kernels::squared_sums(sums, gradients, p.stream());
+        kernels::adamw_update(pieces, factor, {1e-4f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.1f, 0.05f},
+                              p.stream());
+      },
+      "");
 }
 
 // What the shares are of, by these very kernels at their best size.
@@ -212,9 +239,11 @@ int main(int argc, char** argv) {
     const Row copy = best_copy(p, sizes), product = best_product(p, sizes);
     all.push_back(print(copy, copy));
     all.push_back(print(product, product));
-    const auto measure = [&](const std::function<void()>& body) {
-      for (const Row& row : timed(*device, sizes.rounds, body))
+    const auto measure = [&](const std::function<void()>& body, const std::string& how) {
+      for (Row row : timed(*device, sizes.rounds, body)) {
+        row.name += how;
         all.push_back(print(row, row.multiplies() ? product : copy));
+      }
     };
     run_streaming(p, sizes, measure);
     run_products(p, sizes, measure);

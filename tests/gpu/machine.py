@@ -59,15 +59,15 @@ def which(name, *folders):
 
 
 def cuda_folders(python):
-    """Where cuBLASLt, cuDNN and NCCL lie: those that PyTorch brought along (many machines have no other), and the
-    toolkit's."""
-    asks = "import nvidia; print(*nvidia.__path__, sep='\\n')"
-    found = subprocess.run([python, "-c", asks], capture_output=True, text=True).stdout.split()
-    folders = [str(lib) for path in found for lib in sorted(pathlib.Path(path).glob("*/lib"))]
+    """Where cuBLASLt, cuDNN and NCCL lie: the toolkit's, as new as our programs, and those that PyTorch brought along
+    (many machines have no other)."""
+    folders = []
     if nvcc := which("nvcc", "/usr/local/cuda/bin"):
         toolkit = pathlib.Path(nvcc).resolve().parents[1]
         folders += [str(toolkit / lib) for lib in ("lib64", "lib") if (toolkit / lib).is_dir()]
-    return folders
+    asks = "import nvidia; print(*nvidia.__path__, sep='\\n')"
+    found = subprocess.run([python, "-c", asks], capture_output=True, text=True).stdout.split()
+    return folders + [str(lib) for path in found for lib in sorted(pathlib.Path(path).glob("*/lib"))]
 
 
 def processor():

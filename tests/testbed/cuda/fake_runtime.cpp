@@ -1,26 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
-// As much of the CUDA runtime as the device `cuda` calls, on the host: one GPU, whose memory is
-// malloc's (every block by itself, so that the address sanitizer sees its ends) and begins as
-// poison. Everything is done when the call returns, so events and streams are always at rest.
-// Linked before the real one, which a program then never takes anything from.
+#include "tests/testbed/cuda/fake_runtime.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <list>
+#include <memory>
+#include <thread>
 
-#include <cuda_runtime_api.h>
-
-struct CUstream_st {
-  int unused = 0;
-};
-struct CUevent_st {
-  std::chrono::steady_clock::time_point recorded;
-};
-
+namespace lockstep::fake {
 namespace {
 
+double seconds() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(now).count();
+}
+
+// What an event stands for: a place in a stream.
+struct Place {
+  bool reached = true;
+  double at = seconds();
+};
+
+}  // namespace
+}  // namespace lockstep::fake
+
+struct CUstream_st {
+  std::deque<lockstep::fake::Step> steps;
+};
+struct CUevent_st {
+  std::shared_ptr<lockstep::fake::Place> place = std::make_shared<lockstep::fake::Place>();
+};
+
+namespace lockstep::fake {
+namespace {
+
+std::recursive_mutex the_mutex;
+CUstream_st default_stream;
+std::list<CUstream_st*> streams{&default_stream};
+
+CUstream_st& of(cudaStream_t stream) {
+  return stream ? *stream : default_stream;
+}
+
+void progress() {
+  for (CUstream_st* stream : streams) {
+    while (!stream->steps.empty() && stream->steps.front()())
+      stream->steps.pop_front();
+  }
+}
+
+template <class Done>
+void wait_until(Done done) {
+  for (;;) {
+    {
+      const auto lock = locked();
+      progress();
+      if (done()) return;
+    }
+    std::this_thread::yield();
+  }
+}
+
+bool all_idle() {
+  return std::all_of(streams.begin(), streams.end(),
+                     [](const CUstream_st* stream) { return stream->steps.empty(); });
+}
+
+void once(cudaStream_t stream, std::function<void()> body) {
+  enqueue(stream, [body = std::move(body)] {
+    body();
+    return true;
+  });
+}
+
+// ---- memory
+
+constexpr std::size_t kMemory = std::size_t{8} << 30;
 std::atomic<std::uint64_t> allocated{0};
 
 // The size stands before the block, in a header that keeps 256 bytes of alignment.
@@ -30,8 +90,7 @@ constexpr std::size_t kHeader = 256;
 constexpr std::size_t kPoisoned = std::size_t{1} << 20;
 
 cudaError_t take(void** memory, std::size_t bytes) {
-  constexpr std::size_t kMost = std::size_t{8} << 30;
-  if (bytes > kMost) return cudaErrorMemoryAllocation;
+  if (bytes > kMemory) return cudaErrorMemoryAllocation;
   void* taken = nullptr;
   if (posix_memalign(&taken, kHeader, kHeader + bytes) != 0) return cudaErrorMemoryAllocation;
   auto* block = static_cast<unsigned char*>(taken);
@@ -53,7 +112,23 @@ void give_back(void* memory) {
 
 }  // namespace
 
+std::unique_lock<std::recursive_mutex> locked() {
+  return std::unique_lock(the_mutex);
+}
+
+void enqueue(cudaStream_t stream, Step step) {
+  const auto lock = locked();
+  of(stream).steps.push_back(std::move(step));
+  if (!kLaunchesReturnAtOnce) progress();
+}
+
+}  // namespace lockstep::fake
+
+using namespace lockstep::fake;
+
 extern "C" {
+
+// ---- devices
 
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
@@ -66,12 +141,14 @@ cudaError_t cudaGetDevice(int* device) {
 cudaError_t cudaSetDevice(int device) {
   return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
 }
-cudaError_t cudaRuntimeGetVersion(int* version) {
-  *version = CUDART_VERSION;
-  return cudaSuccess;
-}
-cudaError_t cudaDriverGetVersion(int* version) {
-  *version = CUDART_VERSION;
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = {};
+  std::strcpy(properties->name, "emulated");
+  properties->major = 9;
+  properties->multiProcessorCount = 132;
+  properties->totalGlobalMem = kMemory;
+  const int gpu = number_of_gpu();
+  std::memcpy(properties->uuid.bytes, &gpu, sizeof gpu);
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
@@ -81,19 +158,61 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
                                                             : 0;
   return cudaSuccess;
 }
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
-  *properties = {};
-  std::strcpy(properties->name, "emulated");
-  properties->major = 9;
-  properties->multiProcessorCount = 132;
-  properties->totalGlobalMem = std::size_t{8} << 30;
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = CUDART_VERSION;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {
+  wait_until(all_idle);
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
   *least = *greatest = 0;
+  return cudaSuccess;
+}
+const char* cudaGetErrorName(cudaError_t) {
+  return "cudaErrorEmulated";
+}
+const char* cudaGetErrorString(cudaError_t) {
+  return "an error of the emulated runtime";
+}
+cudaError_t cudaGetLastError() {
+  return cudaSuccess;
+}
+cudaError_t cudaPeekAtLastError() {
+  return cudaSuccess;
+}
+
+// ---- memory
+
+cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
+  return take(memory, bytes);
+}
+cudaError_t cudaFree(void* memory) {
+  wait_until(all_idle);
+  give_back(memory);
+  return cudaSuccess;
+}
+cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) {
+  return take(memory, bytes);
+}
+cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
+  once(stream, [=] { give_back(memory); });
+  return cudaSuccess;
+}
+cudaError_t cudaHostAlloc(void** memory, std::size_t bytes, unsigned) {
+  return take(memory, bytes);
+}
+cudaError_t cudaFreeHost(void* memory) {
+  return cudaFree(memory);
+}
+cudaError_t cudaMemGetInfo(std::size_t* available, std::size_t* total) {
+  *total = kMemory;
+  *available = *total - allocated;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
@@ -111,101 +230,83 @@ cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value)
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) {
   return cudaSuccess;
 }
-cudaError_t cudaMemGetInfo(std::size_t* available, std::size_t* total) {
-  *total = std::size_t{8} << 30;
-  *available = *total - allocated;
-  return cudaSuccess;
-}
-
-cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
-  return take(memory, bytes);
-}
-cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) {
-  return take(memory, bytes);
-}
-cudaError_t cudaFree(void* memory) {
-  give_back(memory);
-  return cudaSuccess;
-}
-cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
-  return cudaFree(memory);
-}
-cudaError_t cudaHostAlloc(void** memory, std::size_t bytes, unsigned) {
-  return take(memory, bytes);
-}
-cudaError_t cudaFreeHost(void* memory) {
-  return cudaFree(memory);
-}
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
-                            cudaStream_t) {
-  if (bytes) std::memcpy(to, from, bytes);
+                            cudaStream_t stream) {
+  if (bytes) once(stream, [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind) {
+  wait_until(all_idle);
   if (bytes) std::memcpy(to, from, bytes);
   return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t) {
-  std::memset(to, value, bytes);
+cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
+  once(stream, [=] { std::memset(to, value, bytes); });
   return cudaSuccess;
 }
 
+// ---- streams and events
+
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
+  const auto lock = locked();
   *stream = new CUstream_st;
+  streams.push_back(*stream);
   return cudaSuccess;
 }
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = new CUstream_st;
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  return cudaStreamCreateWithPriority(stream, flags, 0);
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  wait_until([=] { return of(stream).steps.empty(); });
   return cudaSuccess;
+}
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  const auto lock = locked();
+  progress();
+  return of(stream).steps.empty() ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  cudaStreamSynchronize(stream);
+  const auto lock = locked();
+  streams.remove(stream);
   delete stream;
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  enqueue(stream, [place = event->place] { return place->reached; });
   return cudaSuccess;
 }
-cudaError_t cudaStreamQuery(cudaStream_t) {
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
+  once(stream, [=] { function(data); });
   return cudaSuccess;
 }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
-  return cudaSuccess;
-}
-
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = new CUevent_st{std::chrono::steady_clock::now()};
+  *event = new CUevent_st;
   return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
   return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
-  event->recorded = std::chrono::steady_clock::now();
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  const auto lock = locked();
+  event->place = std::make_shared<Place>(Place{.reached = false});
+  once(stream, [place = event->place] { *place = {true, seconds()}; });
   return cudaSuccess;
 }
-cudaError_t cudaEventQuery(cudaEvent_t) {
-  return cudaSuccess;
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const auto lock = locked();
+  progress();
+  return event->place->reached ? cudaSuccess : cudaErrorNotReady;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) {
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  wait_until([=] { return event->place->reached; });
   return cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
-  *milliseconds = std::chrono::duration<float, std::milli>(end->recorded - begin->recorded).count();
+  const auto lock = locked();
+  *milliseconds = static_cast<float>(1e3 * (end->place->at - begin->place->at));
   return cudaSuccess;
-}
-
-cudaError_t cudaGetLastError() {
-  return cudaSuccess;
-}
-cudaError_t cudaPeekAtLastError() {
-  return cudaSuccess;
-}
-const char* cudaGetErrorString(cudaError_t) {
-  return "an error of the emulated runtime";
-}
-const char* cudaGetErrorName(cudaError_t) {
-  return "cudaErrorEmulated";
 }
 
 }  // extern "C"

@@ -3,25 +3,15 @@
 // there is no GPU: one shared library with the calls of the CUDA runtime that they use (memory of
 // the GPU is memory of the host, kernels cannot run) and with NCCL's over MPI.
 //
-// As on a GPU, a stream carries out one thing after another, and launching returns at once: what is
-// launched makes progress only when somebody asks. A group of NCCL is one thing in a stream, whose
-// messages go on at the same time; a send is over when its receive is there (a GPU may buffer more,
-// so what deadlocks there deadlocks here).
+// A group of NCCL is one thing in a stream, whose messages go on at the same time; a send is over
+// when its receive is there (a GPU may buffer more, so what deadlocks there deadlocks here).
 #pragma once
 
-#include <functional>
-#include <mutex>
-
-#include <cuda_runtime_api.h>
 #include <nccl.h>
 
+#include "tests/testbed/cuda/fake_runtime.hpp"
+
 namespace lockstep::fake {
-
-// True when it is done; asked again and again.
-using Step = std::function<bool()>;
-
-void enqueue(cudaStream_t stream, Step step);
-std::unique_lock<std::recursive_mutex> locked();
 
 // ---- what tests do to it, on this rank
 
