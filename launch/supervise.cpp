@@ -128,6 +128,12 @@ bool is_final(int status) {
   return false;
 }
 
+// mpirun has a status of its own for ranks that a signal stopped.
+int final_status(int status) {
+  const bool by_ranks = status == 0 || status == kUserError || !stop_signal();
+  return by_ranks ? status : 128 + stop_signal();
+}
+
 }  // namespace
 
 int fewer_ranks(const JobConfig& job, int ranks, int least) {
@@ -151,7 +157,7 @@ int supervise(const JobConfig& wanted, const Supervision& with) {
   for (int life = 0;; ++life) {
     setenv("LOCKSTEP_RESTART", std::to_string(before + life).c_str(), 1);
     const int status = Life(command_of(job, with, ranks, life > 0 || with.resume)).wait();
-    if (is_final(status) || stop_signal()) return status;
+    if (is_final(status) || stop_signal()) return final_status(status);
     if (life == with.restarts) {
       if (with.restarts > 0) log_error(format("status %d, and no restart is left", status));
       return status;
