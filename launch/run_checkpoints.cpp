@@ -19,11 +19,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string read_text(const std::string& path) {
-  const MappedFile file = MappedFile::open(path);
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
-}
-
 void expect_equal(const char* key, std::int64_t job, std::int64_t stored) {
   if (job == stored) return;
   throw ConfigError(

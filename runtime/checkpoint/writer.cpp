@@ -115,6 +115,7 @@ void CheckpointWriter::complete(Manifest head) {
   flush_file(options_.beside);
   fence_.check();
   folder_.commit(head.step, head.life);
+  fence_.check();  // a new life may be reading what would go
   folder_.retain(head.step, options_.keep, options_.keep_every);
 }
 
@@ -131,8 +132,7 @@ Shard CheckpointWriter::shard_of(const std::string& draft, int rank) {
     changed_.wait_for(lock, kLook);
   }
   lock.unlock();
-  const MappedFile file = MappedFile::open(note);
-  return parse_shard({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+  return parse_shard(read_text(note));
 }
 
 }  // namespace lockstep

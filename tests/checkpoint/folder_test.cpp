@@ -2,6 +2,9 @@
 // The folder of checkpoints and who may write into it: retention, what is complete, replacing one,
 // what a manifest may say, former lives.
 #include <filesystem>
+#include <optional>
+#include <set>
+#include <thread>
 
 #include "runtime/base/half.hpp"
 #include "tests/checkpoint/written.hpp"
@@ -144,6 +147,44 @@ TEST_CASE("another model is refused with the tensor and both shapes") {
   CHECK(refusal({{"matrix", {6, 5}}}).find("vector") != std::string::npos);
   CHECK(refusal({{"matrix", {6, 5}}, {"vector", {4}}, {"more", {1}}}).find("no more") !=
         std::string::npos);
+}
+
+TEST_CASE("a draft that a new life has taken away does not become a checkpoint") {
+  test::TempDir dir;
+  const CheckpointFolder folder(dir.path("checkpoints"));
+  test::write_small(folder, dir.path(), test::SmallState(1), 5);
+  const Fence former = Fence::take(dir.path(), {});
+  folder.make_draft(5, former.life());
+  former.check();  // the last thing that it does before the rename
+  Fence::take(dir.path(), {});
+  folder.clean();
+  CHECK_THROWS_AS(folder.commit(5, former.life()), SystemError);
+  CHECK(folder.steps() == Steps{5});  // and what was there still is
+  CHECK(test::read_small(folder.place_of(5)).front() == 1);
+}
+
+TEST_CASE("starts at the same moment are different lives, and one of them goes on") {
+  constexpr int kStarts = 8;
+  test::TempDir dir;
+  Fence::take(dir.path(), {});
+  std::vector<std::optional<Fence>> fences(kStarts);
+  std::vector<std::thread> threads;
+  for (auto& fence : fences)
+    threads.emplace_back([&dir, &fence] { fence = Fence::take(dir.path(), {}); });
+  for (std::thread& thread : threads)
+    thread.join();
+  std::set<std::int64_t> lives;
+  int going_on = 0;
+  for (const auto& fence : fences) {
+    lives.insert(fence->life());
+    try {
+      fence->check();
+      ++going_on;
+    } catch (const ConfigError&) {
+    }
+  }
+  CHECK(lives.size() == kStarts);
+  CHECK(going_on == 1);
 }
 
 TEST_CASE("a former life is told who goes on, and writes nothing") {
