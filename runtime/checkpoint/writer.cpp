@@ -48,9 +48,10 @@ CheckpointWriter::~CheckpointWriter() {
   thread_.join();
 }
 
-void CheckpointWriter::save(const std::vector<HeldPiece>& pieces, Manifest head) {
+void CheckpointWriter::save(const std::vector<HeldPiece>& pieces, Manifest head,
+                            const std::vector<HeldState>& own) {
   wait();
-  snapshot_.take(pieces);
+  snapshot_.take(pieces, own);
   {
     std::lock_guard lock(mutex_);
     head_ = std::move(head);
@@ -97,6 +98,7 @@ void CheckpointWriter::write_own(const Manifest& head) {
     Shard shard =
         write_shard(draft, shard_name(options_.rank), snapshot_.header(), snapshot_.bytes());
     shard.pieces = snapshot_.pieces();
+    shard.own = snapshot_.own();
     write_file(note_name(draft, options_.rank), to_text(shard));
     if (options_.rank == 0) complete(head);
   } catch (const SystemError&) {

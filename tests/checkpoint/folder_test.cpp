@@ -109,6 +109,13 @@ TEST_CASE("a manifest that does not fit is refused with the reason") {
                       .chunk_bytes = 1024,
                       .crc32c = {1},
                       .pieces = {{"vector", {{0, 0, 1, 4}}, {{"value", DType::float32, 40}}}}});
+  m.shards[0].own = {{"compression/0", DType::float32, 24, 4}};
+  m.progress = {.losses = {1.0 / 3, 2e-300},
+                .grad_norms = {0.1, 7},
+                .went_back = {5},
+                .skipped = 2,
+                .skipped_in_row = 1,
+                .validation_loss = 0.7};
   REQUIRE(parse_manifest(to_text(m)) == m);
   const auto refusal = [&](auto change) {
     Manifest changed = m;
@@ -125,6 +132,10 @@ TEST_CASE("a manifest that does not fit is refused with the reason") {
   says(refusal([](Manifest& x) { x.shards[0].pieces[0].states[0].offset = 90; }), "ends behind");
   says(refusal([](Manifest& x) { x.shards[0].pieces[0].region[0].column = 1; }), "outside");
   says(refusal([](Manifest& x) { x.parameters.erase("vector"); }), "no parameter");
+  says(refusal([](Manifest& x) {
+         x.shards[0].own = {{"compression/0", DType::float32, 25, 4}};
+       }),
+       "compression/0 ends behind");
   says(refusal([](Manifest& x) {
          x.parameters["vector"] = {std::int64_t{1} << 40, 1 << 20};
        }),
