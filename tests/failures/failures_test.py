@@ -119,6 +119,14 @@ class Failures(unittest.TestCase):
                 for m in steps[:9]:
                     self.assertEqual(m["loss"], losses[m["step"]])
 
+    def test_spikes_are_judged_by_what_came_before_a_restart(self):
+        supervise = ["--ranks", "2", "--restarts", "1", "--launcher", f"{MPIRUN} {{ranks}}"]
+        result = self.train(2, "job.steps=12", "failures.spike_window=8", "checkpoint.every=4", "checkpoint.async=false",
+                            inject=["nan rank 0 step 3", "kill rank 0 step 9", "spike rank 1 step 10 in loss life 1"],
+                            arguments=[*supervise, "--set", 'failures.nonfinite="skip"', "--set", 'failures.spike="skip"'])
+        self.expect_said(result, 0, "continued from .*8", r"step 10: the loss .* left out \(2 so far\)")
+        self.assertEqual([m["step"] for m in self.metrics() if m.get("skipped")], [3, 10])
+
     # ---- ranks, and starting again
 
     def test_a_lost_rank_is_started_again(self):
