@@ -12,6 +12,7 @@
 
 #include "collectives/wait_errors.hpp"
 #include "runtime/base/file.hpp"
+#include "runtime/context/reported_failure.hpp"
 #include "runtime/logging/logging.hpp"
 
 namespace lockstep {
@@ -32,6 +33,8 @@ struct Failure {
 Failure describe(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
+  } catch (const ReportedFailure&) {
+    return {"", kFailure};
   } catch (const ReportedError&) {
     return {"", kUserError};
   } catch (const ConfigError& e) {

@@ -83,10 +83,32 @@ std::string memory_text(const JobPrediction& p) {
     text += format("  %-24s %10.1f MiB\n", name_of(static_cast<MemoryUse>(use)),
                    static_cast<double>(m.at_peak[static_cast<std::size_t>(use)]) / (1 << 20));
   }
+  if (p.copies_bytes > 0) {
+    text += format("  and in the host's memory %.1f MiB of copies for checkpoints\n",
+                   p.copies_bytes / (1 << 20));
+  }
   if (p.device_memory > 0 && static_cast<double>(m.peak) > p.device_memory) {
     text += format("  more than the %.1f MiB of the device\n", p.device_memory / (1 << 20));
   }
   return text;
+}
+
+// What is written behind training is a copy of the rank's shard; copies in memory are taken from
+// another one, and there are those of two steps, with several nodes twice. What data ranks have
+// alike they share.
+double copies_bytes(const JobConfig& job, const Machine& machine, int ranks,
+                    const MemoryStats& memory) {
+  const auto& p = job.parallel;
+  const int data = std::max(1, ranks / (p.tensor * p.pipeline));
+  const auto used = [&](MemoryUse use, bool shared) {
+    const auto bytes = static_cast<double>(memory.at_peak[static_cast<std::size_t>(use)]);
+    return shared ? bytes / data : bytes;
+  };
+  const double shard =
+      used(MemoryUse::parameters, p.zero < 3) + used(MemoryUse::optimizer, p.zero == 0);
+  double copies = job.checkpoint.every > 0 ? 1 : 0;
+  if (job.checkpoint.memory_every > 0) copies += ranks > machine.devices_per_node ? 5 : 3;
+  return copies * shard;
 }
 
 }  // namespace
@@ -112,6 +134,7 @@ JobPrediction predict_job(JobConfig job, const Machine& machine, int ranks) {
   const bool threads_as_measured =
       job.job.threads == 0 || job.job.threads == machine.threads_per_device;
   const bool as_measured = threads_as_measured && ranks >= machine.devices_per_node;
+  p.copies_bytes = copies_bytes(job, machine, ranks, p.step.memory);
   p.step.in_range = p.step.in_range && (machine.device != "cpu" || as_measured);
   return p;
 }
@@ -186,6 +209,7 @@ std::string prediction_json(const JobPrediction& p) {
                     {"parameters", p.parameters},
                     {"breakdown", breakdown},
                     {"memory_breakdown", memory},
+                    {"host_copies_bytes", p.copies_bytes},
                     {"guessed", guessed}};
   return all.dump(2) + "\n";
 }

@@ -14,6 +14,7 @@ struct JobPrediction {
   std::int64_t parameters = 0;
   double device_memory = 0;  // bytes; 0: not known
   StepPrediction step;
+  double copies_bytes = 0;  // of checkpoints in the host's memory, per rank
 };
 
 // The vocabulary of a job, from its data where the job leaves it open.

@@ -103,6 +103,25 @@ void RunGuard::end_step(const StepResult& result, double seconds) {
   if (wanted_.straggler_every > 0 && steps_ >= wanted_.straggler_every) look_for_stragglers();
 }
 
+Progress RunGuard::progress() const {
+  return {.losses = spikes_.losses(),
+          .grad_norms = spikes_.grad_norms(),
+          .went_back = {went_back_.begin(), went_back_.end()},
+          .skipped = skipped_,
+          .skipped_in_row = in_row_};
+}
+
+void RunGuard::go_on_from(const Progress& p) {
+  went_back_ = {p.went_back.begin(), p.went_back.end()};
+  skipped_ = p.skipped;
+  in_row_ = p.skipped_in_row;
+  go_back_to(p);
+}
+
+void RunGuard::go_back_to(const Progress& p) {
+  spikes_.go_on_from(p.losses, p.grad_norms);
+}
+
 void RunGuard::meet_nonfinite(const StepResult& result) {
   const std::string origin = find_origin();
   const bool of_loss = !std::isfinite(result.loss);

@@ -13,6 +13,7 @@
 
 #include "collectives/options.hpp"
 #include "parallelism/hybrid/training_step.hpp"
+#include "runtime/checkpoint/manifest.hpp"
 #include "runtime/context/context.hpp"
 #include "runtime/failures/faults.hpp"
 #include "runtime/failures/spikes.hpp"
@@ -29,6 +30,10 @@ class RunGuard {
   void begin_step(std::int64_t step);
   // Says what was wrong with the step. Throws, on all ranks, if the job is to end. Collective.
   void end_step(const StepResult& result, double seconds);
+  // What is saved with a step, for a life that goes on from it.
+  Progress progress() const;
+  void go_on_from(const Progress& progress);
+  void go_back_to(const Progress& progress);  // but remembers why
   // failures.spike = "roll_back": training is to go on from the last checkpoint. Said once.
   bool wants_back() { return std::exchange(wants_back_, false); }
 

@@ -21,6 +21,7 @@
 #include "runtime/base/format.hpp"
 #include "runtime/base/process.hpp"
 #include "runtime/checkpoint/fence.hpp"
+#include "runtime/checkpoint/memory_folder.hpp"
 #include "runtime/context/signals.hpp"
 #include "runtime/logging/logging.hpp"
 
@@ -122,10 +123,24 @@ std::vector<std::string> command_of(const JobConfig& job, const Supervision& wit
   return words;
 }
 
+// For who resumes by hand; the next run with copies in memory takes away what is left over.
+void say_what_stays(const std::string& run_dir) {
+  const std::string name = memory_name_of(run_dir);
+  if (name.empty()) return;
+  log_warning("copies in memory (" + name + ") stay for --resume; without one remove them and " +
+              run_dir + "/memory.json");
+}
+
 bool is_final(int status) {
   for (const int last : {0, kUserError, 128 + SIGINT, 128 + SIGTERM, 128 + SIGUSR1})
     if (status == last) return true;
   return false;
+}
+
+// mpirun has a status of its own for ranks that a signal stopped.
+int final_status(int status) {
+  const bool by_ranks = status == 0 || status == kUserError || !stop_signal();
+  return by_ranks ? status : 128 + stop_signal();
 }
 
 }  // namespace
@@ -151,8 +166,12 @@ int supervise(const JobConfig& wanted, const Supervision& with) {
   for (int life = 0;; ++life) {
     setenv("LOCKSTEP_RESTART", std::to_string(before + life).c_str(), 1);
     const int status = Life(command_of(job, with, ranks, life > 0 || with.resume)).wait();
-    if (is_final(status) || stop_signal()) return status;
+    if (is_final(status) || stop_signal()) {
+      say_what_stays(job.job.run_dir);
+      return final_status(status);
+    }
     if (life == with.restarts) {
+      say_what_stays(job.job.run_dir);
       if (with.restarts > 0) log_error(format("status %d, and no restart is left", status));
       return status;
     }

@@ -117,8 +117,9 @@ void TrainingRun::open_batches(std::int64_t first_step) {
   validation_.emplace(corpus_.validation, ValidationOptions{micro, batches, sequence});
 }
 
-// Finds or makes it, and loads what the run starts from: nothing there changes yet, and a start
-// that fails leaves none.
+// Finds or makes it, and loads what the run starts from. A run that goes on takes the directory
+// first, so that a former life of it writes nothing meanwhile; a job that does not fit to what is
+// there changes nothing.
 void TrainingRun::open_run_directory(const RunOptions& options) {
   checkpoints_ =
       std::make_unique<RunCheckpoints>(context_, job_, *mesh_, *step_, corpus_.train.size());
@@ -128,16 +129,19 @@ void TrainingRun::open_run_directory(const RunOptions& options) {
     run_dir_ = options.resume ? find_run_directory(job_) : make_run_directory(job_);
   });
   checkpoints_->open(run_dir_);
+  if (options.resume) checkpoints_->expect_fits();
+  checkpoints_->begin_life();
   if (!options.resume) return;
   const std::int64_t done = checkpoints_->load_last();
   if (done == 0) checkpoints_->load_weights();
   if (done == 0) return;
+  guard_->go_on_from(checkpoints_->loaded());
   first_step_ = done + 1;
   context_.together([&] { open_batches(done); });
 }
 
 void TrainingRun::begin_writing() {
-  checkpoints_->begin_life();
+  checkpoints_->begin_copies();
   context_.together([this] {
     if (!context_.first()) return;
     const std::string metrics = run_dir_ + "/metrics.jsonl";
@@ -172,15 +176,12 @@ void TrainingRun::introduce(int threads, const std::string& binding) const {
 }
 
 int TrainingRun::run() {
-  if (first_step_ > job_.job.steps) {
-    log_info(format("nothing is left to do: %lld of %lld steps are done",
-                    static_cast<long long>(first_step_ - 1),
-                    static_cast<long long>(job_.job.steps)));
-    return 0;
-  }
+  const auto& reached = checkpoints_->loaded().validation_loss;
+  if (first_step_ > job_.job.steps || (reached && at_target(*reached))) return end_without_steps();
   const bool finished = train();
   checkpoints_->finish();
   checkpoints_->report();
+  checkpoints_->end_life();
   const double train_seconds = now() - train_begin_;
   mllog_.end_training(finished && (job_.job.target_loss == 0 || target_seconds_ > 0));
   table_.finish();
@@ -192,6 +193,28 @@ int TrainingRun::run() {
   if (finished && job_.job.sample_length > 0) write_sample();
   if (finished && !stop_requested()) return 0;
   return 128 + (stop_signal() ? stop_signal() : SIGTERM);
+}
+
+int TrainingRun::end_without_steps() {
+  const auto done = static_cast<long long>(first_step_ - 1);
+  const Progress& loaded = checkpoints_->loaded();
+  if (loaded.validation_loss && at_target(*loaded.validation_loss)) {
+    log_info(format("nothing is left to do: target loss %g was reached after step %lld, with %.4f",
+                    job_.job.target_loss, done, *loaded.validation_loss));
+  } else {
+    log_info(format("nothing is left to do: %lld of %lld steps are done", done,
+                    static_cast<long long>(job_.job.steps)));
+  }
+  checkpoints_->save(first_step_ - 1, loaded);  // it may have been in memory only
+  checkpoints_->finish();
+  checkpoints_->end_life();
+  return 0;
+}
+
+Progress TrainingRun::progress() const {
+  Progress all = guard_->progress();
+  all.validation_loss = validation_loss_;
+  return all;
 }
 
 bool TrainingRun::train() {
@@ -209,10 +232,11 @@ bool TrainingRun::train() {
       step = done;
       continue;
     }
-    if (result.stop) checkpoints_->save(step);  // first of all: little time may be left
     validation_loss_.reset();
+    if (result.stop) checkpoints_->save(step, progress());  // first of all: little time may be left
     const bool last = reaches_target(step) || step == job_.job.steps;
-    if (last || checkpoints_->due(step)) checkpoints_->save(step);
+    if (!last && !result.stop) checkpoints_->keep_copies(step, progress());
+    if (last || checkpoints_->due(step)) checkpoints_->save(step, progress());
     if (last) return true;
     if (!result.stop) continue;
     log_info(format("stopped by a signal after step %lld", static_cast<long long>(step)));
@@ -224,8 +248,9 @@ bool TrainingRun::train() {
 // To the last checkpoint: the steps after it are made again. Returns its step, 0 if there is none.
 std::int64_t TrainingRun::go_back() {
   checkpoints_->finish();
-  const std::int64_t done = checkpoints_->load_last();
+  const std::int64_t done = checkpoints_->go_back();
   if (done == 0) return 0;
+  guard_->go_back_to(checkpoints_->loaded());
   context_.together([&] {
     open_batches(done);
     if (!context_.first()) return;

@@ -45,7 +45,9 @@ class TrainingRun {
   void open_run_directory(const RunOptions& options);
   void begin_writing();
   void introduce(int threads, const std::string& binding) const;
+  int end_without_steps();
   bool train();  // false: stopped by a signal
+  Progress progress() const;
   std::int64_t go_back();
   StepMetrics one_step(std::int64_t step, StepResult& result);
   void note_step(const StepMetrics& metrics);

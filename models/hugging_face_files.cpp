@@ -18,11 +18,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string read_text(const std::string& path) {
-  const MappedFile file = MappedFile::open(path);
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
-}
-
 // rows x columns, to columns x rows.
 std::vector<float> transposed(const float* x, std::int64_t rows, std::int64_t columns) {
   std::vector<float> y(static_cast<std::size_t>(rows * columns));

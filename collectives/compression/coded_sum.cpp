@@ -125,6 +125,11 @@ class CodedSum : public Compression {
                      [b = buffers_, bucket]() mutable { b.decode_sums(bucket.data()); });
   }
 
+  std::vector<Tensor> kept() const override {
+    if (!buffers_.contribution_lost) return {};
+    return {buffers_.contribution_lost, buffers_.sum_lost};
+  }
+
  private:
   // One for each rank.
   static Tensor codes(const Code& code, const Communicator& group, Device& device,

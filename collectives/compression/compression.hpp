@@ -46,6 +46,10 @@ class Compression {
 
   // Sums the bucket over the group, in place. Always of the group and the size it was made for.
   virtual Work all_reduce(const Communicator& group, Tensor& bucket) = 0;
+
+  // What it keeps from one sum to the next, not empty: with the same in it, it goes on alike. To be
+  // looked at and changed while no sum is under way.
+  virtual std::vector<Tensor> kept() const { return {}; }
 };
 
 }  // namespace lockstep

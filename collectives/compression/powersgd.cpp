@@ -207,6 +207,8 @@ class PowerSgd : public Compression {
                      [b = buffers_, bucket]() mutable { b.multiply(bucket); });
   }
 
+  std::vector<Tensor> kept() const override { return {buffers_.waiting, buffers_.q}; }
+
  private:
   static Tensor shared(const Communicator& group, Device& device, std::int64_t count) {
     const auto bytes = static_cast<std::size_t>(count) * sizeof(float);

@@ -20,7 +20,7 @@ namespace lockstep {
 
 namespace {
 
-std::int64_t kept(std::int64_t count, double share) {
+std::int64_t taken(std::int64_t count, double share) {
   const auto k = static_cast<std::int64_t>(std::ceil(share * static_cast<double>(count)));
   return std::clamp<std::int64_t>(k, 0, count);
 }
@@ -95,10 +95,10 @@ struct Buffers {
 class TopK : public Compression {
  public:
   TopK(const Communicator& group, Device& device, std::int64_t count, double share)
-      : buffers_{.k = kept(count, share),
+      : buffers_{.k = taken(count, share),
                  .waiting = Tensor::empty(device, {count}),
-                 .pairs = shared(group, device, 2 * kept(count, share)),
-                 .all = shared(group, device, 2 * kept(count, share) * group.size())} {
+                 .pairs = shared(group, device, 2 * taken(count, share)),
+                 .all = shared(group, device, 2 * taken(count, share) * group.size())} {
     expect(count <= std::numeric_limits<std::int32_t>::max(), "an index has 32 bits");
     kernels::fill(buffers_.waiting, 0.0f, device.compute());
   }
@@ -113,6 +113,8 @@ class TopK : public Compression {
         "add_selected", bucket.count(), static_cast<double>(buffers_.all.bytes()), floats,
         [b = buffers_, bucket, ranks = group.size()]() mutable { b.add_all(bucket, ranks); });
   }
+
+  std::vector<Tensor> kept() const override { return {buffers_.waiting}; }
 
  private:
   static Tensor shared(const Communicator& group, Device& device, std::int64_t count) {
@@ -130,7 +132,7 @@ std::unique_ptr<Compression> make(const Communicator& group, Device& device,
 }
 
 double bytes_sent(int ranks, const BucketParts& parts, const CompressionOptions& options) {
-  return 8.0 * (ranks - 1) * static_cast<double>(kept(parts.count, options.share));
+  return 8.0 * (ranks - 1) * static_cast<double>(taken(parts.count, options.share));
 }
 
 }  // namespace

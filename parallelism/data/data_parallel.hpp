@@ -65,6 +65,9 @@ class DataParallel {
   virtual const std::vector<Piece>& pieces() const = 0;
   // The updated values are where forward needs them.
   virtual void publish() = 0;
+  // What the compression of gradients keeps from one step to the next, in the same order in every
+  // run of a layout.
+  virtual std::vector<Tensor> kept() const { return {}; }
   // Whether the ranks of the axis have different pieces, so that norms are sums over them.
   virtual bool shards() const = 0;
   virtual nn::LayerWatcher* watcher() { return nullptr; }

@@ -123,6 +123,15 @@ void GradientBuckets::ready(Parameter& parameter) {
     pending_.push_back(bucket.sum->all_reduce(data_, bucket.flat));
 }
 
+std::vector<Tensor> GradientBuckets::kept() const {
+  std::vector<Tensor> all;
+  for (const Bucket& bucket : buckets_) {
+    for (const Tensor& t : bucket.sum->kept())
+      if (t.count() > 0) all.push_back(t);
+  }
+  return all;
+}
+
 void GradientBuckets::finish() {
   for (Bucket& bucket : buckets_) {
     if (bucket.earlier.empty()) continue;

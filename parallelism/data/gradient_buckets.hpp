@@ -44,6 +44,7 @@ class GradientBuckets : public DataParallel {
   const std::vector<Piece>& pieces() const override { return pieces_; }
   void publish() override {}
   bool shards() const override { return false; }
+  std::vector<Tensor> kept() const override;
 
   std::size_t num_buckets() const { return buckets_.size(); }
 

@@ -65,6 +65,13 @@ std::vector<HeldPiece> held_state(const TrainingStep& step) {
   return all;
 }
 
+std::vector<HeldState> own_state(const TrainingStep& step) {
+  std::vector<HeldState> all;
+  for (const Tensor& t : step.data().kept())
+    all.push_back({"compression/" + std::to_string(all.size()), t.view({t.count()})});
+  return all;
+}
+
 std::vector<HeldPiece> written_state(const TrainingStep& step, const Mesh& mesh) {
   const std::vector<Piece>& pieces = step.data().pieces();
   std::int64_t count = 0, at = 0;

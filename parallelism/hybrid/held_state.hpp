@@ -17,6 +17,9 @@ std::vector<HeldPiece> held_state(const TrainingStep& step);
 // What this rank writes. Over all ranks every element of the model is in it once.
 std::vector<HeldPiece> written_state(const TrainingStep& step, const Mesh& mesh);
 
+// What is of use to this rank in this layout only: what the compression of gradients held back.
+std::vector<HeldState> own_state(const TrainingStep& step);
+
 // The elements of a parameter that a rank holds, in the order in which they lie there; padding
 // behind them is not counted. Pure.
 Rectangles rectangles_of(const Part& part, const Shape& held);

@@ -21,7 +21,9 @@ struct DescriptorTraits {
 };
 
 [[noreturn]] void refuse(const std::string& path) {
-  throw ConfigError(path + ": cannot be read (" + std::strerror(errno) + ")");
+  const std::string what = path + ": cannot be read (" + std::strerror(errno) + ")";
+  if (errno == EACCES || errno == EPERM) throw PermissionError(what);
+  throw ConfigError(what);
 }
 
 }  // namespace
@@ -42,6 +44,11 @@ MappedFile MappedFile::open(const std::string& path) {
   void* address = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) throw_errno(path + ": cannot be mapped");
   return MappedFile({address, bytes});
+}
+
+std::string read_text(const std::string& path) {
+  const MappedFile file = MappedFile::open(path);
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
 }  // namespace lockstep

@@ -7,9 +7,16 @@
 #include <span>
 #include <string>
 
+#include "runtime/base/error.hpp"
 #include "runtime/base/handle.hpp"
 
 namespace lockstep {
+
+// Not damaged, but not for this user.
+class PermissionError : public ConfigError {
+ public:
+  using ConfigError::ConfigError;
+};
 
 struct Mapping {
   void* address = nullptr;
@@ -36,5 +43,8 @@ class MappedFile {
   explicit MappedFile(Mapping mapping) : mapping_(mapping) {}
   UniqueHandle<MappingTraits> mapping_;
 };
+
+// What a file holds; the same errors.
+std::string read_text(const std::string& path);
 
 }  // namespace lockstep

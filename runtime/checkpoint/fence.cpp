@@ -2,11 +2,14 @@
 #include "runtime/checkpoint/fence.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <optional>
 
+#include <fcntl.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
@@ -35,8 +38,7 @@ std::string to_text(const Life& l) {
 }
 
 std::string read(const std::string& run_dir) {
-  const MappedFile file = MappedFile::open(run_dir + kFile);
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+  return read_text(run_dir + kFile);
 }
 
 Life parse(const std::string& text, const std::string& run_dir) {
@@ -71,6 +73,20 @@ std::int64_t count_in(const char* variable) {
   return text ? std::max<std::int64_t>(0, std::atoll(text)) : 0;
 }
 
+std::string claim_of(const std::string& run_dir, std::int64_t life) {
+  return run_dir + "/life-" + std::to_string(life) + ".claim";
+}
+
+// The first number from `life` on that no other start has.
+std::int64_t claim(const std::string& run_dir, std::int64_t life) {
+  for (;; ++life) {
+    const std::string path = claim_of(run_dir, life);
+    const FileHandle file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    if (file.get() >= 0) return life;
+    if (errno != EEXIST) throw_errno("cannot make " + path);
+  }
+}
+
 }  // namespace
 
 Start start_from_environment() {
@@ -86,11 +102,16 @@ Fence Fence::take(const std::string& run_dir, const Start& start) {
                              run_dir.c_str(), static_cast<long long>(before->restart),
                              start.job.c_str(), static_cast<long long>(start.restart)));
   }
-  const std::string owner = to_text({.life = before ? before->life + 1 : 0,
-                                     .restart = start.restart,
-                                     .job = start.job,
-                                     .owner = this_process()});
-  write_file(run_dir + kFile, owner);
+  const std::int64_t life = claim(run_dir, before ? before->life + 1 : 0);
+  const std::string owner =
+      to_text({.life = life, .restart = start.restart, .job = start.job, .owner = this_process()});
+  // Beside the place under a name that only this life has.
+  const std::string draft = claim_of(run_dir, life) + ".json";
+  write_file(draft, owner);
+  if (std::rename(draft.c_str(), (run_dir + kFile).c_str()) != 0)
+    throw_errno("cannot rename " + draft);
+  for (std::int64_t old = before ? before->life : life; old < life; ++old)
+    std::remove(claim_of(run_dir, old).c_str());
   return {run_dir, owner};
 }
 

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may write into a run directory. After a node is lost, ranks of a run's former life may still
 // be at work beside the new one. RUN/life.json names the life that owns the directory; whoever
-// finds another name there stops. A check reads that file: some microseconds on a local disk.
+// finds another name there stops. A check opens and reads that file: some microseconds on a local
+// disk. What holds, on every file system whose renames and exclusive opens are atomic (local ones,
+// NFS from version 3 on, Lustre):
+//
+//   two starts at once  no two lives have one number (life-N.claim, O_EXCL); the last one owns it
+//   a checkpoint        appears before the next life has looked for it, or never: that life writes
+//                       its name, then renames all drafts away, then looks; a commit is one rename
+//                       of a draft, right behind a check
+//   metrics             are a new file in each life: a former one writes into the old file
+//
+// No lock is held: a life that hangs, or whose node is gone, could keep it for ever.
 #pragma once
 
 #include <cstdint>

@@ -63,6 +63,15 @@ void rename_to(const std::string& from, const std::string& to) {
   if (std::rename(from.c_str(), to.c_str()) != 0) throw_errno("cannot rename " + from);
 }
 
+// First it is no checkpoint and no draft any more, then it goes: nobody finds half of one, and a
+// former life that is about to rename it finds nothing.
+void abandon(const std::string& path) {
+  const std::string gone = path + kReplaced;
+  take_away(gone);
+  if (std::rename(path.c_str(), gone.c_str()) == 0) return take_away(gone);
+  if (errno != ENOENT) throw_errno("cannot rename " + path);  // else another start was faster
+}
+
 }  // namespace
 
 std::string CheckpointFolder::place_of(std::int64_t step) const {
@@ -77,8 +86,11 @@ std::vector<std::int64_t> CheckpointFolder::steps() const {
   std::vector<std::int64_t> all;
   for (const fs::path& entry : entries_of(path_)) {
     const std::int64_t step = step_in(entry.filename().string());
-    std::error_code ignored;
-    if (step >= 0 && fs::exists(entry / kManifestFile, ignored)) all.push_back(step);
+    std::error_code error;
+    if (step >= 0 && fs::exists(entry / kManifestFile, error)) all.push_back(step);
+    if (error) {  // whether it is complete is not known: not to be passed over
+      throw PermissionError(entry.string() + ": cannot be read (" + error.message() + ")");
+    }
   }
   std::sort(all.rbegin(), all.rend());
   return all;
@@ -88,8 +100,12 @@ void CheckpointFolder::clean() const {
   if (!fs::is_directory(path_)) make_directory(path_);
   for (const fs::path& entry : entries_of(path_)) {
     const std::string name = entry.filename().string();
-    const bool left = name.find(kDraft) != std::string::npos || name.ends_with(kReplaced);
-    if (name.starts_with("step-") && left) take_away(entry);
+    if (!name.starts_with("step-")) continue;
+    if (name.ends_with(kReplaced)) {
+      take_away(entry);
+    } else if (name.find(kDraft) != std::string::npos) {
+      abandon(entry.string());
+    }
   }
 }
 
@@ -107,7 +123,9 @@ void CheckpointFolder::commit(std::int64_t step, std::int64_t life) const {
   if (!fs::exists(place)) {
     rename_to(draft, place);
   } else if (renameat2(AT_FDCWD, draft.c_str(), AT_FDCWD, place.c_str(), RENAME_EXCHANGE) == 0) {
-    take_away(draft);
+    abandon(draft);
+  } else if (errno != EINVAL && errno != ENOSYS) {
+    throw_errno("cannot rename " + draft);
   } else {  // a file system that cannot exchange: for a moment neither is there
     rename_to(place, place + kReplaced);
     rename_to(draft, place);
@@ -120,10 +138,7 @@ void CheckpointFolder::retain(std::int64_t step, std::int64_t keep, std::int64_t
   std::vector<std::int64_t> all = steps();
   std::erase_if(all, [step](std::int64_t other) { return other > step; });
   for (const std::int64_t old : outdated(all, keep, keep_every)) {
-    // First it is no checkpoint any more, then it goes: nobody finds half of one.
-    const std::string gone = place_of(old) + kReplaced;
-    rename_to(place_of(old), gone);
-    take_away(gone);
+    abandon(place_of(old));
   }
 }
 
@@ -149,11 +164,10 @@ void expect_free(const std::string& path, std::uint64_t bytes) {
 
 Manifest read_manifest(const std::string& checkpoint) {
   const std::string path = checkpoint + "/" + kManifestFile;
-  const MappedFile file = MappedFile::open(path);
-  const auto bytes = file.bytes();
+  const std::string text = read_text(path);
   Manifest manifest;
   try {
-    manifest = parse_manifest({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    manifest = parse_manifest(text);
   } catch (const VersionError& error) {
     throw VersionError(path + ": " + error.what());
   } catch (const ConfigError& error) {

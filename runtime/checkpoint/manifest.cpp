@@ -42,11 +42,26 @@ Json to_json(const Shard& shard) {
   Json pieces = Json::array();
   for (const StoredPiece& piece : shard.pieces)
     pieces.push_back(to_json(piece));
-  return {{"file", shard.file},
-          {"bytes", shard.bytes},
-          {"chunk_bytes", shard.chunk_bytes},
-          {"crc32c", shard.crc32c},
-          {"pieces", pieces}};
+  Json json{{"file", shard.file},
+            {"bytes", shard.bytes},
+            {"chunk_bytes", shard.chunk_bytes},
+            {"crc32c", shard.crc32c},
+            {"pieces", pieces}};
+  for (const OwnState& s : shard.own) {
+    json["own"].push_back(
+        {{"name", s.name}, {"dtype", name_of(s.dtype)}, {"count", s.count}, {"offset", s.offset}});
+  }
+  return json;
+}
+
+Json to_json(const Progress& p) {
+  Json json{{"losses", p.losses},
+            {"grad_norms", p.grad_norms},
+            {"went_back", p.went_back},
+            {"skipped", p.skipped},
+            {"skipped_in_row", p.skipped_in_row}};
+  if (p.validation_loss) json["validation_loss"] = *p.validation_loss;
+  return json;
 }
 
 Json to_json(const Manifest& m) {
@@ -64,6 +79,8 @@ Json to_json(const Manifest& m) {
             {"sequence", m.sequence}}},
           {"random", {{"generator", "philox4x32-10"}, {"seed", m.seed}}},
           {"layout", m.layout},
+          {"compression", m.compression},
+          {"progress", to_json(m.progress)},
           {"job", m.job},
           {"parameters", m.parameters},
           {"shards", shards}};
@@ -118,6 +135,15 @@ const Json& table(const Json& object, const char* name) {
   return value;
 }
 
+std::vector<double> numbers(const Json& object, const char* name) {
+  std::vector<double> values;
+  for (const Json& value : list(object, name)) {
+    if (!value.is_number()) refuse(std::string(name) + " holds something that is no number");
+    values.push_back(value.get<double>());
+  }
+  return values;
+}
+
 DType dtype_named(const std::string& name) {
   for (const DType dtype : {DType::float32, DType::bfloat16, DType::float16, DType::float64}) {
     if (name == name_of(dtype)) return dtype;
@@ -145,14 +171,18 @@ StoredPiece piece_of(const Json& json) {
   return piece;
 }
 
-void check_inside(const Shard& shard, const StoredPiece& piece) {
-  const auto elements = static_cast<std::uint64_t>(count_of(piece.region));
-  for (const StoredState& s : piece.states) {
-    if (s.offset <= shard.bytes && elements <= (shard.bytes - s.offset) / size_of(s.dtype))
-      continue;
-    refuse(shard.file + ": " + s.kind + " of " + piece.name + " ends behind its " +
-           std::to_string(shard.bytes) + " bytes");
-  }
+void check_inside(const Shard& shard, const std::string& what, std::uint64_t offset,
+                  std::int64_t count, DType dtype) {
+  const auto elements = static_cast<std::uint64_t>(count);
+  if (offset <= shard.bytes && elements <= (shard.bytes - offset) / size_of(dtype)) return;
+  refuse(shard.file + ": " + what + " ends behind its " + std::to_string(shard.bytes) + " bytes");
+}
+
+OwnState own_state_of(const Json& json) {
+  return {.name = text(json, "name"),
+          .dtype = dtype_named(text(json, "dtype")),
+          .count = number(json, "count"),
+          .offset = count(json, "offset")};
 }
 
 Shard shard_of(const Json& json) {
@@ -175,7 +205,15 @@ Shard shard_of(const Json& json) {
   }
   for (const Json& piece : list(json, "pieces")) {
     shard.pieces.push_back(piece_of(piece));
-    check_inside(shard, shard.pieces.back());
+    const StoredPiece& p = shard.pieces.back();
+    for (const StoredState& s : p.states)
+      check_inside(shard, s.kind + " of " + p.name, s.offset, count_of(p.region), s.dtype);
+  }
+  if (!json.contains("own")) return shard;
+  for (const Json& state : list(json, "own")) {
+    shard.own.push_back(own_state_of(state));
+    const OwnState& s = shard.own.back();
+    check_inside(shard, s.name, s.offset, s.count, s.dtype);
   }
   return shard;
 }
@@ -204,6 +242,18 @@ void check_regions(const Manifest& m, const Shard& shard) {
       }
     }
   }
+}
+
+Progress progress_of(const Json& json) {
+  Progress p{.losses = numbers(json, "losses"), .grad_norms = numbers(json, "grad_norms")};
+  for (const Json& step : list(json, "went_back"))
+    p.went_back.push_back(whole(step, "a step"));
+  p.skipped = number(json, "skipped");
+  p.skipped_in_row = number(json, "skipped_in_row");
+  if (!json.contains("validation_loss")) return p;
+  if (json["validation_loss"].is_number())
+    p.validation_loss = json["validation_loss"].get<double>();
+  return p;
 }
 
 // A newer one may hold anything: its version is all that is read of it.
@@ -235,6 +285,9 @@ Manifest manifest_of(const Json& json) {
   m.seed = seed.get<std::int64_t>();
   for (const auto& [axis, degree] : table(json, "layout").items())
     m.layout[axis] = whole(degree, "a degree");
+  // Neither is in checkpoints of 0.4.
+  if (json.contains("compression")) m.compression = text(json, "compression");
+  if (json.contains("progress")) m.progress = progress_of(table(json, "progress"));
   m.job = text(json, "job");
   for (const auto& [name, dims] : table(json, "parameters").items())
     m.parameters[name] = dims_of(name, dims);

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,13 +46,34 @@ struct StoredPiece {
   bool operator==(const StoredPiece&) const = default;
 };
 
+// What is of use to its rank in its layout only, and no part of a parameter: what compression held
+// back.
+struct OwnState {
+  std::string name;
+  DType dtype = DType::float32;
+  std::int64_t count = 0;
+  std::uint64_t offset = 0;
+  bool operator==(const OwnState&) const = default;
+};
+
 // One file of a rank. `crc32c` of every `chunk_bytes` of it, so that a part can be checked alone.
 struct Shard {
   std::string file;
   std::uint64_t bytes = 0, chunk_bytes = 0;
   std::vector<std::uint32_t> crc32c;
   std::vector<StoredPiece> pieces;
+  std::vector<OwnState> own{};
   bool operator==(const Shard&) const = default;
+};
+
+// What training knows beside the model's state: by which values it judges spikes, and the
+// validation loss behind the step, if it was computed.
+struct Progress {
+  std::vector<double> losses{}, grad_norms{};  // of the last steps
+  std::vector<std::int64_t> went_back{};       // because of these steps
+  std::int64_t skipped = 0, skipped_in_row = 0;
+  std::optional<double> validation_loss{};
+  bool operator==(const Progress&) const = default;
 };
 
 using Dims = std::vector<std::int64_t>;
@@ -69,6 +91,8 @@ struct Manifest {
   std::int64_t train_tokens = 0,
                sequence = 0;  // the order is one of so many windows of that length
   std::map<std::string, std::int64_t> layout;
+  std::string compression{};  // of gradients, in words: whose own states the shards hold
+  Progress progress{};
   std::string job;                         // TOML, resolved
   std::map<std::string, Dims> parameters;  // of the whole model
   std::vector<Shard> shards;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "runtime/base/crc32c.hpp"
 #include "runtime/base/error.hpp"
@@ -126,6 +127,38 @@ std::int64_t CheckpointReader::read_place(std::vector<std::byte>& host, const He
     found += copy.rows * copy.columns;
   }
   return found;
+}
+
+bool CheckpointReader::holds_own(std::size_t shard, const std::vector<HeldState>& own) const {
+  if (shard >= manifest_.shards.size()) return false;
+  const std::vector<OwnState>& stored = manifest_.shards[shard].own;
+  return std::equal(own.begin(), own.end(), stored.begin(), stored.end(),
+                    [](const HeldState& h, const OwnState& s) {
+                      return h.kind == s.name && h.tensor.count() == s.count &&
+                             h.tensor.dtype() == s.dtype;
+                    });
+}
+
+void CheckpointReader::read_own(std::size_t shard, std::vector<HeldState>& own) {
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    const std::uint64_t begin = manifest_.shards[shard].own[i].offset;
+    const std::size_t bytes = own[i].tensor.bytes();
+    check_range(shard, begin, begin + bytes);
+    upload(own[i].tensor, opened(shard).file.bytes().data() + begin, bytes);
+  }
+}
+
+std::vector<std::size_t> CheckpointReader::shards_of(const std::vector<HeldPiece>& pieces) const {
+  std::set<std::size_t> all;
+  for (const HeldPiece& piece : pieces) {
+    const auto places = places_.find(piece.name);
+    if (places == places_.end()) continue;
+    for (const Place& place : places->second) {
+      const Rectangles& stored = manifest_.shards[place.shard].pieces[place.piece].region;
+      if (!copies_between(piece.region, stored).empty()) all.insert(place.shard);
+    }
+  }
+  return {all.begin(), all.end()};
 }
 
 void CheckpointReader::check_header(std::size_t shard) {

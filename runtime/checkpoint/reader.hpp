@@ -21,6 +21,11 @@ class CheckpointReader {
 
   // Fills the tensors. ConfigError when the checkpoint is damaged or lacks some of it.
   void read(std::vector<HeldPiece>& pieces);
+  // The own states of a rank, if the shard has these names and sizes.
+  bool holds_own(std::size_t shard, const std::vector<HeldState>& own) const;
+  void read_own(std::size_t shard, std::vector<HeldState>& own);
+  // The shards in which that lies.
+  std::vector<std::size_t> shards_of(const std::vector<HeldPiece>& pieces) const;
   // What nobody else looks at: the header of a shard. Or all of it.
   void check_header(std::size_t shard);
   void check_all(std::size_t shard);

@@ -20,15 +20,20 @@ Shape shape_of(const HeldPiece& piece) {
 
 std::uint64_t bytes_of(const std::vector<HeldPiece>& pieces) {
   std::uint64_t bytes = 0;
-  for (const HeldPiece& piece : pieces) {
-    for (const HeldState& state : piece.states)
-      bytes += state.tensor.bytes();
-  }
+  for (const HeldPiece& piece : pieces)
+    bytes += bytes_of(piece.states);
   return bytes;
 }
 
-void Snapshot::lay_out(const std::vector<HeldPiece>& pieces) {
-  bytes_.resize(bytes_of(pieces));
+std::uint64_t bytes_of(const std::vector<HeldState>& states) {
+  std::uint64_t bytes = 0;
+  for (const HeldState& state : states)
+    bytes += state.tensor.bytes();
+  return bytes;
+}
+
+void Snapshot::lay_out(const std::vector<HeldPiece>& pieces, const std::vector<HeldState>& own) {
+  bytes_.resize(bytes_of(pieces) + bytes_of(own));
   std::vector<NamedBytes> tensors;
   std::uint64_t at = 0;
   for (const HeldPiece& piece : pieces) {
@@ -41,22 +46,34 @@ void Snapshot::lay_out(const std::vector<HeldPiece>& pieces) {
       at += t.bytes();
     }
   }
+  for (const HeldState& state : own) {
+    const Tensor& t = state.tensor;
+    tensors.push_back(
+        {state.kind, t.dtype(), {t.count()}, std::span(bytes_).subspan(at, t.bytes())});
+    own_.push_back({state.kind, t.dtype(), t.count(), at});
+    at += t.bytes();
+  }
   header_ = safetensors_header(tensors, {{"format", "lockstep checkpoint: see manifest.json"}});
   for (StoredPiece& piece : pieces_) {
     for (StoredState& state : piece.states)
       state.offset += header_.size();
   }
+  for (OwnState& state : own_)
+    state.offset += header_.size();
 }
 
-void Snapshot::take(const std::vector<HeldPiece>& pieces) {
-  if (pieces_.empty()) lay_out(pieces);
+void Snapshot::take(const std::vector<HeldPiece>& pieces, const std::vector<HeldState>& own) {
+  if (header_.empty()) lay_out(pieces, own);
   std::byte* to = bytes_.data();
-  for (const HeldPiece& piece : pieces) {
-    for (const HeldState& state : piece.states) {
+  const auto copy = [&to](const std::vector<HeldState>& states) {
+    for (const HeldState& state : states) {
       if (state.tensor.bytes() > 0) download(to, state.tensor, state.tensor.bytes());
       to += state.tensor.bytes();
     }
-  }
+  };
+  for (const HeldPiece& piece : pieces)
+    copy(piece.states);
+  copy(own);
   expect(to == bytes_.data() + bytes_.size(), "the pieces of a snapshot have changed");
 }
 

@@ -26,20 +26,24 @@ struct HeldPiece {
 
 // Bytes of all states.
 std::uint64_t bytes_of(const std::vector<HeldPiece>& pieces);
+std::uint64_t bytes_of(const std::vector<HeldState>& states);
 
 class Snapshot {
  public:
-  // Copies at once. `pieces` of later calls have the same sizes.
-  void take(const std::vector<HeldPiece>& pieces);
+  // Copies at once. `pieces` and `own` of later calls have the same sizes.
+  void take(const std::vector<HeldPiece>& pieces, const std::vector<HeldState>& own = {});
 
-  const std::vector<StoredPiece>& pieces() const { return pieces_; }  // offsets in the file
-  const std::string& header() const { return header_; }               // the file begins with it
-  std::span<const std::byte> bytes() const { return bytes_; }         // and goes on with these
+  // Of what was taken, with offsets in the file.
+  const std::vector<StoredPiece>& pieces() const { return pieces_; }
+  const std::vector<OwnState>& own() const { return own_; }
+  const std::string& header() const { return header_; }        // the file begins with it
+  std::span<const std::byte> bytes() const { return bytes_; }  // and goes on with these
 
  private:
-  void lay_out(const std::vector<HeldPiece>& pieces);
+  void lay_out(const std::vector<HeldPiece>& pieces, const std::vector<HeldState>& own);
 
   std::vector<StoredPiece> pieces_;
+  std::vector<OwnState> own_;
   std::string header_;
   std::vector<std::byte> bytes_;
 };

@@ -48,9 +48,10 @@ CheckpointWriter::~CheckpointWriter() {
   thread_.join();
 }
 
-void CheckpointWriter::save(const std::vector<HeldPiece>& pieces, Manifest head) {
+void CheckpointWriter::save(const std::vector<HeldPiece>& pieces, Manifest head,
+                            const std::vector<HeldState>& own) {
   wait();
-  snapshot_.take(pieces);
+  snapshot_.take(pieces, own);
   {
     std::lock_guard lock(mutex_);
     head_ = std::move(head);
@@ -97,6 +98,7 @@ void CheckpointWriter::write_own(const Manifest& head) {
     Shard shard =
         write_shard(draft, shard_name(options_.rank), snapshot_.header(), snapshot_.bytes());
     shard.pieces = snapshot_.pieces();
+    shard.own = snapshot_.own();
     write_file(note_name(draft, options_.rank), to_text(shard));
     if (options_.rank == 0) complete(head);
   } catch (const SystemError&) {
@@ -115,6 +117,7 @@ void CheckpointWriter::complete(Manifest head) {
   flush_file(options_.beside);
   fence_.check();
   folder_.commit(head.step, head.life);
+  fence_.check();  // a new life may be reading what would go
   folder_.retain(head.step, options_.keep, options_.keep_every);
 }
 
@@ -131,8 +134,7 @@ Shard CheckpointWriter::shard_of(const std::string& draft, int rank) {
     changed_.wait_for(lock, kLook);
   }
   lock.unlock();
-  const MappedFile file = MappedFile::open(note);
-  return parse_shard({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+  return parse_shard(read_text(note));
 }
 
 }  // namespace lockstep

@@ -32,7 +32,8 @@ class CheckpointWriter {
 
   // `head`: the manifest without shards, of which only rank 0's counts. The draft of its step is
   // there already. Throws what went wrong with the last one.
-  void save(const std::vector<HeldPiece>& pieces, Manifest head);
+  void save(const std::vector<HeldPiece>& pieces, Manifest head,
+            const std::vector<HeldState>& own = {});
   // Until the last one is written: this rank's shard, and on rank 0 all of it.
   void wait();
   // Throws what has gone wrong by now, does not wait.

@@ -132,7 +132,9 @@ struct CheckpointSection {
   std::int64_t keep = 2;
   std::int64_t keep_every = 0;  // 0: none besides
   bool async = true;
-  std::string load;  // empty: weights start at random
+  std::string load;               // empty: weights start at random
+  std::int64_t memory_every = 0;  // 0: none
+  std::string memory_path = "/dev/shm";
 };
 
 struct FailuresSection {

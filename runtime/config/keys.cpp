@@ -280,6 +280,10 @@ Section checkpoint_keys(CheckpointSection& checkpoint) {
            "steps whose multiples are kept for ever, too; 0: none", at_least(0)},
           {"async", &checkpoint.async, "written behind the next steps"},
           {"load", &checkpoint.load, "checkpoint whose weights a new run starts from"},
+          {"memory_every", &checkpoint.memory_every,
+           "steps between copies in the memory of two nodes, for a fast restart; 0: none",
+           at_least(0)},
+          {"memory_path", &checkpoint.memory_path, "where they lie: a directory in memory"},
       },
   };
 }

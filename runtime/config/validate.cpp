@@ -113,6 +113,13 @@ void check_failures(const FailuresSection& failures, const JobConfig& config) {
   }
 }
 
+void check_checkpoint(const CheckpointSection& checkpoint) {
+  if (checkpoint.memory_every == 0 || checkpoint.every > 0) return;
+  throw ConfigError(said("checkpoint.memory_every", checkpoint.memory_every) +
+                    " keeps copies in memory, which are lost with the nodes: set checkpoint.every "
+                    "as well");
+}
+
 void check_data(const DataSection& data, const JobSection& job) {
   const bool validates = data.validation_share > 0 || !data.validation_path.empty();
   if (data.kind == "bytes" && !data.validation_path.empty()) {
@@ -140,6 +147,7 @@ void validate(const JobConfig& config) {
   check_batch(config.batch, config.parallel);
   check_zero(config.parallel, config.collectives);
   check_determinism(config);
+  check_checkpoint(config.checkpoint);
   check_failures(config.failures, config);
   check_data(config.data, config.job);
   not_above("optimizer.warmup_steps", config.optimizer.warmup_steps, "job.steps", config.job.steps);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "runtime/base/clock.hpp"
+#include "runtime/context/reported_failure.hpp"
 
 namespace lockstep {
 
@@ -95,16 +96,24 @@ std::vector<std::string> Context::gather(const std::string& bytes) const {
 
 void Context::together(const std::function<void()>& step) const {
   std::exception_ptr error;
+  bool of_user = false;
   try {
     step();
+  } catch (const ConfigError&) {
+    error = std::current_exception();
+    of_user = true;
   } catch (...) {
     error = std::current_exception();
   }
-  const int mine = error ? rank_ : size_;
-  int speaker = size_;
-  check_mpi(MPI_Allreduce(&mine, &speaker, 1, MPI_INT, MPI_MIN, world()));
+  const int mine = 2 * (error ? rank_ : size_) + of_user;  // the lowest rank, and its kind
+  int said = mine;
+  check_mpi(MPI_Allreduce(&mine, &said, 1, MPI_INT, MPI_MIN, world()));
+  const int speaker = said / 2;
   if (speaker == rank_) std::rethrow_exception(error);
-  if (speaker < size_) throw ReportedError("rank " + std::to_string(speaker) + " has failed");
+  if (speaker == size_) return;
+  const std::string what = "rank " + std::to_string(speaker) + " has failed";
+  if (said % 2 == 0) throw ReportedFailure(what);
+  throw ReportedError(what);
 }
 
 // On a communicator of its own: ranks may come here out of the middle of any other exchange.

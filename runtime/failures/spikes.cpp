@@ -52,4 +52,13 @@ void Spikes::add(double loss, double grad_norm) {
   norms_.add(grad_norm);
 }
 
+void Spikes::go_on_from(const std::vector<double>& losses, const std::vector<double>& grad_norms) {
+  losses_.clear();
+  norms_.clear();
+  for (const double loss : losses)
+    losses_.add(loss);
+  for (const double norm : grad_norms)
+    norms_.add(norm);
+}
+
 }  // namespace lockstep

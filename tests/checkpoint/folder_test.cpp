@@ -2,6 +2,9 @@
 // The folder of checkpoints and who may write into it: retention, what is complete, replacing one,
 // what a manifest may say, former lives.
 #include <filesystem>
+#include <optional>
+#include <set>
+#include <thread>
 
 #include "runtime/base/half.hpp"
 #include "tests/checkpoint/written.hpp"
@@ -106,6 +109,13 @@ TEST_CASE("a manifest that does not fit is refused with the reason") {
                       .chunk_bytes = 1024,
                       .crc32c = {1},
                       .pieces = {{"vector", {{0, 0, 1, 4}}, {{"value", DType::float32, 40}}}}});
+  m.shards[0].own = {{"compression/0", DType::float32, 24, 4}};
+  m.progress = {.losses = {1.0 / 3, 2e-300},
+                .grad_norms = {0.1, 7},
+                .went_back = {5},
+                .skipped = 2,
+                .skipped_in_row = 1,
+                .validation_loss = 0.7};
   REQUIRE(parse_manifest(to_text(m)) == m);
   const auto refusal = [&](auto change) {
     Manifest changed = m;
@@ -122,6 +132,10 @@ TEST_CASE("a manifest that does not fit is refused with the reason") {
   says(refusal([](Manifest& x) { x.shards[0].pieces[0].states[0].offset = 90; }), "ends behind");
   says(refusal([](Manifest& x) { x.shards[0].pieces[0].region[0].column = 1; }), "outside");
   says(refusal([](Manifest& x) { x.parameters.erase("vector"); }), "no parameter");
+  says(refusal([](Manifest& x) {
+         x.shards[0].own = {{"compression/0", DType::float32, 25, 4}};
+       }),
+       "compression/0 ends behind");
   says(refusal([](Manifest& x) {
          x.parameters["vector"] = {std::int64_t{1} << 40, 1 << 20};
        }),
@@ -144,6 +158,44 @@ TEST_CASE("another model is refused with the tensor and both shapes") {
   CHECK(refusal({{"matrix", {6, 5}}}).find("vector") != std::string::npos);
   CHECK(refusal({{"matrix", {6, 5}}, {"vector", {4}}, {"more", {1}}}).find("no more") !=
         std::string::npos);
+}
+
+TEST_CASE("a draft that a new life has taken away does not become a checkpoint") {
+  test::TempDir dir;
+  const CheckpointFolder folder(dir.path("checkpoints"));
+  test::write_small(folder, dir.path(), test::SmallState(1), 5);
+  const Fence former = Fence::take(dir.path(), {});
+  folder.make_draft(5, former.life());
+  former.check();  // the last thing that it does before the rename
+  Fence::take(dir.path(), {});
+  folder.clean();
+  CHECK_THROWS_AS(folder.commit(5, former.life()), SystemError);
+  CHECK(folder.steps() == Steps{5});  // and what was there still is
+  CHECK(test::read_small(folder.place_of(5)).front() == 1);
+}
+
+TEST_CASE("starts at the same moment are different lives, and one of them goes on") {
+  constexpr int kStarts = 8;
+  test::TempDir dir;
+  Fence::take(dir.path(), {});
+  std::vector<std::optional<Fence>> fences(kStarts);
+  std::vector<std::thread> threads;
+  for (auto& fence : fences)
+    threads.emplace_back([&dir, &fence] { fence = Fence::take(dir.path(), {}); });
+  for (std::thread& thread : threads)
+    thread.join();
+  std::set<std::int64_t> lives;
+  int going_on = 0;
+  for (const auto& fence : fences) {
+    lives.insert(fence->life());
+    try {
+      fence->check();
+      ++going_on;
+    } catch (const ConfigError&) {
+    }
+  }
+  CHECK(lives.size() == kStarts);
+  CHECK(going_on == 1);
 }
 
 TEST_CASE("a former life is told who goes on, and writes nothing") {

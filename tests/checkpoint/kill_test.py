@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 at random moments, also while a checkpoint is being written: of one rank, or of the whole job. After each
-the run is resumed; in the end its weights are the undisturbed run's bits and its metrics hold every step once.
+the run is resumed; in the end its weights are the undisturbed run's bits and its metrics hold every step once. Half of
+the kills hit runs that keep copies in memory as well, and leave nothing there.
 
 kill_test.py LOCKSTEP MPIRUN [--kills 3] [--seed 1] [--steps 200] [--seconds S]
 
@@ -41,8 +42,10 @@ micro = 1
 [parallel]
 zero = {zero}
 [checkpoint]
-every = 2
+every = {every}
 keep = 2
+memory_every = {memory_every}
+memory_path = "{dir}/memory"
 """
 RANKS = 2
 
@@ -55,11 +58,15 @@ def fail(text):
 class Run:
     """One run in a directory of its own, over as many lives as it takes."""
 
-    def __init__(self, options, folder, zero, name):
+    def __init__(self, options, folder, zero, name, memory=False):
         self.lockstep, self.mpirun = options.lockstep, options.mpirun
         self.folder, self.dir = folder, folder / name
         self.job = folder / f"{name}.toml"
-        self.job.write_text(JOB.format(dir=folder, steps=options.steps, zero=zero))
+        self.memory = folder / "memory"
+        self.memory.mkdir(exist_ok=True)
+        self.from_memory = 0  # lives that went on from there
+        self.job.write_text(JOB.format(dir=folder, steps=options.steps, zero=zero, every=8 if memory else 2,
+                                       memory_every=1 if memory else 0))
 
     def start(self):
         command = [self.mpirun, str(RANKS), self.lockstep, "train", str(self.job), "--set", f'job.run_dir="{self.dir}"',
@@ -72,6 +79,9 @@ class Run:
         said = process.communicate(timeout=LIMIT)[1]
         if process.returncode != 0:
             fail(f"a life ended with {process.returncode}: {said}")
+        self.from_memory += "continued from the copies in memory" in said
+        if left := list(self.memory.iterdir()):
+            fail(f"left in memory: {left}")
 
     def steps(self):
         path = self.dir / "metrics.jsonl"
@@ -126,7 +136,8 @@ def kill_once(run, chance):
                     os.kill(rank, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-    process.communicate(timeout=LIMIT)
+    said = process.communicate(timeout=LIMIT)[1]
+    run.from_memory += "continued from the copies in memory" in said
     return kind if alive and process.returncode != 0 else None
 
 
@@ -154,26 +165,29 @@ def main():
     parser.add_argument("--seconds", type=float, default=1e9)
     options = parser.parse_args()
     chance = random.Random(options.seed)
-    begin, counts, runs = time.monotonic(), {}, 0
+    begin, counts, runs, from_memory = time.monotonic(), {}, 0, 0
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         (folder / "text").write_text("".join(f"line {i} of the text\n" for i in range(3000)))
         zero = chance.choice([0, 1, 3])
         whole = Run(options, folder, zero, "whole")
         whole.finish()
-        while sum(counts.values()) < options.kills and time.monotonic() < begin + options.seconds:
-            run = Run(options, folder, zero, f"run{runs}")
-            runs += 1
-            while sum(counts.values()) < options.kills and time.monotonic() < begin + options.seconds:
-                kind = kill_once(run, chance)
-                if kind is None:
-                    break
-                counts[kind] = counts.get(kind, 0) + 1
-            run.finish()
-            check(run, whole, options)
-            shutil.rmtree(run.dir)
+        for memory, kills in ((True, options.kills // 2), (False, options.kills)):
+            more = lambda: sum(counts.values()) < kills and time.monotonic() < begin + options.seconds
+            while more():
+                run = Run(options, folder, zero, f"run{runs}", memory)
+                runs += 1
+                while more():
+                    kind = kill_once(run, chance)
+                    if kind is None:
+                        break
+                    counts[kind] = counts.get(kind, 0) + 1
+                run.finish()
+                check(run, whole, options)
+                from_memory += run.from_memory
+                shutil.rmtree(run.dir)
     print(f"{sum(counts.values())} kills ({', '.join(f'{n} {k}' for k, n in sorted(counts.items()))}) of {runs} runs, "
-          f"zero {zero}: every one ended with the undisturbed run's weights and metrics")
+          f"zero {zero}: every one ended with the undisturbed run's weights and metrics; {from_memory} lives went on from memory")
 
 
 main()

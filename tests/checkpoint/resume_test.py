@@ -7,6 +7,7 @@ resume_test.py LOCKSTEP MPIRUN      MPIRUN is tests/support/mpirun: MPIRUN RANKS
 """
 
 import json
+import os
 import pathlib
 import resource
 import shutil
@@ -142,6 +143,36 @@ class Resume(unittest.TestCase):
             self.assertIn("elements differ, by", self.tool("diff", self.dir / "one", self.dir / "two", expect=1))
             shutil.rmtree(self.dir / "two")
 
+    def test_what_compression_held_back_goes_on(self):
+        for method in ("top_k", "powersgd"):
+            sets = [f"collectives.compression={method}", "collectives.compression_rank=2", "job.evaluate_every=0"]
+            with self.subTest(method=method):
+                self.train("whole", *sets, ranks=2)
+                shutil.copytree(self.dir / "whole", self.dir / "again")
+                self.forget_after("again", 4)
+                result = self.train("again", *sets, ranks=2, resume=True)
+                self.assertNotIn("anew", result.stderr)
+                self.assertEqual(self.losses("again"), self.losses("whole"))
+                self.assertIn("the same bits", self.tool("diff", self.dir / "again", self.dir / "whole"))
+                self.tool("verify", self.dir / "again")
+                if method == "top_k":  # of another layout
+                    for ranks, other in ((4, "job.threads=1"),):
+                        self.forget_after("again", 4)
+                        result = self.train("again", *sets, other, ranks=ranks, resume=True)
+                        self.assertEqual(result.stderr.count("held back of gradients starts anew"), 1, result.stderr)
+                shutil.rmtree(self.dir / "whole")
+                shutil.rmtree(self.dir / "again")
+
+    def test_a_run_that_reached_its_target_is_done(self):
+        sets = ["job.evaluate_every=2", "job.target_loss=100"]
+        self.assertIn("target loss 100 reached after step 2", self.train("run", *sets).stderr)
+        before = self.metrics("run")
+        result = self.train("run", *sets, resume=True)
+        self.assertRegex(result.stderr, r"nothing is left to do: target loss 100 was reached after step 2, with \d\.\d+")
+        self.assertEqual(self.metrics("run"), before)
+        self.train("run", "job.evaluate_every=2", "job.target_loss=0.01", resume=True)  # a lower one is to be reached
+        self.assertEqual([m["step"] for m in self.metrics("run") if "loss" in m], list(range(1, STEPS + 1)))
+
     def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(self):
         self.train("run")
         before = self.losses("run")
@@ -248,6 +279,61 @@ class Resume(unittest.TestCase):
         self.assertRegex(said, "cannot write .*step-000000[0-9]*.partial-0/shard-00000.safetensors: File too large")
         self.assertEqual(said.count("lockstep:"), 1, said)
         self.tool("verify", self.dir / "run")  # what was there still is, and is whole
+
+    def as_nobody(self, *words):
+        """Runs a command as a user without privileges: as root writes everywhere."""
+        def become():
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+        env = dict(os.environ, HOME=str(self.dir), TMPDIR=str(self.dir))
+        return subprocess.run(words, capture_output=True, text=True, cwd=self.dir, stdin=subprocess.DEVNULL,
+                              timeout=LIMIT, preexec_fn=become, env=env)
+
+    def give_away(self, path):
+        if os.geteuid() == 0:
+            for p in (path, *path.rglob("*")):
+                os.chown(p, 65534, 65534)
+
+    def test_what_this_user_may_not(self):
+        self.dir.chmod(0o777)
+        try:
+            if self.as_nobody(LOCKSTEP, "--version").returncode != 0:
+                self.skipTest("another user cannot run the program")
+        except (OSError, subprocess.SubprocessError):
+            self.skipTest("no other user here")
+        for ranks in (1, 2):
+            self.train("run", ranks=ranks)
+            self.forget_after("run", 6)
+            self.give_away(self.dir)
+            files = {p: p.read_bytes() for p in (self.dir / "run/checkpoints").rglob("*") if p.is_file()}
+            last = self.place("run", 6)
+            cases = {
+                "checkpoint directory not writable": (self.dir / "run/checkpoints", 0o555,
+                                                      r"cannot make .*step-00000008.partial-\d+: Permission denied"),
+                "run directory not writable": (self.dir / "run", 0o555, r"cannot make .*run/.*: Permission denied"),
+                "shard not readable": (last / "shard-00000.safetensors", 0, r"shard-00000.safetensors: cannot be read .Permission"),
+                "manifest not readable": (last / "manifest.json", 0, r"manifest.json: cannot be read .Permission"),
+                "checkpoint not readable": (last, 0, r"step-00000006.*: cannot be read .Permission"),
+                "checkpoint directory not readable": (self.dir / "run/checkpoints", 0o300, r"checkpoints: cannot be read .Permission"),
+            }
+            for name, (path, mode, words) in list(cases.items())[:6 if ranks == 1 else 1]:
+                with self.subTest(name, ranks=ranks):
+                    before = path.stat().st_mode
+                    path.chmod(mode)
+                    result = self.as_nobody(*self.command("run", ranks=ranks, resume=True))
+                    path.chmod(before)
+                    self.assertIn(result.returncode, (1, 2), result.stderr)
+                    self.assertRegex(result.stderr, words)
+                    self.assertEqual(result.stderr.count("lockstep: "), 1, result.stderr)
+                    self.assertEqual({p: p.read_bytes() for p in files}, files)
+                    self.assertEqual(self.checkpoints("run"), [f"step-{s:08}" for s in (2, 4, 6)])
+            shutil.rmtree(self.dir / "run")
+        (self.dir / "shut").mkdir(mode=0o555)
+        result = self.as_nobody(*self.command("shut/run"))
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.expect_once(result, ["job.run_dir: cannot make", "Permission denied"])
 
     # ---- lockstep checkpoint
 

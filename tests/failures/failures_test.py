@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -118,6 +119,14 @@ class Failures(unittest.TestCase):
                 for m in steps[:9]:
                     self.assertEqual(m["loss"], losses[m["step"]])
 
+    def test_spikes_are_judged_by_what_came_before_a_restart(self):
+        supervise = ["--ranks", "2", "--restarts", "1", "--launcher", f"{MPIRUN} {{ranks}}"]
+        result = self.train(2, "job.steps=12", "failures.spike_window=8", "checkpoint.every=4", "checkpoint.async=false",
+                            inject=["nan rank 0 step 3", "kill rank 0 step 9", "spike rank 1 step 10 in loss life 1"],
+                            arguments=[*supervise, "--set", 'failures.nonfinite="skip"', "--set", 'failures.spike="skip"'])
+        self.expect_said(result, 0, "continued from .*8", r"step 10: the loss .* left out \(2 so far\)")
+        self.assertEqual([m["step"] for m in self.metrics() if m.get("skipped")], [3, 10])
+
     # ---- ranks, and starting again
 
     def test_a_lost_rank_is_started_again(self):
@@ -131,6 +140,22 @@ class Failures(unittest.TestCase):
                 self.expect_said(result, 0, r"status \d+ after step [78]; restart 1 of 2, on 2 ranks", "continued from .*[36]\n")
                 self.assertEqual([m["step"] for m in self.metrics()], list(range(1, 11)))
                 self.assertEqual([m["loss"] for m in self.metrics()], losses)
+
+    def test_ctrl_c_stops_ranks_that_it_started(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            run = self.dir / f"stopped-{number}"
+            command = [LOCKSTEP, "train", str(self.dir / "job.toml"), "--ranks", "2", "--restarts", "1",
+                       "--launcher", f"{MPIRUN} {{ranks}}", "--set", "job.steps=1000000", "--set", "checkpoint.every=100000",
+                       "--set", f'job.run_dir="{run}"']
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            metrics, end = run / "metrics.jsonl", time.monotonic() + LIMIT
+            while not (metrics.exists() and metrics.stat().st_size > 1000):
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.02)
+            process.send_signal(number)
+            said = process.communicate(timeout=LIMIT)[1]
+            self.assertEqual(process.returncode, 128 + number, said)
+            self.assertNotIn("restart 1", said)
 
     def test_restarts_end(self):
         supervise = ["--ranks", "2", "--restarts", "1", "--launcher", f"{MPIRUN} {{ranks}}"]

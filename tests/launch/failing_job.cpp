@@ -17,6 +17,11 @@ int fail(const std::string& how, const Context& context) {
       if (last) throw ConfigError("model.layers is 0");
     });
   }
+  if (how == "system-together") {
+    context.together([&] {
+      if (last) throw SystemError("disk is gone");
+    });
+  }
   if (how == "config-on-last" && last) throw ConfigError("model.layers is 0");
   if (how == "system-on-last" && last) throw SystemError("disk is gone");
   if (how == "none") return 0;

@@ -90,6 +90,21 @@ class Predict(unittest.TestCase):
         self.assertEqual(sum(p["memory_breakdown"].values()), p["memory_bytes"])
         self.assertIn("data", p["breakdown"]["communication"])
 
+    def test_copies_for_checkpoints_are_memory_of_the_host(self):
+        def copies(*sets, ranks=1):
+            p = json.loads(self.predict("--json", "--ranks", ranks, *(w for s in sets for w in ("--set", s))))
+            return p["host_copies_bytes"] / (12 * p["parameters"])  # weights and two moments
+
+        usual = ["checkpoint.every=10"]
+        self.assertEqual(copies(), 0)
+        self.assertAlmostEqual(copies(*usual), 1, delta=0.05)
+        self.assertAlmostEqual(copies(*usual, "checkpoint.memory_every=2"), 1 + 3, delta=0.2)
+        for zero in (0, 1, 2):  # two ranks share one node, four have two
+            share = [*usual, "checkpoint.memory_every=2", f"parallel.zero={zero}", "batch.micro=1"]
+            self.assertAlmostEqual(copies(*share, ranks=2), (1 + 3) / 2, delta=0.2)
+            self.assertAlmostEqual(copies(*share, ranks=4), (1 + 5) / 4, delta=0.2)
+        self.assertIn("in the host's memory", self.predict("--set", usual[0]))
+
     def test_the_table_says_the_same_and_set_changes_it(self):
         text = self.predict("--ranks", 2)
         for word in ("on 2 ranks of small", "outside the calibrated range", "optimizer", "guessed"):

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/context/reported_failure.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/mpi.hpp"
 
@@ -22,6 +23,8 @@ std::string outcome(const Context& context, const std::function<void()>& step) {
   try {
     context.together(step);
     return "";
+  } catch (const ReportedFailure&) {
+    return "reported failure";
   } catch (const ReportedError&) {
     return "reported";
   } catch (const ConfigError& e) {
@@ -75,7 +78,7 @@ TEST_CASE("together: one failing rank ends the step everywhere", "[mpi]") {
     const std::string result = outcome(context, [&] {
       if (context.rank() == failing) throw SystemError("disk");
     });
-    CHECK(result == (context.rank() == failing ? "system: disk" : "reported"));
+    CHECK(result == (context.rank() == failing ? "system: disk" : "reported failure"));
   }
 }
 
@@ -89,7 +92,7 @@ TEST_CASE("together: of many failing ranks the lowest speaks, with its own type"
   });
   const std::string expected = context.size() == 1   ? ""
                                : context.rank() == 1 ? "system: rank 1"
-                                                     : "reported";
+                                                     : "reported failure";
   CHECK(but_first == expected);
 }
 
