@@ -77,7 +77,8 @@ std::string claim_of(const std::string& run_dir, std::int64_t life) {
   return run_dir + "/life-" + std::to_string(life) + ".claim";
 }
 
-// The first number from `life` on that no other start has.
+// The first number from `life` on that no other start has. Claims stay: a slow start may have read
+// life.json long ago.
 std::int64_t claim(const std::string& run_dir, std::int64_t life) {
   for (;; ++life) {
     const std::string path = claim_of(run_dir, life);
@@ -110,8 +111,6 @@ Fence Fence::take(const std::string& run_dir, const Start& start) {
   write_file(draft, owner);
   if (std::rename(draft.c_str(), (run_dir + kFile).c_str()) != 0)
     throw_errno("cannot rename " + draft);
-  for (std::int64_t old = before ? before->life : life; old < life; ++old)
-    std::remove(claim_of(run_dir, old).c_str());
   return {run_dir, owner};
 }
 
