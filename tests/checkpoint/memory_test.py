@@ -92,15 +92,13 @@ class Memory(unittest.TestCase):
 
     def test_a_lost_rank_and_a_lost_job_go_on_from_memory(self):
         supervise = ["--ranks", "2", "--restarts", "2", "--launcher", f"{MPIRUN} {{ranks}}"]
-        everyone = ["kill rank 0 step 11", "kill rank 1 step 11"]
-        for sets, faults in (([], ["kill rank 1 step 11"]), (["parallel.zero=3"], everyone)):
-            with self.subTest(sets=sets):
-                expected = self.undisturbed(*sets, start=[MPIRUN, "2"])
-                said = self.train(*sets, arguments=supervise, inject=faults)
-                self.assertIn("continued from the copies in memory of step 9", said)
-                self.assertEqual(self.values(), expected)
-                self.expect_clean()
-                shutil.rmtree(self.run_dir)
+        faults = ["kill rank 1 step 8", "kill rank 0 step 11 life 1", "kill rank 1 step 11 life 1"]
+        expected = self.undisturbed("parallel.zero=3", start=[MPIRUN, "2"])
+        said = self.train("parallel.zero=3", arguments=supervise, inject=faults)
+        for step in (6, 9):
+            self.assertIn(f"continued from the copies in memory of step {step}", said)
+        self.assertEqual(self.values(), expected)
+        self.expect_clean()
 
     def test_the_disk_where_it_is_newer_and_fewer_ranks(self):
         self.train("parallel.zero=1", start=[MPIRUN, "2"], inject=["kill rank 1 step 8"], expect=None)
@@ -109,9 +107,9 @@ class Memory(unittest.TestCase):
         self.assertIn("continued from the copies in memory of step 6", said)
         self.expect_clean()
         shutil.rmtree(self.run_dir)
-        self.train(start=[MPIRUN, "2"], inject=["kill rank 1 step 9"], expect=None)
+        self.train(inject=["kill rank 0 step 9"], expect=None)
         self.assertEqual(len(self.left()), 1)
-        self.assertRegex(self.train(start=[MPIRUN, "2"], arguments=["--resume"]), "continued from .*step-00000008")
+        self.assertRegex(self.train(arguments=["--resume"]), "continued from .*step-00000008")
         self.expect_clean()
 
     # ---- two nodes
@@ -198,7 +196,7 @@ class Memory(unittest.TestCase):
         for sets, words in ((["checkpoint.every=0"], "set checkpoint.every as well"),
                             (['checkpoint.memory_path="/no/such/place"'], "checkpoint.memory_path: cannot make /no/such/place")):
             with self.subTest(sets=sets):
-                said = self.train(*sets, start=[MPIRUN, "2"], expect=2)
+                said = self.train(*sets, expect=2)
                 self.assertIn(words, said)
                 self.assertEqual(said.count("lockstep: "), 1, said)
 
