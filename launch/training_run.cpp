@@ -182,7 +182,8 @@ int TrainingRun::run() {
   checkpoints_->finish();
   checkpoints_->report();
   const double train_seconds = now() - train_begin_;
-  mllog_.end_training(finished && (job_.job.target_loss == 0 || target_seconds_ > 0));
+  const bool has_target = job_.job.target_loss > 0 || job_.job.target_accuracy > 0;
+  mllog_.end_training(finished && (!has_target || target_seconds_ > 0));
   table_.finish();
   if (job_.job.trace_steps > 0) {
     device_->record_into(nullptr);
@@ -210,7 +211,7 @@ bool TrainingRun::train() {
       continue;
     }
     if (result.stop) checkpoints_->save(step);  // first of all: little time may be left
-    validation_loss_.reset();
+    evaluation_.reset();
     const bool last = reaches_target(step) || step == job_.job.steps;
     if (last || checkpoints_->due(step)) checkpoints_->save(step);
     if (last) return true;
@@ -235,16 +236,18 @@ std::int64_t TrainingRun::go_back() {
   return done;
 }
 
-bool TrainingRun::at_target(double loss) const {
-  return job_.job.target_loss > 0 && loss <= job_.job.target_loss;
+bool TrainingRun::at_target(const Evaluation& evaluation) const {
+  const double loss = job_.job.target_loss, accuracy = job_.job.target_accuracy;
+  return (loss > 0 && evaluation.loss <= loss) || (accuracy > 0 && evaluation.accuracy >= accuracy);
 }
 
 bool TrainingRun::reaches_target(std::int64_t step) {
   if (!evaluates_after(step)) return false;
-  const double loss = evaluate(step);
-  if (!at_target(loss)) return false;
+  if (!at_target(evaluate(step))) return false;
   target_seconds_ = now() - train_begin_;
-  log_info(format("target loss %g reached after step %lld", job_.job.target_loss,
+  const bool by_loss = job_.job.target_loss > 0;
+  log_info(format("target %s %g reached after step %lld", by_loss ? "loss" : "accuracy",
+                  by_loss ? job_.job.target_loss : job_.job.target_accuracy,
                   static_cast<long long>(step)));
   return true;
 }
@@ -283,17 +286,20 @@ bool TrainingRun::evaluates_after(std::int64_t step) const {
   return step == job_.job.steps || (every > 0 && step % every == 0);
 }
 
-double TrainingRun::evaluate(std::int64_t step) {
+Evaluation TrainingRun::evaluate(std::int64_t step) {
   mllog_.begin_evaluation(step);
-  validation_loss_ = step_->evaluate(
+  const Evaluation found = step_->evaluate(
       [this](std::int64_t k) { return validation_->validation_batch(k); }, validation_->batches());
+  evaluation_ = found;
   if (context_.first()) {
-    metrics_->write_evaluation(step, *validation_loss_);
-    table_.evaluation(step, *validation_loss_);
+    metrics_->write_evaluation(step, found.loss, found.accuracy);
+    table_.evaluation(step, found.loss, found.accuracy);
   }
-  const bool goes_on = step < job_.job.steps && !at_target(*validation_loss_);
-  mllog_.end_evaluation(step, *validation_loss_, goes_on);
-  return *validation_loss_;
+  const bool goes_on = step < job_.job.steps && !at_target(found);
+  // Where accuracy is not the target, MLPerf's benchmarks of language models mean the loss.
+  const bool by_accuracy = job_.job.target_accuracy > 0;
+  mllog_.end_evaluation(step, by_accuracy ? found.accuracy : found.loss, goes_on);
+  return found;
 }
 
 // Steps 2 .. trace_steps + 1 are recorded.
@@ -313,7 +319,7 @@ void TrainingRun::summarize(double train_seconds, bool finished) {
   const std::string hosts = host_names(context_);
   if (!context_.first()) return;
   const auto steps = static_cast<double>(step_seconds_.size());
-  const RunSummary summary{.validation_loss = validation_loss_,
+  const RunSummary summary{.evaluation = evaluation_,
                            .unit = job_.data.kind == "bytes" ? "byte" : "token",
                            .step_seconds = median(step_seconds_),
                            .predicted_seconds = prediction_ ? prediction_->seconds : 0,

@@ -18,7 +18,7 @@ struct LoggedStep {
 
 struct LoggedEvaluation {
   std::int64_t step = 0;
-  double loss = 0;
+  double loss = 0, accuracy = 0;
 };
 
 struct RunLog {
