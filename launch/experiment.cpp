@@ -21,6 +21,7 @@
 #include "perfmodels/plot.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/file.hpp"
+#include "runtime/base/format.hpp"
 #include "runtime/base/mapped_file.hpp"
 #include "runtime/base/process.hpp"
 
@@ -80,15 +81,21 @@ void write_report(const ExperimentFile& e, const ExperimentFolder& folder,
   if (report.without_plots) std::printf("%s\n", told(Drawn::no_gnuplot, "").c_str());
 }
 
+// Of some that failed; an error where there is nothing else.
 void say_failures(const ExperimentRun& run, const ExperimentFolder& folder) {
   const std::vector<PlannedRun> all = runs_of(run.experiment, run.points.size());
-  const auto failed = std::count_if(all.begin(), all.end(), [&](const PlannedRun& one) {
+  const auto num_failed = std::count_if(all.begin(), all.end(), [&](const PlannedRun& one) {
     return folder.failed(run.points[one.point], one.repetition);
   });
-  if (failed == 0) return;
-  std::printf(
-      "%d of %zu runs failed: what they said stands in %s; --retry-failed runs them again\n",
-      static_cast<int>(failed), all.size(), (folder.dir() + "/results.csv").c_str());
+  if (num_failed == 0) return;
+  const auto failed = static_cast<std::size_t>(num_failed);
+  const char* what = run.experiment.launcher == "predict" ? "predictions" : "runs";
+  const std::string text =
+      format("%s%zu of %zu %s failed: what they said stands in %s; --retry-failed runs them again",
+             failed == all.size() ? "no result: " : "", failed, all.size(), what,
+             (folder.dir() + "/results.csv").c_str());
+  if (failed == all.size()) throw SystemError(text);
+  std::printf("%s\n", text.c_str());
 }
 
 // The same command again, inside the allocation, with srun.
@@ -120,19 +127,20 @@ int experiment(const ExperimentOptions& options) {
   expect_launcher(e);
   ExperimentFolder folder(e.dir, text_of(e.path));
   keep_job(e);
-  const ExperimentRun run{.experiment = e,
-                          .points = points,
-                          .forecasts = forecasts,
-                          .launch = {e.launcher, e.launch, own_path(), ranks_per_node(e, machine)},
-                          .retry = options.retry,
-                          .bar = isatty(STDOUT_FILENO) == 1};
+  const ExperimentRun run{
+      .experiment = e,
+      .points = points,
+      .forecasts = forecasts,
+      .launch = {e.launcher, launch_words(e), own_path(), ranks_per_node(e, machine)},
+      .retry = options.retry,
+      .bar = isatty(STDOUT_FILENO) == 1};
   const std::size_t finished = runs_of(e, points.size()).size() - missing_runs(run, folder).size();
   std::printf("%s: %s\n\n%s\n", e.name.c_str(), folder.dir().c_str(),
               forecast_text(e, points, forecasts, finished).c_str());
   if (e.launcher == "sbatch" && e.allocation == "one") return submit_as_one(run, options);
   const int status = e.launcher == "sbatch" ? run_as_jobs(run, folder) : run_missing(run, folder);
-  say_failures(run, folder);
   write_report(e, folder, points, forecasts);
+  say_failures(run, folder);
   return status;
 }
 

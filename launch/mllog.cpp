@@ -105,11 +105,10 @@ void MlLog::begin_evaluation(std::int64_t step, Site at) {
   begin("eval_start", {{"samples_count", samples_}}, at);
 }
 
-// Of language models the benchmarks call the validation loss their accuracy.
-void MlLog::end_evaluation(std::int64_t step, double loss, bool goes_on, Site at) {
+void MlLog::end_evaluation(std::int64_t step, double accuracy, bool goes_on, Site at) {
   if (!on_) return;
   samples_ = step * global_batch_;
-  event("eval_accuracy", loss, at, {{"samples_count", samples_}});
+  event("eval_accuracy", accuracy, at, {{"samples_count", samples_}});
   end("eval_stop", {{"samples_count", samples_}}, at);
   if (goes_on) begin_block(samples_, at);
 }

@@ -21,7 +21,8 @@ class MlLog {
   void begin_training(const JobConfig& job, int data_degree, Site at = Site::here());
   void begin_evaluation(std::int64_t step, Site at = Site::here());
   // `goes_on`: another block of training follows.
-  void end_evaluation(std::int64_t step, double loss, bool goes_on, Site at = Site::here());
+  // `accuracy`: what the run is judged by, which of language models may be their loss.
+  void end_evaluation(std::int64_t step, double accuracy, bool goes_on, Site at = Site::here());
   void end_training(bool success, Site at = Site::here());
 
  private:

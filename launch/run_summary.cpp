@@ -28,8 +28,9 @@ std::string communication_line(const RunSummary& s) {
 std::string summary_text(const RunSummary& s) {
   const double speed = s.tokens / s.step_seconds;
   std::string text = "\n";
-  if (s.validation_loss) {
-    text += format("validation loss   %.4f nats per %s\n", *s.validation_loss, s.unit);
+  if (s.evaluation) {
+    text += format("validation loss   %.4f nats per %s, accuracy %.2f %%\n", s.evaluation->loss,
+                   s.unit, 100 * s.evaluation->accuracy);
   }
   text += format("speed             %.0f tokens/s, %.0f per rank (median step %.1f ms)\n", speed,
                  speed / s.ranks, 1e3 * s.step_seconds);
@@ -64,7 +65,8 @@ void write_summary(const RunSummary& s) {
       {"exposed_comm_seconds", s.exposed_seconds},
       {"waiting_seconds", s.waiting_seconds},
       {"memory_bytes", s.peak_bytes},
-      {"validation_loss", s.validation_loss ? Json(*s.validation_loss) : Json(nullptr)},
+      {"validation_loss", s.evaluation ? Json(s.evaluation->loss) : Json(nullptr)},
+      {"validation_accuracy", s.evaluation ? Json(s.evaluation->accuracy) : Json(nullptr)},
       {"finished", s.finished},
       {"train_seconds", s.train_seconds},
       {"target_seconds", s.target_seconds > 0 ? Json(s.target_seconds) : Json(nullptr)}};

@@ -6,14 +6,16 @@
 #include <optional>
 #include <string>
 
+#include "parallelism/hybrid/training_step.hpp"
+
 namespace lockstep {
 
 struct RunSummary {
-  std::optional<double> validation_loss;  // nats
-  const char* unit = "token";             // what one loss is about: "token" or "byte"
-  double step_seconds = 0;                // median
-  double predicted_seconds = 0;           // 0: no prediction
-  double tokens = 0;                      // per step, all ranks
+  std::optional<Evaluation> evaluation{};  // the last one
+  const char* unit = "token";              // what one loss is about: "token" or "byte"
+  double step_seconds = 0;                 // median
+  double predicted_seconds = 0;            // 0: no prediction
+  double tokens = 0;                       // per step, all ranks
   int ranks = 1;
   double model_flops = 0;  // per step and rank
   double gemm_rate = 0;    // FLOP/s of a rank

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `lockstep scaling JOB.toml --machine M --ranks 1,2,4,...`: predicted strong and weak scaling, and
-// what the laws of scaling say of it.
+// `lockstep scaling JOB.toml --machine M --nodes 1,2,4,...`: predicted strong scaling with what it
+// costs, how many nodes the job deserves, weak scaling, and what the laws of scaling say of both.
 #include "perfmodels/scaling.hpp"
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 
 #include "launch/command.hpp"
 #include "launch/prediction_options.hpp"
+#include "launch/step_table.hpp"
 #include "runtime/base/format.hpp"
 
 namespace lockstep {
@@ -22,14 +23,18 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct ScalingOptions : PredictionOptions {
-  std::vector<int> counts{};
+  std::vector<int> counts{}, nodes{};
+  double efficiency = 0.7;
   std::string plot{};
 };
 
 std::vector<int> counts_of(const ScalingOptions& options, const Machine& machine) {
   std::vector<int> counts = options.counts;
+  for (const int n : options.nodes)
+    counts.push_back(n * machine.devices_per_node);
+  const bool given = !counts.empty();
   const int most = std::min(machine.nodes * machine.devices_per_node, 4096);
-  for (int p = 1; counts.empty() || (options.counts.empty() && p <= most); p *= 2)
+  for (int p = 1; counts.empty() || (!given && p <= most); p *= 2)
     counts.push_back(p);
   std::sort(counts.begin(), counts.end());
   counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
@@ -41,25 +46,73 @@ std::string heading_of(const ScalingCurve& curve) {
   if (curve.kind == Scaling::strong) {
     return format("Strong scaling: %lld sequences per step\n", sequences);
   }
-  return format("Weak scaling: %lld sequences per step and rank\n",
-                sequences / curve.steps.front().ranks);
+  return format("Weak scaling: %lld sequences per step on %d ranks, on more in proportion\n",
+                sequences, curve.steps.front().ranks);
 }
 
-std::string table_of(const ScalingCurve& curve) {
-  std::string text = heading_of(curve);
-  text += format("%8s %12s %14s %11s %12s %12s\n", "ranks", "step ms", "tokens/s", "efficiency",
-                 "exposed ms", "waiting ms");
-  for (const ScaledStep& s : curve.steps) {
-    text += format("%8d %12.2f %14.0f %9.1f %% %12.2f %12.2f%s\n", s.ranks, 1e3 * s.seconds,
-                   s.tokens_per_second, 100 * s.efficiency, 1e3 * s.exposed, 1e3 * s.waiting,
-                   s.fits ? "" : "   does not fit into memory");
+// Of several with one reason the first and the last.
+std::string left_out(const std::vector<Skipped>& skipped) {
+  if (skipped.empty()) return "";
+  std::string text = "left out: " + skipped.front().why + "\n";
+  if (skipped.size() > 2) text += format("left out: %zu more like these\n", skipped.size() - 2);
+  return text + (skipped.size() > 1 ? "left out: " + skipped.back().why + "\n" : "");
+}
+
+// Hours and node hours: of the whole job, where its work stays the same.
+std::string row_of(const ScaledStep& s, std::int64_t steps, Scaling kind) {
+  std::string text =
+      format("%6d %7d %12.2f %14.0f %9.1f %% %12.2f %12.2f", s.nodes, s.ranks, 1e3 * s.seconds,
+             s.tokens_per_second, 100 * s.efficiency, 1e3 * s.exposed, 1e3 * s.waiting);
+  if (kind == Scaling::strong) {
+    text += format(" %12s %11.4g", duration_text(static_cast<double>(steps) * s.seconds).c_str(),
+                   s.node_hours(steps));
   }
-  for (const Skipped& skipped : curve.skipped)
-    text += "left out: " + skipped.why + "\n";
+  return text + (s.fits ? "\n" : "   does not fit into memory\n");
+}
+
+std::string table_of(const ScalingCurve& curve, std::int64_t steps) {
+  std::string text = heading_of(curve);
+  text += format("%6s %7s %12s %14s %11s %12s %12s", "nodes", "ranks", "step ms", "tokens/s",
+                 "efficiency", "exposed ms", "waiting ms");
+  if (curve.kind == Scaling::strong) text += format(" %12s %11s", "job takes", "node hours");
+  text += "\n";
+  for (const ScaledStep& s : curve.steps)
+    text += row_of(s, steps, curve.kind);
+  text += left_out(curve.skipped);
   for (const LawFit& law : curve.laws)
     text += in_words(law) + "\n";
   if (curve.laws.size() < 2) text += "Laws need more points: two or three rank counts at least\n";
   return text;
+}
+
+std::string size_of(const ScaledStep& s) {
+  return format("%d node%s (%d rank%s)", s.nodes, s.nodes == 1 ? "" : "s", s.ranks,
+                s.ranks == 1 ? "" : "s");
+}
+
+// "1:02:03 and 12 node hours"
+std::string cost_of(const ScaledStep& s, std::int64_t steps) {
+  return duration_text(static_cast<double>(steps) * s.seconds) +
+         format(" and %.4g node hours", s.node_hours(steps));
+}
+
+std::string advice_text(const std::optional<Advice>& advice, std::int64_t steps,
+                        double efficiency) {
+  if (!advice) {
+    return "The job fits nowhere: tensor groups, a pipeline, parallel.zero or recompute divide its "
+           "memory (lockstep plan finds layouts that fit)";
+  }
+  const ScaledStep &most = advice->most, &first = advice->first;
+  std::string text = format("The job deserves %s: the most with an efficiency of at least %g %%",
+                            size_of(most).c_str(), 100 * efficiency);
+  text += format(". Its %lld steps take %s", static_cast<long long>(steps),
+                 cost_of(most, steps).c_str());
+  if (most.ranks > first.ranks)
+    text += "; on " + size_of(first) + " they take " + cost_of(first, steps);
+  if (!advice->next) return text + "; more were not asked for, and may pay, too";
+  return text + "; on " + size_of(*advice->next) +
+         format(" %s, an efficiency of %.0f %%", cost_of(*advice->next, steps).c_str(),
+                100 * advice->next->efficiency);
 }
 
 Json json_of(const Figure& f, bool known) {
@@ -80,10 +133,11 @@ Json json_of(const LawFit& law) {
   return json;
 }
 
-Json json_of(const ScalingCurve& curve) {
+Json json_of(const ScalingCurve& curve, std::int64_t num_steps) {
   Json steps = Json::array(), laws = Json::array(), skipped = Json::array();
   for (const ScaledStep& s : curve.steps) {
     steps.push_back({{"ranks", s.ranks},
+                     {"nodes", s.nodes},
                      {"sequences", s.sequences},
                      {"step_seconds", s.seconds},
                      {"interval", {s.low, s.high}},
@@ -91,6 +145,7 @@ Json json_of(const ScalingCurve& curve) {
                      {"efficiency", s.efficiency},
                      {"exposed_seconds", s.exposed},
                      {"waiting_seconds", s.waiting},
+                     {"node_hours", s.node_hours(num_steps)},
                      {"memory_bytes", s.memory_bytes},
                      {"fits", s.fits},
                      {"in_range", s.in_range}});
@@ -108,15 +163,21 @@ int show_scaling(const ScalingOptions& options) {
   const std::vector<int> counts = counts_of(options, machine);
   const std::vector<ScalingCurve> curves = {scale(job, machine, Scaling::strong, counts),
                                             scale(job, machine, Scaling::weak, counts)};
+  const auto advice = advise(curves[0], options.efficiency);
   if (options.json) {
     Json all = Json::array();
     for (const ScalingCurve& curve : curves)
-      all.push_back(json_of(curve));
+      all.push_back(json_of(curve, job.job.steps));
+    all[0]["deserves"] = advice ? Json{{"nodes", advice->most.nodes},
+                                       {"ranks", advice->most.ranks},
+                                       {"least_efficiency", options.efficiency}}
+                                : Json();
     print_once(all.dump(2) + "\n");
   } else {
     print_once("Predicted on " + machine.name +
                (machine.calibrated ? "" : ", whose profile is not calibrated") + "\n\n" +
-               table_of(curves[0]) + "\n" + table_of(curves[1]));
+               table_of(curves[1], job.job.steps) + "\n" + table_of(curves[0], job.job.steps) +
+               "\n" + advice_text(advice, job.job.steps, options.efficiency) + ".\n");
   }
   if (options.plot.empty()) return 0;
   const Plot plot = plot_of(curves, job.job.name + " on " + machine.name);
@@ -132,10 +193,19 @@ CommandAction prepare_scaling(CLI::App& app) {
   add_job_options(app, *options);
   add_machine_option(app, *options);
   add_json_option(app, *options);
-  app.add_option("--ranks", options->counts,
-                 "Rank counts, 1,2,4,... (default: powers of two, as many as the machine has)")
+  auto* ranks = app.add_option("--ranks", options->counts,
+                               "Rank counts, 1,2,4,... (default: powers of two, as many as the "
+                               "machine has)")
+                    ->delimiter(',')
+                    ->check(CLI::PositiveNumber);
+  app.add_option("--nodes", options->nodes, "Node counts instead, with a rank for every device")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::PositiveNumber)
+      ->excludes(ranks);
+  app.add_option("--efficiency", options->efficiency,
+                 "What the job has to keep of the smallest count's speed per rank to deserve more "
+                 "(default 0.7)")
+      ->check(CLI::Range(0.0, 1.0));
   app.add_option("--plot", options->plot, "Draw it: an SVG file, by gnuplot");
   return [options] { return show_scaling(*options); };
 }

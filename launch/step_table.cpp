@@ -38,8 +38,9 @@ void StepTable::step(const StepMetrics& m) {
   if (bar_) draw_bar(m.step, mean_seconds_);
 }
 
-void StepTable::evaluation(std::int64_t step, double loss) {
-  row(format("%8lld  validation loss %.4f", static_cast<long long>(step), loss));
+void StepTable::evaluation(std::int64_t step, double loss, double accuracy) {
+  row(format("%8lld  validation loss %.4f, accuracy %.2f %%", static_cast<long long>(step), loss,
+             100 * accuracy));
 }
 
 void StepTable::finish() {

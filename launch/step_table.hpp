@@ -16,7 +16,7 @@ class StepTable {
   StepTable(std::int64_t steps, bool bar) : steps_(steps), bar_(bar) {}
 
   void step(const StepMetrics& m);
-  void evaluation(std::int64_t step, double loss);
+  void evaluation(std::int64_t step, double loss, double accuracy);
   void finish();  // takes the bar away
 
   // Every step is recorded in metrics.jsonl; a long run prints every n-th, about 100 rows.

@@ -56,6 +56,18 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
+// The one behind the step that was loaded, if there was one.
+std::optional<Evaluation> evaluation_of(const Progress& loaded) {
+  if (!loaded.validation_loss) return std::nullopt;
+  return Evaluation{.loss = *loaded.validation_loss,
+                    .accuracy = loaded.validation_accuracy.value_or(0)};
+}
+
+std::string target_of(const JobSection& job) {
+  return job.target_loss > 0 ? format("target loss %g", job.target_loss)
+                             : format("target accuracy %g", job.target_accuracy);
+}
+
 }  // namespace
 
 TrainingRun::TrainingRun(const Context& context, JobConfig job, const RunOptions& options)
@@ -176,14 +188,16 @@ void TrainingRun::introduce(int threads, const std::string& binding) const {
 }
 
 int TrainingRun::run() {
-  const auto& reached = checkpoints_->loaded().validation_loss;
-  if (first_step_ > job_.job.steps || (reached && at_target(*reached))) return end_without_steps();
+  evaluation_ = evaluation_of(checkpoints_->loaded());
+  if (first_step_ > job_.job.steps || (evaluation_ && at_target(*evaluation_)))
+    return end_without_steps();
   const bool finished = train();
   checkpoints_->finish();
   checkpoints_->report();
   checkpoints_->end_life();
   const double train_seconds = now() - train_begin_;
-  mllog_.end_training(finished && (job_.job.target_loss == 0 || target_seconds_ > 0));
+  const bool has_target = job_.job.target_loss > 0 || job_.job.target_accuracy > 0;
+  mllog_.end_training(finished && (!has_target || target_seconds_ > 0));
   table_.finish();
   if (job_.job.trace_steps > 0) {
     device_->record_into(nullptr);
@@ -197,15 +211,15 @@ int TrainingRun::run() {
 
 int TrainingRun::end_without_steps() {
   const auto done = static_cast<long long>(first_step_ - 1);
-  const Progress& loaded = checkpoints_->loaded();
-  if (loaded.validation_loss && at_target(*loaded.validation_loss)) {
-    log_info(format("nothing is left to do: target loss %g was reached after step %lld, with %.4f",
-                    job_.job.target_loss, done, *loaded.validation_loss));
+  if (evaluation_ && at_target(*evaluation_)) {
+    log_info(format("nothing is left to do: %s was reached after step %lld, with %.4f",
+                    target_of(job_.job).c_str(), done,
+                    job_.job.target_loss > 0 ? evaluation_->loss : evaluation_->accuracy));
   } else {
     log_info(format("nothing is left to do: %lld of %lld steps are done", done,
                     static_cast<long long>(job_.job.steps)));
   }
-  checkpoints_->save(first_step_ - 1, loaded);  // it may have been in memory only
+  checkpoints_->save(first_step_ - 1, checkpoints_->loaded());  // it may have been in memory only
   checkpoints_->finish();
   checkpoints_->end_life();
   return 0;
@@ -213,7 +227,8 @@ int TrainingRun::end_without_steps() {
 
 Progress TrainingRun::progress() const {
   Progress all = guard_->progress();
-  all.validation_loss = validation_loss_;
+  if (evaluation_) all.validation_loss = evaluation_->loss;
+  if (evaluation_) all.validation_accuracy = evaluation_->accuracy;
   return all;
 }
 
@@ -232,7 +247,7 @@ bool TrainingRun::train() {
       step = done;
       continue;
     }
-    validation_loss_.reset();
+    evaluation_.reset();
     if (result.stop) checkpoints_->save(step, progress());  // first of all: little time may be left
     const bool last = reaches_target(step) || step == job_.job.steps;
     if (!last && !result.stop) checkpoints_->keep_copies(step, progress());
@@ -260,16 +275,16 @@ std::int64_t TrainingRun::go_back() {
   return done;
 }
 
-bool TrainingRun::at_target(double loss) const {
-  return job_.job.target_loss > 0 && loss <= job_.job.target_loss;
+bool TrainingRun::at_target(const Evaluation& evaluation) const {
+  const double loss = job_.job.target_loss, accuracy = job_.job.target_accuracy;
+  return (loss > 0 && evaluation.loss <= loss) || (accuracy > 0 && evaluation.accuracy >= accuracy);
 }
 
 bool TrainingRun::reaches_target(std::int64_t step) {
   if (!evaluates_after(step)) return false;
-  const double loss = evaluate(step);
-  if (!at_target(loss)) return false;
+  if (!at_target(evaluate(step))) return false;
   target_seconds_ = now() - train_begin_;
-  log_info(format("target loss %g reached after step %lld", job_.job.target_loss,
+  log_info(format("%s reached after step %lld", target_of(job_.job).c_str(),
                   static_cast<long long>(step)));
   return true;
 }
@@ -311,17 +326,20 @@ bool TrainingRun::evaluates_after(std::int64_t step) const {
   return step == job_.job.steps || (every > 0 && step % every == 0);
 }
 
-double TrainingRun::evaluate(std::int64_t step) {
+Evaluation TrainingRun::evaluate(std::int64_t step) {
   mllog_.begin_evaluation(step);
-  validation_loss_ = step_->evaluate(
+  const Evaluation found = step_->evaluate(
       [this](std::int64_t k) { return validation_->validation_batch(k); }, validation_->batches());
+  evaluation_ = found;
   if (context_.first()) {
-    metrics_->write_evaluation(step, *validation_loss_);
-    table_.evaluation(step, *validation_loss_);
+    metrics_->write_evaluation(step, found.loss, found.accuracy);
+    table_.evaluation(step, found.loss, found.accuracy);
   }
-  const bool goes_on = step < job_.job.steps && !at_target(*validation_loss_);
-  mllog_.end_evaluation(step, *validation_loss_, goes_on);
-  return *validation_loss_;
+  const bool goes_on = step < job_.job.steps && !at_target(found);
+  // Where accuracy is not the target, MLPerf's benchmarks of language models mean the loss.
+  const bool by_accuracy = job_.job.target_accuracy > 0;
+  mllog_.end_evaluation(step, by_accuracy ? found.accuracy : found.loss, goes_on);
+  return found;
 }
 
 // Steps 2 .. trace_steps + 1 are recorded.
@@ -341,7 +359,7 @@ void TrainingRun::summarize(double train_seconds, bool finished) {
   const std::string hosts = host_names(context_);
   if (!context_.first()) return;
   const auto steps = static_cast<double>(step_seconds_.size());
-  const RunSummary summary{.validation_loss = validation_loss_,
+  const RunSummary summary{.evaluation = evaluation_,
                            .unit = job_.data.kind == "bytes" ? "byte" : "token",
                            .step_seconds = median(step_seconds_),
                            .predicted_seconds = prediction_ ? prediction_->seconds : 0,

@@ -51,10 +51,10 @@ class TrainingRun {
   std::int64_t go_back();
   StepMetrics one_step(std::int64_t step, StepResult& result);
   void note_step(const StepMetrics& metrics);
-  bool at_target(double loss) const;
+  bool at_target(const Evaluation& evaluation) const;
   bool reaches_target(std::int64_t step);  // evaluates, if it is time
   bool evaluates_after(std::int64_t step) const;
-  double evaluate(std::int64_t step);
+  Evaluation evaluate(std::int64_t step);
   void start_or_stop_trace(std::int64_t step);
   void summarize(double train_seconds, bool finished);
   void write_sample();
@@ -86,7 +86,7 @@ class TrainingRun {
   double trace_origin_ = 0;
   double comm_seconds_ = 0, blocked_seconds_ = 0, exposed_seconds_ = 0, waiting_seconds_ = 0;
   std::vector<double> step_seconds_;
-  std::optional<double> validation_loss_;
+  std::optional<Evaluation> evaluation_;  // after the last step
 
   MlLog mllog_;                                  // silent but for job.mllog on rank 0
   double train_begin_ = 0, target_seconds_ = 0;  // 0: no target, or not reached

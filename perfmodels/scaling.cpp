@@ -19,14 +19,19 @@ std::int64_t micro_of(const JobConfig& job, std::int64_t share) {
   return micro;
 }
 
+int ranks_of_copy(const JobConfig& job) {
+  return job.parallel.tensor * job.parallel.pipeline;
+}
+
 ScaledStep step_on(JobConfig job, const Machine& machine, int ranks, std::int64_t sequences) {
-  job.parallel.data = ranks;
+  job.parallel.data = ranks / ranks_of_copy(job);
   job.batch.global = sequences;
-  job.batch.micro = micro_of(job, sequences / ranks);
+  job.batch.micro = micro_of(job, sequences / job.parallel.data);
   const auto record = record_step(job, ranks, machine);
   const StepPrediction p = predict_step(*record, machine);
   const auto memory = static_cast<double>(p.memory.peak);
   return {.ranks = ranks,
+          .nodes = (ranks + machine.devices_per_node - 1) / machine.devices_per_node,
           .sequences = sequences,
           .seconds = p.seconds,
           .low = p.low,
@@ -48,6 +53,23 @@ void add_laws(ScalingCurve& curve) {
   if (points.size() >= 3) curve.laws.push_back(fit(Law::usl, points));
 }
 
+// Empty, or why so many ranks cannot share the job.
+std::string obstacle(const JobConfig& job, Scaling kind, int ranks) {
+  const int copy = ranks_of_copy(job);
+  if (ranks % copy != 0) {
+    return format("parallel.tensor x pipeline = %d does not divide the ranks", copy);
+  }
+  if (kind == Scaling::weak || job.batch.global % (ranks / copy) == 0) return "";
+  return format("batch.global = %lld is not a multiple of %d",
+                static_cast<long long>(job.batch.global), ranks / copy);
+}
+
+void set_efficiency(ScalingCurve& curve) {
+  const ScaledStep& first = curve.steps.front();
+  for (ScaledStep& s : curve.steps)
+    s.efficiency = s.tokens_per_second / s.ranks / (first.tokens_per_second / first.ranks);
+}
+
 std::string all_reasons(const ScalingCurve& curve) {
   return curve.skipped.empty() ? "no rank counts were given" : curve.skipped.front().why;
 }
@@ -58,32 +80,46 @@ const char* name_of(Scaling kind) {
   return kind == Scaling::strong ? "strong" : "weak";
 }
 
-std::int64_t sequences_per_rank(const JobConfig& job) {
-  return std::max<std::int64_t>(job.batch.global / std::max(job.parallel.data, 1), 1);
-}
-
 ScalingCurve scale(const JobConfig& job, const Machine& machine, Scaling kind,
                    const std::vector<int>& ranks) {
   ScalingCurve curve{.kind = kind};
+  std::int64_t per_copy = job.parallel.data > 0 ? job.batch.global / job.parallel.data : 0;
   for (const int p : ranks) {
-    const bool strong = kind == Scaling::strong;
-    if (strong && job.batch.global % p != 0) {
-      curve.skipped.push_back({p, format("%d ranks: batch.global = %lld is not a multiple of %d", p,
-                                         static_cast<long long>(job.batch.global), p)});
+    const std::string why = obstacle(job, kind, p);
+    if (!why.empty()) {
+      curve.skipped.push_back({p, format("%d ranks: ", p) + why});
       continue;
     }
-    const std::int64_t sequences = strong ? job.batch.global : sequences_per_rank(job) * p;
-    curve.steps.push_back(step_on(job, machine, p, sequences));
+    const int copies = p / ranks_of_copy(job);
+    if (per_copy == 0) per_copy = std::max<std::int64_t>(job.batch.global / copies, 1);
+    const bool strong = kind == Scaling::strong;
+    curve.steps.push_back(step_on(job, machine, p, strong ? job.batch.global : per_copy * copies));
   }
   if (curve.steps.empty()) {
     throw ConfigError(std::string(name_of(kind)) + " scaling: " + all_reasons(curve));
   }
-  const ScaledStep& first = curve.steps.front();
-  for (ScaledStep& s : curve.steps) {
-    s.efficiency = s.tokens_per_second / s.ranks / (first.tokens_per_second / first.ranks);
-  }
+  set_efficiency(curve);
   add_laws(curve);
   return curve;
+}
+
+std::optional<Advice> advise(const ScalingCurve& strong, double least_efficiency) {
+  ScalingCurve fitting{.kind = strong.kind};
+  for (const ScaledStep& s : strong.steps) {
+    if (s.fits) fitting.steps.push_back(s);
+  }
+  if (fitting.steps.empty()) return {};
+  set_efficiency(fitting);
+  Advice advice{fitting.steps.front(), fitting.steps.front()};
+  for (const ScaledStep& s : fitting.steps) {
+    if (s.efficiency < least_efficiency) {
+      if (!advice.next) advice.next = s;
+      continue;
+    }
+    advice.most = s;
+    advice.next.reset();
+  }
+  return advice;
 }
 
 Plot plot_of(const std::vector<ScalingCurve>& curves, const std::string& title) {

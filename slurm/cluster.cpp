@@ -48,6 +48,14 @@ void at_most(const std::string& asked, int wanted, int present, const std::strin
                     partition.name + " has " + std::to_string(present));
 }
 
+// Slurm takes such a job into the queue, and never starts it.
+void check_time(const std::string& time, const Partition& partition) {
+  const auto asked = seconds_of(time), allowed = seconds_of(partition.longest);
+  if (!asked || !allowed || *asked <= *allowed) return;
+  throw ConfigError("slurm.time = \"" + time + "\" is longer than partition " + partition.name +
+                    " allows, " + partition.longest);
+}
+
 std::string product(const char* key, int value, int ranks) {
   return std::string(key) + " = " + std::to_string(value) +
          " x slurm.ranks_per_node = " + std::to_string(ranks);
@@ -67,7 +75,7 @@ int count_gpus(const std::string& resources) {
 }
 
 std::vector<std::string> cluster_question() {
-  return {"sinfo", "--noheader", "--all", "--format=%P|%D|%c|%G"};
+  return {"sinfo", "--noheader", "--all", "--format=%P|%D|%c|%l|%G"};
 }
 
 std::vector<Partition> parse_partitions(const std::string& sinfo) {
@@ -75,10 +83,11 @@ std::vector<Partition> parse_partitions(const std::string& sinfo) {
   std::istringstream lines(sinfo);
   for (std::string line; std::getline(lines, line);) {
     std::istringstream fields(line);
-    std::string name, nodes, cpus, resources;
+    std::string name, nodes, cpus, longest, resources;
     std::getline(fields, name, '|');
     std::getline(fields, nodes, '|');
     std::getline(fields, cpus, '|');
+    std::getline(fields, longest, '|');
     std::getline(fields, resources);
     const bool preset = !name.empty() && name.back() == '*';
     if (preset) name.pop_back();
@@ -86,6 +95,7 @@ std::vector<Partition> parse_partitions(const std::string& sinfo) {
     Partition& partition = entry(all, name);
     partition.preset = preset;
     partition.nodes += leading_number(nodes);
+    partition.longest = longest;
     partition.cpus_per_node = std::max(partition.cpus_per_node, leading_number(cpus));
     partition.gpus_per_node = std::max(partition.gpus_per_node, count_gpus(resources));
   }
@@ -111,6 +121,7 @@ void check_cluster(const SlurmSection& s, const std::vector<Partition>& partitio
   at_most(product("slurm.cpus_per_rank", s.cpus_per_rank, s.ranks_per_node),
           s.cpus_per_rank * s.ranks_per_node, partition->cpus_per_node, "cores of a node",
           *partition);
+  check_time(s.time, *partition);
 }
 
 std::vector<Partition> ask_cluster() {

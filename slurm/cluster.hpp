@@ -15,6 +15,7 @@ struct Partition {
   bool preset = false;  // taken when a job names none
   int nodes = 0;
   int cpus_per_node = 0, gpus_per_node = 0;  // of its largest nodes
+  std::string longest{};                     // time of a job, as Slurm writes it; "infinite"
 };
 
 // The arguments of sinfo, and what it then writes.

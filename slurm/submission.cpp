@@ -128,6 +128,10 @@ std::vector<std::string> submitted_ids(const std::string& lines) {
   return ids;
 }
 
+std::string mpi_type_of(const std::string& library) {
+  return library.rfind("Open MPI", 0) == 0 ? "pmix" : "pmi2";
+}
+
 ScriptInputs inputs_of(JobConfig job, const std::string& program, const std::string& work_dir,
                        const std::string& library) {
   ScriptInputs in;
@@ -135,7 +139,7 @@ ScriptInputs inputs_of(JobConfig job, const std::string& program, const std::str
   job.job.run_dir = in.run_dir;
   in.work_dir = work_dir;
   in.program = job.slurm.program.empty() ? program : job.slurm.program;
-  in.mpi_type = library.rfind("Open MPI", 0) == 0 ? "pmix" : "pmi2";
+  in.mpi_type = mpi_type_of(library);
   in.job = std::move(job);
   return in;
 }

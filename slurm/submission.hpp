@@ -23,6 +23,9 @@ struct Submission {
   std::string script, output;
 };
 
+// What `srun --mpi` calls the way to start ranks of this MPI library.
+std::string mpi_type_of(const std::string& library);
+
 // The job with job.run_dir filled in; `library` is what MPI calls itself.
 ScriptInputs inputs_of(JobConfig job, const std::string& program, const std::string& work_dir,
                        const std::string& library);

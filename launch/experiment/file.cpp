@@ -24,6 +24,7 @@ constexpr const char* kAllocations[] = {"point", "one"};
 Bounds at_least(double low) {
   return {.low = low};
 }
+constexpr Bounds kShare{.low = 0, .high = 1};
 
 Section experiment_keys(ExperimentFile& e) {
   return {
@@ -71,10 +72,10 @@ Section hypothesis_keys(Hypothesis& h) {
       "what the report judges",
       {
           {"text", &h.text, "said in the report"},
-          {"efficiency", &h.efficiency, "of the most ranks, at least; 0: none", at_least(0)},
+          {"efficiency", &h.efficiency, "of the most ranks, at least; 0: none", kShare},
           {"winner", &h.winner, "fastest: a value of an axis"},
           {"bottleneck", &h.bottleneck, "computing, optimizer, communication, bubble or other"},
-          {"prediction_error", &h.prediction_error, "of every step, at most; 0: none", at_least(0)},
+          {"prediction_error", &h.prediction_error, "of every step, at most; 0: none", kShare},
       },
   };
 }

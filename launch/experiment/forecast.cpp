@@ -52,19 +52,22 @@ std::string row_text(const ExperimentPoint& point, const Forecast& f, int width)
 std::string cost_text(const ExperimentFile& e, const std::vector<Forecast>& forecasts,
                       std::size_t finished) {
   double seconds = 0, hours = 0;
-  bool known = true;
+  std::size_t known = 0;
   for (const Forecast& f : forecasts) {
-    known = known && f.run_seconds > 0;
+    known += f.run_seconds > 0;
     seconds += f.run_seconds * e.repetitions;
     hours += f.node_hours() * e.repetitions;
   }
   const std::size_t runs = forecasts.size() * static_cast<std::size_t>(e.repetitions);
+  const auto s = [](std::size_t n) { return n == 1 ? "" : "s"; };
   std::string text =
-      format("%zu points x %d repetitions = %zu runs", forecasts.size(), e.repetitions, runs);
+      format("%zu point%s x %d repetition%s = %zu run%s", forecasts.size(), s(forecasts.size()),
+             e.repetitions, s(static_cast<std::size_t>(e.repetitions)), runs, s(runs));
   if (finished > 0) text += format(", %zu of them done", finished);
-  if (!known) return text + "; what they cost is not predicted\n";
-  return text + format("; all together about %s, %.3g node hours\n", duration_text(seconds).c_str(),
-                       hours);
+  if (known == 0) return text + "; what they cost is not predicted\n";
+  return text + format("; %s about %s, %.3g node hours\n",
+                       known == forecasts.size() ? "all together" : "without those not predicted",
+                       duration_text(seconds).c_str(), hours);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "launch/experiment/points.hpp"
 #include "runtime/base/format.hpp"
 
 namespace lockstep {
@@ -51,12 +52,6 @@ Judgement judge_efficiency(double least, const std::vector<PointSummary>& points
   return j;
 }
 
-bool is_called(const PointSummary& p, const std::string& name) {
-  return p.name == name || std::any_of(p.values.begin(), p.values.end(), [&](const auto& value) {
-           return value.first != "ranks" && value.second == name;
-         });
-}
-
 Judgement judge_winner(const std::string& winner, const std::vector<PointSummary>& points) {
   Judgement j{winner + " is the fastest", {}};
   const bool ran = measured(points);
@@ -64,7 +59,7 @@ Judgement judge_winner(const std::string& winner, const std::vector<PointSummary
   for (const PointSummary& p : points) {
     const double speed = speed_of(p, ran).value;
     if (speed == 0) continue;
-    const PointSummary*& place = is_called(p, winner) ? best : rival;
+    const PointSummary*& place = is_called(p.name, p.values, winner) ? best : rival;
     if (!place || speed > speed_of(*place, ran).value) place = &p;
   }
   if (!best || !rival) {

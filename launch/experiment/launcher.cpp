@@ -6,6 +6,9 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/process.hpp"
+#include "runtime/context/mpi.hpp"
+#include "slurm/command.hpp"
+#include "slurm/submission.hpp"
 
 namespace lockstep {
 
@@ -16,6 +19,18 @@ void expect_launcher(const ExperimentFile& e) {
                     (e.launcher == "mpirun" ? "install or load an MPI library"
                                             : "use mpirun, or start this where Slurm is") +
                     ", or say --launcher predict");
+}
+
+std::vector<std::string> launch_words(const ExperimentFile& e) {
+  std::vector<std::string> words = e.launch;
+  const bool says = std::any_of(words.begin(), words.end(), [](const std::string& word) {
+    return word.rfind("--mpi", 0) == 0;
+  });
+  if (e.launcher != "srun" || says) return words;
+  const std::string type = slurm::mpi_type_of(mpi_library());
+  const auto known = slurm::run_command({"srun", "--mpi=list"});
+  if ((known.out + known.error).find(type) != std::string::npos) words.push_back("--mpi=" + type);
+  return words;
 }
 
 int nodes_of(int ranks, int ranks_per_node) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the ranks of a point are started. Pure but for the search in PATH.
+// How the ranks of a point are started. Pure but for the search in PATH and the question to srun.
 #pragma once
 
 #include <string>
@@ -18,6 +18,10 @@ struct LaunchPlan {
 
 // ConfigError if the launcher of the experiment is not installed.
 void expect_launcher(const ExperimentFile& experiment);
+
+// More words for the launcher: those of the experiment and, for srun, how MPI is spoken to where
+// they do not say it and Slurm knows it.
+std::vector<std::string> launch_words(const ExperimentFile& experiment);
 
 // mpirun -np 2 ... lockstep train JOB; with srun --ntasks and --nodes.
 std::vector<std::string> command_of(const LaunchPlan& plan, int ranks, const std::string& job);

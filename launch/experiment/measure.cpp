@@ -48,8 +48,9 @@ RunLog load_run_log(const std::string& run_dir) {
     while (std::getline(file, line)) {
       const Json json = Json::parse(line);
       if (json.contains("validation_loss")) {
-        log.evaluations.push_back(
-            {json.at("step").get<std::int64_t>(), json.at("validation_loss").get<double>()});
+        log.evaluations.push_back({json.at("step").get<std::int64_t>(),
+                                   number(json, "validation_loss"),
+                                   number(json, "validation_accuracy")});
       } else if (json.contains("step_seconds")) {
         log.steps.push_back({json.at("step").get<std::int64_t>(), number(json, "loss"),
                              json.at("step_seconds").get<double>(),
@@ -90,6 +91,7 @@ MeasuredRun measure_run(const std::string& run_dir, int skip) {
   if (static_cast<std::ptrdiff_t>(steps.size()) > skipped)
     steps.erase(steps.begin(), steps.begin() + skipped);
   const RunFacts facts = load_run_facts(run_dir);
+  const auto last = log.evaluations.empty() ? LoggedEvaluation{} : log.evaluations.back();
   const Figure step = median_figure(each(steps, &LoggedStep::step_seconds));
   MeasuredRun m{.steps = static_cast<int>(steps.size()),
                 .step_seconds = step.value,
@@ -101,7 +103,8 @@ MeasuredRun measure_run(const std::string& run_dir, int skip) {
                 .exposed_seconds = median_of(each(steps, &LoggedStep::exposed_seconds)),
                 .waiting_seconds = median_of(each(steps, &LoggedStep::waiting_seconds)),
                 .loss = log.steps.back().loss,
-                .validation_loss = log.evaluations.empty() ? 0 : log.evaluations.back().loss,
+                .validation_loss = last.loss,
+                .validation_accuracy = last.accuracy,
                 .target_seconds = facts.target_seconds};
   const std::string trace = run_dir + "/trace.json";
   if (fs::exists(trace)) m.parts = scaled_to(step.value, parts_of(load_trace(trace)));

@@ -19,7 +19,7 @@ struct LoggedStep {
 
 struct LoggedEvaluation {
   std::int64_t step = 0;
-  double loss = 0;
+  double loss = 0, accuracy = 0;
 };
 
 struct RunLog {

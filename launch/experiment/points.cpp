@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/experiment/points.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <set>
 
@@ -119,7 +120,26 @@ ExperimentPoint point_at(const ExperimentFile& e, const std::vector<std::string>
   return point;
 }
 
+void expect_winner(const ExperimentFile& e, const std::vector<ExperimentPoint>& points) {
+  const std::string& winner = e.hypothesis.winner;
+  if (winner.empty()) return;
+  for (const ExperimentPoint& p : points) {
+    if (is_called(p.name, p.values, winner)) return;
+  }
+  throw ConfigError(e.path + ": hypothesis.winner = \"" + winner +
+                    "\" is no point and no value of an axis; the first point is " +
+                    points.front().name);
+}
+
 }  // namespace
+
+bool is_called(const std::string& point,
+               const std::vector<std::pair<std::string, std::string>>& values,
+               const std::string& name) {
+  return point == name || std::any_of(values.begin(), values.end(), [&](const auto& value) {
+           return value.first != "ranks" && value.second == name;
+         });
+}
 
 std::vector<ExperimentPoint> points_of(const ExperimentFile& e,
                                        const std::vector<std::string>& overrides) {
@@ -138,6 +158,7 @@ std::vector<ExperimentPoint> points_of(const ExperimentFile& e,
         e.path + ": point " + points.back().name +
         " is the same job as one before it; an axis is undone by another or by --set");
   }
+  expect_winner(e, points);
   return points;
 }
 

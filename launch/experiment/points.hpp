@@ -22,6 +22,11 @@ struct ExperimentPoint {
   JobConfig job;
 };
 
+// By its name, or by what it has on an axis other than the rank count.
+bool is_called(const std::string& point,
+               const std::vector<std::pair<std::string, std::string>>& values,
+               const std::string& name);
+
 // `overrides` come last: --set. ConfigError as the job would, with the point that it is about.
 std::vector<ExperimentPoint> points_of(const ExperimentFile& experiment,
                                        const std::vector<std::string>& overrides = {});

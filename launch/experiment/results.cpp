@@ -79,6 +79,7 @@ Json json_of(const MeasuredRun& m) {
   Json json{{"steps", m.steps}};
   for (const auto& [name, member] : kMeasured)
     json[name] = m.*member;
+  json["validation_accuracy"] = m.validation_accuracy;
   json["breakdown"] = m.parts ? json_of(*m.parts) : Json(nullptr);
   return json;
 }
@@ -88,6 +89,7 @@ MeasuredRun measured_from(const Json& json) {
   m.steps = json.at("steps").get<int>();
   for (const auto& [name, member] : kMeasured)
     m.*member = json.at(name).get<double>();
+  m.validation_accuracy = json.value("validation_accuracy", 0.0);  // older rows lack it
   if (!json.at("breakdown").is_null()) m.parts = parts_from(json.at("breakdown"));
   return m;
 }

@@ -29,6 +29,7 @@ struct MeasuredRun {
   double waiting_seconds = 0;
   double loss = 0;                   // of the last step
   double validation_loss = 0;        // 0: there was no evaluation
+  double validation_accuracy = 0;    // of the same evaluation
   double target_seconds = 0;         // time to target; 0: none, or not reached
   std::optional<StepParts> parts{};  // of a traced run
 };

@@ -122,6 +122,7 @@ class Runner {
   }
 
   static std::string row_text(const ResultRow& row) {
+    if (row.failed() && row.launcher == "predict") return reason_of(row);
     if (row.failed()) {
       return format("failed with status %d: %s", row.exit_status, reason_of(row).c_str());
     }

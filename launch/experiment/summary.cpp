@@ -63,6 +63,7 @@ void add_measured(PointSummary& point, const Rows& rows) {
   point.mfu = median_of(each_of(rows, &MeasuredRun::mfu));
   point.loss = median_of(each_of(rows, &MeasuredRun::loss));
   point.validation_loss = median_of(each_of(rows, &MeasuredRun::validation_loss));
+  point.validation_accuracy = median_of(each_of(rows, &MeasuredRun::validation_accuracy));
   const auto reached = each_of(rows, &MeasuredRun::target_seconds);
   if (*std::min_element(reached.begin(), reached.end()) > 0)
     point.target_seconds = median_figure(reached);
@@ -182,6 +183,33 @@ std::string in_words(const Bottleneck& b, const PointWork& from, const PointWork
         format("%s%s %+.2f ms", others.empty() ? " (" : ", ", title_of(part), 1e3 * b.lost[part]);
   }
   return text + (others.empty() ? "" : others + ")");
+}
+
+std::string worth_in_words(const std::vector<const PointSummary*>& series,
+                           double least_efficiency) {
+  const bool ran = std::any_of(series.begin(), series.end(),
+                               [](const PointSummary* p) { return p->efficiency > 0; });
+  const auto of = [&](const PointSummary& p) {
+    return ran ? p.efficiency : p.predicted_efficiency;
+  };
+  const PointSummary *first = nullptr, *most = nullptr, *last = nullptr;
+  for (const PointSummary* p : series) {
+    if (of(*p) <= 0) continue;
+    if (!first) first = p;
+    if (of(*p) >= least_efficiency) most = p;
+    last = p;
+  }
+  if (!most || first->ranks == last->ranks) return "";
+  const std::string head =
+      format("%s: of these counts the most with an efficiency of at least %g %% is %d rank%s",
+             ran ? "measured" : "predicted", 100 * least_efficiency, most->ranks,
+             most->ranks == 1 ? "" : "s");
+  if (most == first) return head + ": no larger one is worth it";
+  return head + format(
+                    ": %.1f %%, so that a job takes %.2f times the node hours that it takes on "
+                    "%d, and ends %.1f times as soon",
+                    100 * of(*most), 1 / of(*most), first->ranks,
+                    of(*most) * most->ranks / first->ranks);
 }
 
 PointWork measured_work(const PointSummary& point) {

@@ -22,7 +22,7 @@ struct PointSummary {
   std::vector<double> each{};  // tokens/s of every repetition
   std::optional<Figure> target_seconds{};
   std::optional<StepParts> parts{};  // measured
-  double memory_bytes = 0, mfu = 0, loss = 0, validation_loss = 0;
+  double memory_bytes = 0, mfu = 0, loss = 0, validation_loss = 0, validation_accuracy = 0;
   std::optional<PredictedPoint> predicted{};
   JobConfig job{};
   std::vector<std::pair<std::string, std::string>> values{};
@@ -56,6 +56,10 @@ struct PointWork {
 Bottleneck bottleneck_of(const PointWork& from, const PointWork& to);
 // "communication limits: ..." in one sentence, with milliseconds.
 std::string in_words(const Bottleneck& bottleneck, const PointWork& from, const PointWork& to);
+
+// How many ranks are worth it: the most of a series by ascending ranks whose efficiency, measured
+// where any was, is at least so high, and what they cost. Empty where there are no two counts.
+std::string worth_in_words(const std::vector<const PointSummary*>& series, double least_efficiency);
 
 PointWork measured_work(const PointSummary& point);
 PointWork predicted_work(const PointSummary& point);

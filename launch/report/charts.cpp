@@ -219,7 +219,7 @@ std::string script_of(const BarChart& chart, const std::string& svg_path) {
     if (intervals[b].empty()) continue;
     text += format("$i%zu << EOD\n", b) + intervals[b] + "EOD\n";
     plots.push_back(
-        format("$i%zu using 1:2:3:4 with yerrorbars pt 0 lw 1.5 lc rgb '#222222' notitle", b));
+        format("$i%zu using 1:2:3:4 with yerrorbars ps 0 lw 1.5 lc rgb '#222222' notitle", b));
   }
   text +=
       label_tics(labels) + format("set xrange [-0.6:%.9g]\nset yrange [0:%.9g]\n",
@@ -270,7 +270,8 @@ std::string script_of(const StackChart& chart, const std::string& svg_path) {
 std::string script_of(const Timeline& chart, const std::string& svg_path) {
   const int height = 130 + 34 * static_cast<int>(chart.rows.size());
   std::string text = head_of(svg_path, chart.title, height) + "set xlabel " +
-                     gnuplot_quoted(chart.x_label) + "\nunset grid\n";
+                     gnuplot_quoted(chart.x_label) +
+                     "\nunset grid\nset key width -4\n";  // gnuplot drops what does not fit
   std::vector<std::string> blocks(chart.kinds.size());
   double end = 0;
   for (const TimelineBar& bar : chart.bars) {

@@ -61,6 +61,21 @@ void add_breakdown(Page& page, Drawing& drawing, const std::vector<PointSummary>
   drawing.add(page, chart, "breakdown", caption);
 }
 
+// How many ranks a job deserves. Of weak scaling the job grows with them.
+void add_worth(Page& page, const ExperimentFile& e, const std::vector<RankSeries>& all) {
+  constexpr double kLeastEfficiency = 0.7;  // unless the hypothesis says another
+  const double least = e.hypothesis.efficiency > 0 ? e.hypothesis.efficiency : kLeastEfficiency;
+  std::vector<std::string> items;
+  for (const RankSeries& series : all) {
+    const std::string who = series.front()->series.empty() ? "" : series.front()->series + ", ";
+    const std::string text = worth_in_words(series, least);
+    if (!text.empty()) items.push_back(who + text + ".");
+  }
+  if (e.study != "strong" || items.empty()) return;
+  page.heading("How many ranks it deserves");
+  page.list(items);
+}
+
 void add_bottleneck(Page& page, const std::vector<RankSeries>& all) {
   std::vector<std::string> items;
   for (const RankSeries& series : all) {
@@ -134,8 +149,9 @@ std::vector<std::string> row_of(const PointSummary& p, bool target) {
 
 void add_table(Page& page, const ExperimentFile& e, const std::vector<PointSummary>& points) {
   page.heading("Results");
-  const bool target = std::any_of(points.begin(), points.end(),
-                                  [](const PointSummary& p) { return p.job.job.target_loss > 0; });
+  const bool target = std::any_of(points.begin(), points.end(), [](const PointSummary& p) {
+    return p.job.job.target_loss > 0 || p.job.job.target_accuracy > 0;
+  });
   std::vector<std::string> head{"point", "ranks",    "runs",       "step, ms",     "predicted, ms",
                                 "error", "tokens/s", "efficiency", "MiB per rank", "last loss"};
   if (target) head.emplace_back("to target, s");
@@ -182,13 +198,16 @@ std::string list_of(const std::set<std::string>& all) {
   return text;
 }
 
+// Options go to lines of their own: paper does not break them then.
 std::string commands_of(const ExperimentFile& e, const std::string& dir) {
-  std::vector<std::string> all{"lockstep", "experiment", e.path, "--launcher", e.launcher};
-  if (!e.machine.empty()) all.insert(all.end(), {"--machine", e.machine});
-  std::string text = "# all of it\n" + shell_text(all) + " --dir ANOTHER\n";
+  constexpr const char* kNext = " \\\n  ";
+  std::string text = "# all of it\n" + shell_text({"lockstep", "experiment", e.path}) + kNext +
+                     "--launcher " + e.launcher;
+  if (!e.machine.empty()) text += kNext + shell_text({"--machine", e.machine});
+  text += std::string(kNext) + "--dir ANOTHER\n";
   if (e.launcher != "predict") {
     text += "# one repetition, with " + e.launcher + "\nlockstep train " +
-            shell_text({dir + "/jobs"}) + "/NAME.toml --set job.run_dir=ANOTHER\n";
+            shell_text({dir + "/jobs"}) + "/NAME.toml" + kNext + "--set job.run_dir=ANOTHER\n";
   }
   return text + "# this page\n" + shell_text({"lockstep", "report", dir}) + "\n";
 }
@@ -243,14 +262,20 @@ ReportFile write_experiment_report(const std::string& dir, const ExperimentFile&
   page.paragraph(summary_line(e, points));
   add_hypothesis(page, e.hypothesis, points);
   const bool scaling = scales(e, all);
-  if (scaling) {
+  const bool any = std::any_of(points.begin(), points.end(), [](const PointSummary& p) {
+    return p.tokens_per_second || p.predicted;
+  });
+  if (!any) {
+    page.paragraph("No run gave a result: there is nothing to draw.");
+  } else if (scaling) {
     add_scaling(page, drawing, e, all);
+    add_worth(page, e, all);
     add_bottleneck(page, all);
-  } else if (!points.empty()) {
+  } else {
     add_comparison(page, drawing, points);
   }
   add_breakdown(page, drawing, points);
-  if (scaling) add_laws(page, e, all);
+  if (any && scaling) add_laws(page, e, all);
   add_table(page, e, points);
   add_failures(page, points);
   add_reproduction(page, e, dir, rows);

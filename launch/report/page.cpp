@@ -29,9 +29,10 @@ figcaption { color: #555; font-size: .87rem; margin-top: .2rem; }
 @page { size: A4; margin: 16mm; }
 @media print {
   body { font-size: 10.5pt; max-width: none; margin: 0; padding: 0; }
-  figure, table, pre, h2 { break-inside: avoid; } h2 { break-after: avoid; }
+  figure, table, pre, h2, li, tr { break-inside: avoid; } h2 { break-after: avoid; }
+  .wide + .note, pre { break-before: avoid; }
   table, .note, figcaption { font-size: 8.5pt; } th, td { padding: .15rem .4rem; }
-  figure svg { max-height: 105mm; } .wide { overflow: visible; }
+  figure svg { max-height: 74mm; } figure { margin: .6rem 0; } .wide { overflow: visible; }
 }
 )";
 

@@ -91,6 +91,20 @@ void add_loss(Page& page, Drawing& drawing, const Run& run) {
   drawing.add(page, chart, "loss", "Loss of each step and of the evaluations.");
 }
 
+// Where the target is one, or where it can be seen to grow.
+void add_accuracy(Page& page, Drawing& drawing, const Run& run) {
+  const double target = 100 * run.job.job.target_accuracy;
+  CurveChart chart{.title = "Accuracy", .x_label = "step", .y_label = "%"};
+  Curve2d validation{"validation", Look::measured, 1, {}};
+  for (const LoggedEvaluation& e : run.log.evaluations)
+    validation.points.push_back({static_cast<double>(e.step), 100 * e.accuracy, 0, 0});
+  if (validation.points.empty() || (target == 0 && validation.points.size() < 2)) return;
+  chart.curves.push_back(std::move(validation));
+  if (target > 0) chart.curves.push_back(level(run.log, "target", target));
+  page.heading("Accuracy");
+  drawing.add(page, chart, "accuracy", "Share of the validation tokens that the model foretells.");
+}
+
 void add_throughput(Page& page, Drawing& drawing, const Run& run) {
   CurveChart chart{.title = "Throughput", .x_label = "step"};
   chart.curves.push_back(curve_of(run.log, "measured", &LoggedStep::tokens_per_second));
@@ -254,12 +268,16 @@ std::string summary_line(const Run& run) {
          format(". %zu steps, last loss %.4f", run.log.steps.size(), run.log.steps.back().loss) +
          (run.log.evaluations.empty()
               ? "."
-              : format(", validation loss %.4f.", run.log.evaluations.back().loss));
+              : format(", validation loss %.4f, accuracy %.2f %%.", run.log.evaluations.back().loss,
+                       100 * run.log.evaluations.back().accuracy));
 }
 
 void add_target(Page& page, const Run& run) {
-  if (run.job.job.target_loss <= 0) return;
-  page.paragraph(format("Target: a validation loss of %g, ", run.job.job.target_loss) +
+  const double loss = run.job.job.target_loss, accuracy = run.job.job.target_accuracy;
+  if (loss <= 0 && accuracy <= 0) return;
+  const std::string target = loss > 0 ? format("a validation loss of %g, ", loss)
+                                      : format("a validation accuracy of %g %%, ", 100 * accuracy);
+  page.paragraph("Target: " + target +
                  (run.facts.target_seconds > 0
                       ? "reached after " + number_text(run.facts.target_seconds) + " s of training."
                       : "not reached."));
@@ -270,7 +288,7 @@ void add_reproduction(Page& page, const Run& run) {
   const std::string start =
       run.facts.ranks > 1 ? format("mpirun -np %d ", run.facts.ranks) : std::string();
   page.preformatted(start + "lockstep train " + run.dir +
-                    "/job.toml --set job.run_dir=ANOTHER\nlockstep report " + run.dir +
+                    "/job.toml \\\n  --set job.run_dir=ANOTHER\nlockstep report " + run.dir +
                     "     # this page again");
   if (!run.facts.host.empty())
     page.paragraph("lockstep " + run.facts.version + " on " + run.facts.host + ".");
@@ -286,6 +304,7 @@ ReportFile write_run_report(const std::string& run_dir, const std::string& machi
   page.paragraph(summary_line(run));
   add_target(page, run);
   add_loss(page, drawing, run);
+  add_accuracy(page, drawing, run);
   add_throughput(page, drawing, run);
   add_breakdown(page, drawing, run);
   add_timeline(page, drawing, run);

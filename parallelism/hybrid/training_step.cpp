@@ -227,28 +227,38 @@ Tensor TrainingStep::token_losses(const HostBatch& host, Tensor& logits, float s
   return losses;
 }
 
-double TrainingStep::evaluate(const std::function<HostBatch(std::int64_t)>& batch,
-                              std::int64_t count) {
-  PhaseSpan span(device_.compute(), "evaluate");
-  Tensor sums = Tensor::empty(device_, {sums_by_tree_ ? count : 1});
-  kernels::fill(sums, 0.0f, device_.compute());
+Evaluation TrainingStep::evaluate(const std::function<HostBatch(std::int64_t)>& batch,
+                                  std::int64_t count) {
+  Stream& compute = device_.compute();
+  PhaseSpan span(compute, "evaluate");
+  const std::int64_t num_losses = sums_by_tree_ ? count : 1;
+  Tensor sums = Tensor::empty(device_, {num_losses + 1});  // and the tokens that are missed
+  Tensor missed = sums.slice(num_losses, num_losses + 1);
+  kernels::fill(sums, 0.0f, compute);
+  std::int64_t tokens = 0;  // of all batches
   const Communicator& data = mesh_.data();
   // Where values are brought to each pass, all data ranks make as many passes.
   const std::int64_t rounds = (count + data.size() - 1) / data.size();
   for (std::int64_t round = 0; round < rounds; ++round) {
     const std::int64_t k = round * data.size() + data.rank();
     const HostBatch host = batch(std::min(k, count - 1));
+    tokens = count * host.batch * host.sequence;
     Tensor logits =
         pipeline_.infer(upload(device_, host.tokens, {host.batch, host.sequence}), rows_of(host));
     if (!logits) continue;
-    const Tensor losses = token_losses(host, logits, 1.0f);
+    const Tensor targets = upload(device_, host.targets, {host.batch, host.sequence});
+    Tensor losses = Tensor::empty(device_, {targets.count()});
+    Tensor misses = Tensor::empty(device_, {targets.count()});
+    vocabulary_evaluation(losses, misses, logits, targets, stage_.tensor(), vocabulary_);
     const bool counts = k < count && mesh_.tensor().rank() == 0;
-    const float share = 1.0f / static_cast<float>(count * host.batch * host.sequence);
     Tensor loss = place_of(sums, std::min(k, count - 1));
-    kernels::add_scaled_sum(loss, losses, counts ? share : 0.0f, device_.compute());
+    const float share = 1.0f / static_cast<float>(tokens);
+    kernels::add_scaled_sum(loss, losses, counts ? share : 0.0f, compute);
+    kernels::add_scaled_sum(missed, misses, counts ? 1.0f : 0.0f, compute);
   }
   sum_over_mesh(sums);
-  return sum_of(sums);
+  return {.loss = sum_of(sums.slice(0, num_losses)),
+          .accuracy = 1 - read_scalar(missed) / static_cast<double>(tokens)};
 }
 
 // Where the loss of a batch is added up: all in one place, or each apart, so that the sum does not

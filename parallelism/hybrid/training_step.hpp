@@ -31,6 +31,14 @@ struct StepResult {
   bool applied = false;  // the weights were updated
 };
 
+// Means over the tokens of an evaluation.
+struct Evaluation {
+  double loss = 0;      // nats per token
+  double accuracy = 0;  // share of the tokens that are the likeliest by the model
+
+  bool operator==(const Evaluation&) const = default;
+};
+
 // What somebody else wants to see of a step, or do to it. None by default.
 struct StepHooks {
   std::function<void(Tensor& losses)> losses{};     // of the tokens of a micro-batch
@@ -53,8 +61,8 @@ class TrainingStep {
   // `gradient` sees what this rank adds up. The rank's share of the loss. Collective.
   double repeat_passes(const std::function<void(Parameter&)>& gradient);
 
-  // Mean loss over the batches [0, count) of `batch`, shared by the data ranks. Collective.
-  double evaluate(const std::function<HostBatch(std::int64_t)>& batch, std::int64_t count);
+  // Over the batches [0, count) of `batch`, shared by the data ranks. Collective.
+  Evaluation evaluate(const std::function<HostBatch(std::int64_t)>& batch, std::int64_t count);
 
   // Logits of the token that follows these, the same on every rank; none if some rank asks to stop.
   // Collective.

@@ -61,6 +61,7 @@ Json to_json(const Progress& p) {
             {"skipped", p.skipped},
             {"skipped_in_row", p.skipped_in_row}};
   if (p.validation_loss) json["validation_loss"] = *p.validation_loss;
+  if (p.validation_accuracy) json["validation_accuracy"] = *p.validation_accuracy;
   return json;
 }
 
@@ -244,15 +245,20 @@ void check_regions(const Manifest& m, const Shard& shard) {
   }
 }
 
+std::optional<double> number_if_there(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  if (found == json.end() || !found->is_number()) return std::nullopt;
+  return found->get<double>();
+}
+
 Progress progress_of(const Json& json) {
   Progress p{.losses = numbers(json, "losses"), .grad_norms = numbers(json, "grad_norms")};
   for (const Json& step : list(json, "went_back"))
     p.went_back.push_back(whole(step, "a step"));
   p.skipped = number(json, "skipped");
   p.skipped_in_row = number(json, "skipped_in_row");
-  if (!json.contains("validation_loss")) return p;
-  if (json["validation_loss"].is_number())
-    p.validation_loss = json["validation_loss"].get<double>();
+  p.validation_loss = number_if_there(json, "validation_loss");
+  p.validation_accuracy = number_if_there(json, "validation_accuracy");
   return p;
 }
 

@@ -67,12 +67,12 @@ struct Shard {
 };
 
 // What training knows beside the model's state: by which values it judges spikes, and the
-// validation loss behind the step, if it was computed.
+// evaluation behind the step, if there was one.
 struct Progress {
   std::vector<double> losses{}, grad_norms{};  // of the last steps
   std::vector<std::int64_t> went_back{};       // because of these steps
   std::int64_t skipped = 0, skipped_in_row = 0;
-  std::optional<double> validation_loss{};
+  std::optional<double> validation_loss{}, validation_accuracy{};
   bool operator==(const Progress&) const = default;
 };
 

@@ -25,6 +25,7 @@ struct JobSection {
   std::string determinism = "run";
   std::string run_dir;              // empty: runs/<name>
   double target_loss = 0;           // 0: none
+  double target_accuracy = 0;       // 0: none
   std::int64_t evaluate_every = 0;  // 0: only at the end
   std::int64_t evaluate_batches = 8;
   std::int64_t sample_length = 0;  // 0: no text is written

@@ -120,6 +120,17 @@ void check_checkpoint(const CheckpointSection& checkpoint) {
                     "as well");
 }
 
+void check_target(const JobSection& job) {
+  const char* key = job.target_loss > 0 ? "job.target_loss" : "job.target_accuracy";
+  if (job.target_loss > 0 && job.target_accuracy > 0) {
+    throw ConfigError("job.target_loss and job.target_accuracy are two targets: a run has one");
+  }
+  if (job.target_loss + job.target_accuracy > 0 && job.evaluate_every == 0) {
+    throw ConfigError(std::string(key) +
+                      " is judged by evaluations, but job.evaluate_every is 0 (only at the end)");
+  }
+}
+
 void check_data(const DataSection& data, const JobSection& job) {
   const bool validates = data.validation_share > 0 || !data.validation_path.empty();
   if (data.kind == "bytes" && !data.validation_path.empty()) {
@@ -130,10 +141,7 @@ void check_data(const DataSection& data, const JobSection& job) {
     throw ConfigError(said("job.evaluate_every", job.evaluate_every) +
                       " has nothing to evaluate on: data.validation_share is 0");
   }
-  if (job.target_loss > 0 && job.evaluate_every == 0) {
-    throw ConfigError(
-        "job.target_loss is judged by evaluations, but job.evaluate_every is 0 (only at the end)");
-  }
+  check_target(job);
   if (job.sample_length > 0 && data.kind == "tokens") {
     throw ConfigError(
         "job.sample_length writes bytes as text; data.kind = \"tokens\" has no text: use 0");

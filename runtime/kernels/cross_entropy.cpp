@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/kernels/cross_entropy.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -56,6 +57,21 @@ void gradient_row(float* row, std::int64_t count, float largest, float factor) {
 #pragma omp simd
   for (std::int64_t v = 0; v < count; ++v)
     row[v] = factor * exponential(row[v] - largest);
+}
+
+// Whether some column is the model's choice before the target of logit x, whose column is `place`,
+// in the row or outside of it. What is not a number is before everything.
+bool is_missed(const float* row, std::int64_t count, std::int64_t place, float x) {
+  const std::int64_t before = std::clamp<std::int64_t>(place, 0, count);
+  const std::int64_t after = std::clamp<std::int64_t>(place + 1, 0, count);
+  int found = 0;
+#pragma omp simd reduction(| : found)
+  for (std::int64_t v = 0; v < before; ++v)
+    found |= row[v] < x ? 0 : 1;
+#pragma omp simd reduction(| : found)
+  for (std::int64_t v = after; v < count; ++v)
+    found |= row[v] <= x ? 0 : 1;
+  return found != 0;
 }
 
 // body(begin, end) over rows of so many columns.
@@ -177,6 +193,33 @@ void cross_entropy_gradient(Tensor& losses, Tensor& logits, const Tensor& target
         cuda::cross_entropy_gradient(losses, logits, targets, global_max, sums, range, scale,
                                      stream);
       });
+}
+
+void cross_entropy_misses(Tensor& misses, const Tensor& logits, const Tensor& targets,
+                          const Tensor& target_logits, const VocabularyRange& range,
+                          Stream& stream) {
+  const std::int64_t M = targets.count(), V = logits.dim(-1);
+  expect(logits.count() == M * V && misses.count() == M && target_logits.count() == M &&
+             range.valid <= V,
+         "cross_entropy_misses: shapes");
+  const Operation cost{.name = "cross_entropy_misses",
+                       .shape = {M, V},
+                       .flops = 1.0 * static_cast<double>(logits.count()),
+                       .bytes_read = 1.0 * logits.bytes(),
+                       .bytes_written = 4.0 * M,
+                       .dtype = logits.dtype()};
+  run_on(
+      stream, cost,
+      [misses, logits, targets, target_logits, range, M, V]() mutable {
+        parallel_rows(M, V, [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t r = begin; r < end; ++r) {
+            const std::int64_t place = targets.data<int>()[r] - range.first;
+            const float x = target_logits.data()[r];
+            misses.data()[r] = is_missed(logits.data() + r * V, range.valid, place, x) ? 1 : 0;
+          }
+        });
+      },
+      [&] { cuda::cross_entropy_misses(misses, logits, targets, target_logits, range, stream); });
 }
 
 void add_scaled_sum(Tensor& sum, const Tensor& x, float scale, Stream& stream) {

@@ -122,6 +122,25 @@ __global__ void gradient_kernel(float* losses, T* logits, const int* targets,
   if (threadIdx.x == 0) losses[r] = logf(sum) - (sums[M + r] - largest);
 }
 
+template <class T>
+__global__ void misses_kernel(float* misses, const T* logits, const int* targets,
+                              const float* target_logits, VocabularyRange range, std::int64_t V) {
+  const T* row = logits + blockIdx.x * V;
+  const std::int64_t place = targets[blockIdx.x] - range.first;
+  const float x = target_logits[blockIdx.x];
+  float found = 0, v[kPack<T>];
+  for_each_aligned_pack(row, range.valid, [&](std::int64_t c) {
+    load_within(v, row, c, range.valid, -INFINITY);
+    for (int j = 0; j < kPack<T>; ++j) {
+      const bool other = c + j >= 0 && c + j < range.valid && c + j != place;
+      const bool later = c + j < place ? v[j] < x : v[j] <= x;
+      if (other && !later) found = 1;
+    }
+  });
+  found = block_max(found, shared<RowPartials>().largest);
+  if (threadIdx.x == 0) misses[blockIdx.x] = found;
+}
+
 Launch block_a_row(std::int64_t rows) {
   return {dim3(static_cast<unsigned>(rows)), kRowThreads};
 }
@@ -161,6 +180,16 @@ void cross_entropy_gradient(Tensor& losses, Tensor& logits, const Tensor& target
     launch(gradient_kernel<T>, block_a_row(targets.count()), stream, losses.data(),
            logits.data<T>(), targets.data<int>(), global_max.data(), sums.data(), range, scale,
            targets.count(), logits.dim(-1));
+  });
+}
+
+void cross_entropy_misses(Tensor& misses, const Tensor& logits, const Tensor& targets,
+                          const Tensor& target_logits, const VocabularyRange& range,
+                          Stream& stream) {
+  with_float(logits.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    launch(misses_kernel<T>, block_a_row(targets.count()), stream, misses.data(), logits.data<T>(),
+           targets.data<int>(), target_logits.data(), range, logits.dim(-1));
   });
 }
 

@@ -34,6 +34,13 @@ void cross_entropy_gradient(Tensor& losses, Tensor& logits, const Tensor& target
                             const Tensor& global_max, const Tensor& sums,
                             const VocabularyRange& range, float scale, Stream& stream);
 
+// misses[M] = 1 where a token of the range is likelier than the target, or as likely and before it,
+// else 0: the target is the first choice of a row that no range misses. The targets' logits [M] as
+// the sums over ranks have them.
+void cross_entropy_misses(Tensor& misses, const Tensor& logits, const Tensor& targets,
+                          const Tensor& target_logits, const VocabularyRange& range,
+                          Stream& stream);
+
 // sum[1] += scale * (x[0] + x[1] + ...), added in order in double precision.
 void add_scaled_sum(Tensor& sum, const Tensor& x, float scale, Stream& stream);
 
@@ -49,6 +56,9 @@ void cross_entropy_rescale(Tensor& sums, const Tensor& stats, const Tensor& glob
 void cross_entropy_gradient(Tensor& losses, Tensor& logits, const Tensor& targets,
                             const Tensor& global_max, const Tensor& sums,
                             const VocabularyRange& range, float scale, Stream& stream);
+void cross_entropy_misses(Tensor& misses, const Tensor& logits, const Tensor& targets,
+                          const Tensor& target_logits, const VocabularyRange& range,
+                          Stream& stream);
 }  // namespace cuda
 
 }  // namespace lockstep::kernels

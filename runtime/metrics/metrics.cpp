@@ -56,8 +56,12 @@ void MetricsWriter::write(const StepMetrics& m) {
   write_line(line.dump());
 }
 
-void MetricsWriter::write_evaluation(std::int64_t step, double validation_loss) {
-  write_line(Json{{"step", step}, {"validation_loss", validation_loss}}.dump());
+void MetricsWriter::write_evaluation(std::int64_t step, double validation_loss,
+                                     double validation_accuracy) {
+  write_line(Json{{"step", step},
+                  {"validation_loss", validation_loss},
+                  {"validation_accuracy", validation_accuracy}}
+                 .dump());
 }
 
 void MetricsWriter::write_line(const std::string& object) {

@@ -38,7 +38,7 @@ class MetricsWriter {
   explicit MetricsWriter(std::string path, Existing existing = Existing::replace);
   // Throw SystemError, with no part of the line in the file.
   void write(const StepMetrics& metrics);
-  void write_evaluation(std::int64_t step, double validation_loss);
+  void write_evaluation(std::int64_t step, double validation_loss, double validation_accuracy);
 
  private:
   void write_line(const std::string& object);

@@ -115,7 +115,8 @@ TEST_CASE("a manifest that does not fit is refused with the reason") {
                 .went_back = {5},
                 .skipped = 2,
                 .skipped_in_row = 1,
-                .validation_loss = 0.7};
+                .validation_loss = 0.7,
+                .validation_accuracy = 0.4};
   REQUIRE(parse_manifest(to_text(m)) == m);
   const auto refusal = [&](auto change) {
     Manifest changed = m;

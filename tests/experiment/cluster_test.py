@@ -40,7 +40,6 @@ study = "strong"
 machine = "cpu"
 launcher = "sbatch"
 allocation = "{allocation}"
-launch = {launch}
 ranks_per_node = 1
 repetitions = 1
 skip_steps = 1
@@ -62,8 +61,8 @@ class OnCluster(unittest.TestCase):
         (self.dir / "text").write_text("".join(f"line {i} of the text\n" for i in range(3000)))
         (self.dir / "job.toml").write_text(JOB)
 
-    def write(self, allocation, launch="[]"):
-        (self.dir / "e.toml").write_text(EXPERIMENT.format(allocation=allocation, launch=launch))
+    def write(self, allocation):
+        (self.dir / "e.toml").write_text(EXPERIMENT.format(allocation=allocation))
 
     def experiment(self, *words, check=True):
         return self.cluster.run(LOCKSTEP, "experiment", "e.toml", *words, cwd=self.dir, check=check)
@@ -88,7 +87,7 @@ class OnCluster(unittest.TestCase):
         self.assertEqual([len(file.read_text().splitlines()) for file in jobs], [1, 1])
 
     def test_one_allocation_runs_all_points(self):
-        self.write("one", '["--mpi=pmix"]')
+        self.write("one")
         self.assertIn("runs the whole experiment", self.experiment().stdout)
         page = self.dir / "experiments/on a cluster/report.html"
         deadline = time.monotonic() + LIMIT

@@ -122,7 +122,7 @@ class Experiment(unittest.TestCase):
         self.assertEqual(len(self.rows()), 6)
 
     def test_a_plan_runs_nothing(self):
-        self.assertIn("2 points x 1 repetitions", self.good("experiment", "e.toml", "--plan"))
+        self.assertIn("2 points x 1 repetition = 2 runs", self.good("experiment", "e.toml", "--plan"))
         self.assertFalse((self.dir / "experiments").exists())
 
     def test_without_gnuplot_the_page_says_so(self):
@@ -175,6 +175,7 @@ class Experiment(unittest.TestCase):
                   "--set", "job.target_loss=9", "--set", "job.evaluate_every=2", "--set", "job.steps=6")
         summary = json.loads((self.dir / "run/summary.json").read_text())
         self.assertGreater(summary["target_seconds"], 0)
+        self.assertTrue(0 <= summary["validation_accuracy"] <= 1)
         self.assertLessEqual(summary["target_seconds"], summary["train_seconds"])
         self.assertEqual((summary["ranks"], summary["nodes"]), (1, 1))
         self.good("report", "run")
@@ -197,6 +198,30 @@ class Experiment(unittest.TestCase):
         self.assertEqual(lines[-1]["metadata"]["status"], "success")
         self.assertEqual(lines[-1]["metadata"]["samples_count"], 8)
 
+    def test_a_target_accuracy_ends_runs_and_is_what_mlperf_and_the_pages_show(self):
+        sets = [word for key in ("job.target_accuracy=0.1", "job.evaluate_every=5", "job.steps=200",
+                                 "optimizer.learning_rate=0.01", "job.mllog=true") for word in ("--set", key)]
+        said = self.good("train", "job.toml", *sets, "--set", "job.run_dir=run")
+        entries = [json.loads(line) for line in (self.dir / "run/metrics.jsonl").read_text().splitlines()]
+        found = [(m["step"], m["validation_accuracy"]) for m in entries if "validation_accuracy" in m]
+        self.assertGreaterEqual(found[-1][1], 0.1)
+        self.assertTrue(all(accuracy < 0.1 for _, accuracy in found[:-1]))
+        self.assertLess(found[-1][0], 200)
+        self.assertEqual(entries[-1]["step"], found[-1][0])
+        lines = [json.loads(line[len(":::MLLOG "):]) for line in said.splitlines() if line.startswith(":::MLLOG ")]
+        self.assertEqual([line["value"] for line in lines if line["key"] == "eval_accuracy"], [a for _, a in found])
+        self.assertEqual(lines[-1]["metadata"]["status"], "success")
+        self.good("report", "run")
+        page = (self.dir / "run/report.html").read_text()
+        for part in ("Target: a validation accuracy of 10 %, reached after", "Share of the validation tokens"):
+            self.assertIn(part, page)
+        self.write("ranks = [1, 2]")
+        self.good("experiment", "e.toml", *sets)
+        for row in self.rows():
+            self.assertGreaterEqual(row["measured"]["validation_accuracy"], 0.1)
+            self.assertGreater(row["measured"]["target_seconds"], 0)
+        self.assertIn("to target, s", self.report())
+
     def test_a_failure_is_a_row_and_the_rest_goes_on(self):
         # 3 heads cannot be split over 2 ranks; 2 can.
         self.write('ranks = [2]\nsize = [{name = "odd", model.heads = 3, model.hidden = 33, parallel.tensor = 2},\n'
@@ -210,6 +235,17 @@ class Experiment(unittest.TestCase):
         self.assertIn("Failures", self.report())
         self.assertIn("2 of them done", self.good("experiment", "e.toml"))
         self.assertIn("1 of them done", self.good("experiment", "e.toml", "--retry-failed"))
+
+    def test_nothing_but_failures_is_an_error(self):
+        self.write('ranks = [2]\nmodel.heads = [1, 3]')
+        words = ["experiment", "e.toml", "--set", "parallel.tensor=2", "--set", "model.hidden=33"]
+        result = self.lockstep(*words)
+        self.assertEqual(result.returncode, 1, result.stderr + result.stdout)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        self.assertIn("lockstep: no result: 2 of 2 runs failed", result.stderr)
+        self.assertIn("--retry-failed", result.stderr)
+        self.assertIn("Failures", self.report())
+        self.assertEqual(self.lockstep(*words).returncode, 1)  # they are not run again, nor forgotten
 
     def test_killed_in_the_middle_it_continues(self):
         for how in (signal.SIGKILL, signal.SIGTERM):
@@ -241,6 +277,10 @@ class Experiment(unittest.TestCase):
     def test_mistakes_are_one_line(self):
         self.write("batch.mcro = [1]")
         self.expect_mistake(["experiment", "e.toml"], ["e.toml:11", "batch.mcro", "did you mean batch.micro?"])
+        self.write("ranks = [1]", extra='winner = "nobody"')
+        self.expect_mistake(["experiment", "e.toml"], ['hypothesis.winner = "nobody" is no point', "ranks=1"])
+        self.write("ranks = [1]", extra="prediction_error = 10")
+        self.expect_mistake(["experiment", "e.toml"], ["hypothesis.prediction_error = 10: must be at", "at most 1"])
         self.write("ranks = [1]")
         self.expect_mistake(["experiment", "e.toml", "--launcher", "srun"], ["no srun in PATH", "predict"],
                             env={**ENVIRONMENT, "PATH": "/nowhere"})

@@ -184,6 +184,22 @@ TEST_CASE("an expected efficiency is judged by the most ranks") {
   CHECK(only({.efficiency = 0.5}, {rows[0]}).verdict == Verdict::undecided);
 }
 
+TEST_CASE("the ranks that are worth it are those that stay efficient") {
+  const auto points = summarize({row("a", 1, 1, 8), row("b", 2, 1, 4.4), row("c", 4, 1, 3.2)});
+  const auto series = series_of(points).at(0);
+  CHECK(
+      worth_in_words(series, 0.9) ==
+      "measured: of these counts the most with an efficiency of at least 90 % is 2 ranks: 90.9 %, "
+      "so "
+      "that a job takes 1.10 times the node hours that it takes on 1, and ends 1.8 times as soon");
+  CHECK(worth_in_words(series, 0.6).find("is 4 ranks: 62.5 %") != std::string::npos);
+  CHECK(worth_in_words(series, 1) ==
+        "measured: of these counts the most with an efficiency of at least 100 % is 1 rank: no "
+        "larger "
+        "one is worth it");
+  CHECK(worth_in_words({series[0]}, 0.5).empty());
+}
+
 TEST_CASE("a winner must be ahead by more than the repetitions differ") {
   std::vector<ResultRow> rows{row("native", 2, 1, 2), row("mpi", 2, 1, 3)};
   CHECK(only({.winner = "native"}, rows).verdict == Verdict::holds);

@@ -53,7 +53,7 @@ JobConfig job_of(const std::string& kind, std::int64_t micro) {
 
 struct Bits {
   test::Trained trained;
-  double validation_loss = 0;
+  Evaluation evaluation{};
 };
 
 Bits train(const JobConfig& job, const Communicator& world, Device& device, MPI_Comm comm) {
@@ -67,8 +67,8 @@ Bits train(const JobConfig& job, const Communicator& world, Device& device, MPI_
                                                   .micro = job.batch.micro,
                                                   .sequence = job.model.sequence,
                                                   .seed = job.job.seed});
-  bits.validation_loss = step.evaluate([&](std::int64_t k) { return all.read(0, k); },
-                                       job.batch.global / job.batch.micro - 1);
+  bits.evaluation = step.evaluate([&](std::int64_t k) { return all.read(0, k); },
+                                  job.batch.global / job.batch.micro - 1);
   return bits;
 }
 
@@ -102,7 +102,7 @@ TEST_CASE("every data and pipeline degree gives the bits of one rank") {
         const Bits together = train_together(job, l);
         CHECK(together.trained.losses == alone.trained.losses);
         CHECK(together.trained.grad_norms == alone.trained.grad_norms);
-        CHECK(together.validation_loss == alone.validation_loss);
+        CHECK(together.evaluation == alone.evaluation);
         CHECK(together.trained.after == alone.trained.after);
       }
     }

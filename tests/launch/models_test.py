@@ -102,6 +102,21 @@ class Scaling(unittest.TestCase):
         for part in ("not calibrated", "Strong scaling: 8", "serial share", "contention", "efficiency"):
             self.assertIn(part, text)
 
+    def test_the_last_line_says_how_many_nodes_the_job_deserves(self):
+        words = ("scaling", JOB, "--machine", "a100", "--set", "batch.global=64", "--nodes", "1,2,4,8")
+        strong, _ = run_json(*words, "--efficiency", "0.9")
+        steps = {s["nodes"]: s for s in strong["steps"]}
+        self.assertEqual([(s["nodes"], s["ranks"]) for s in strong["steps"]], [(1, 8), (2, 16), (4, 32), (8, 64)])
+        best = max(n for n, s in steps.items() if s["efficiency"] >= 0.9)
+        self.assertEqual(strong["deserves"], {"nodes": best, "ranks": 8 * best, "least_efficiency": 0.9})
+        for n, s in steps.items():
+            self.assertAlmostEqual(s["node_hours"], 100 * s["step_seconds"] * n / 3600)
+        last = run(*words, "--efficiency", "0").stdout.splitlines()[-1]
+        self.assertIn("The job deserves 8 nodes (64 ranks): the most with an efficiency of at least 0 %", last)
+        self.assertIn(f"Its {100} steps take", last)
+        wrong = run(*words, "--ranks", "8")
+        self.assertEqual((wrong.returncode, len(wrong.stderr.splitlines())), (2, 1), wrong.stderr)
+
 
 def descriptor():
     """The messages of et_def.proto that we write, for python3-protobuf; None where it is missing."""

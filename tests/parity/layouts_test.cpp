@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every layout trains the same model: losses, gradient norms and assembled weights of 20 steps are
-// those of one rank, dropout included; initial weights are the same bits, and a pure pipeline
-// changes none.
+// Every layout trains the same model: losses, gradient norms and assembled weights of 20 steps, and
+// an evaluation after them, are those of one rank, dropout included; initial weights are the same
+// bits, and a pure pipeline changes none.
 #include <cmath>
 #include <string>
 
@@ -157,10 +157,15 @@ void check(const Layout& layout, const JobConfig& wanted, const test::Trained& a
     CHECK(together.grad_norms[s] == Approx(alone.grad_norms[s]).epsilon(kTolerance));
   }
   CHECK(largest_difference(alone.after, together.after) < 1e-3);
+  // A choice between two tokens that are nearly alike may turn.
+  const double tokens = static_cast<double>(job.batch.global * job.model.sequence);
+  CHECK(std::abs(together.evaluation.accuracy - alone.evaluation.accuracy) < 2.5 / tokens);
+  CHECK(together.evaluation.loss == Approx(alone.evaluation.loss).epsilon(kTolerance));
   if (layout.pure_pipeline()) {
     CHECK(together.losses == alone.losses);
     CHECK(together.grad_norms == alone.grad_norms);
     CHECK(together.after == alone.after);
+    CHECK(together.evaluation.accuracy == alone.evaluation.accuracy);
   }
   const std::string schedule = layout.schedule;
   if (schedule == "1f1b" || schedule == "zb-h1") CHECK(together.peak_stored <= layout.pipeline);
@@ -178,6 +183,7 @@ TEST_CASE("every layout trains the model that one rank trains") {
         JobConfig serial = job;
         serial.batch.micro = micro;
         alone[micro] = train_alone(serial);
+        CHECK(alone.at(micro).evaluation.accuracy > 0.2);  // far from chance, and from all
       }
       check(layout, job, alone.at(micro));
     }

@@ -46,8 +46,7 @@ TEST_CASE("a point is what predict says of such a job") {
   const Machine machine = find_machine("a100");
   const auto weak = scale(job_of_64(), machine, Scaling::weak, {16});
   JobConfig job = job_of_64();
-  job.parallel.data = 16;
-  job.batch.global = 64 * 16;
+  job.parallel.data = 16;  // 4 sequences each, where the job has no layout of its own
   const auto record = record_step(job, 16, machine);
   CHECK(weak.steps[0].seconds == Approx(predict_step(*record, machine).seconds));
   CHECK(weak.laws.empty());
@@ -64,6 +63,55 @@ TEST_CASE("laws are fitted to the points, as many as there are enough of") {
   const auto weak = scale(job_of_64(), machine, Scaling::weak, {1, 2});
   REQUIRE(weak.laws.size() == 1);
   CHECK(weak.laws[0].law == Law::gustafson);
+}
+
+TEST_CASE("tensor groups and pipelines stay: copies of the model are added") {
+  const Machine machine = find_machine("a100");
+  JobConfig job = job_of_64();
+  job.model.vocabulary = 64;
+  job.parallel.tensor = 3;
+  job.parallel.pipeline = 2;
+  job.batch.micro = 2;
+  for (const Scaling kind : {Scaling::strong, Scaling::weak}) {
+    const auto curve = scale(job, machine, kind, {1, 6, 12, 18, 48});
+    const bool strong = kind == Scaling::strong;
+    REQUIRE(curve.steps.size() == (strong ? 3u : 4u));  // 3 copies cannot share 64 sequences
+    CHECK(curve.steps[0].ranks == 6);
+    CHECK(curve.steps[1].sequences == (strong ? 64 : 128));
+    CHECK(curve.steps.back().nodes == 6);
+    CHECK(curve.skipped[0].why ==
+          "1 ranks: parallel.tensor x pipeline = 6 does not divide the ranks");
+    job.parallel.data = 2;
+    const auto record = record_step(job, 12, machine);
+    if (strong) CHECK(curve.steps[1].seconds == Approx(predict_step(*record, machine).seconds));
+    job.parallel.data = 0;
+  }
+}
+
+TEST_CASE("a job deserves the most ranks that are efficient and fit") {
+  ScalingCurve curve;
+  const auto add = [&](int ranks, double speed, bool fits) {
+    ScaledStep s{.ranks = ranks, .nodes = ranks};
+    s.seconds = 3600 / speed;
+    s.tokens_per_second = speed;
+    s.fits = fits;
+    curve.steps.push_back(s);
+  };
+  add(1, 1, false);
+  CHECK(!advise(curve, 0.7));
+  add(2, 1, true);  // the first that fits is what counts
+  add(4, 1.9, true);
+  add(8, 3, true);
+  add(16, 4, true);
+  const auto chosen = [&](double least) { return advise(curve, least)->most.ranks; };
+  CHECK(chosen(1) == 2);
+  CHECK(chosen(0.9) == 4);
+  CHECK(chosen(0.7) == 8);
+  CHECK(chosen(0) == 16);
+  CHECK(advise(curve, 0.9)->next->ranks == 8);
+  CHECK(advise(curve, 0.9)->first.ranks == 2);
+  CHECK(!advise(curve, 0)->next);
+  CHECK(advise(curve, 0.9)->most.node_hours(19) == Approx(40));
 }
 
 TEST_CASE("no rank count that can be is an error") {

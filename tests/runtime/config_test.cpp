@@ -199,6 +199,13 @@ TEST_CASE("keys that do not fit each other are named together") {
   CHECK(set_error("job.target_loss=2") ==
         "job.toml: job.target_loss is judged by evaluations, but job.evaluate_every is 0 (only at "
         "the end)");
+  CHECK(set_error("job.target_accuracy=0.5") ==
+        "job.toml: job.target_accuracy is judged by evaluations, but job.evaluate_every is 0 (only "
+        "at the end)");
+  CHECK(error_of("", {"job.target_accuracy=0.5", "job.target_loss=2"}) ==
+        "job.toml: job.target_loss and job.target_accuracy are two targets: a run has one");
+  CHECK(set_error("job.target_accuracy=55") ==
+        "--set job.target_accuracy=55: job.target_accuracy = 55: must be at least 0 and below 1");
   CHECK(error_of("", {"data.kind=tokens", "job.sample_length=5"}) ==
         "job.toml: job.sample_length writes bytes as text; data.kind = \"tokens\" has no text: "
         "use 0");

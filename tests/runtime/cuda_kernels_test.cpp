@@ -247,6 +247,24 @@ TEST_CASE("classifiers") {
                          return Tensors{stats, sums, losses, logits};
                        },
                        1e-5});
+      cases.push_back(
+          {text("misses of a range", {M, V, first}), [=, M = M, V = V](const Problem& p) {
+             const kernels::VocabularyRange range{first, V - first};
+             const Tensor targets = p.tokens({M}, static_cast<int>(V), 2);
+             const Tensor random = p.random({M, V + 3}, 1, 8);
+             Tensor alike = p.empty({M, V + 3}), x = p.empty32({M});
+             kernels::fill(alike, 7.5f, p.stream());  // places decide
+             kernels::fill(x, 7.5f, p.stream());
+             Tensors misses;
+             for (const Tensor& logits : {random, alike}) {
+               for (const Tensor& of_targets : {x, p.random32({M}, 3, 8)}) {
+                 misses.push_back(p.empty32({M}));
+                 kernels::cross_entropy_misses(misses.back(), logits, targets, of_targets, range,
+                                               p.stream());
+               }
+             }
+             return misses;
+           }});
     }
   }
   check_all(cases);

@@ -44,7 +44,7 @@ TEST_CASE("a step and an evaluation are one object each, visible at once", "[uni
                 .exposed_comm_seconds = 0.125,
                 .waiting_seconds = 0.0625});
   REQUIRE(lines_of(path).size() == 1);
-  writer.write_evaluation(3, 1.75);
+  writer.write_evaluation(3, 1.75, 0.5);
 
   const auto lines = lines_of(path);
   REQUIRE(lines.size() == 2);
@@ -58,7 +58,7 @@ TEST_CASE("a step and an evaluation are one object each, visible at once", "[uni
                          {"predicted_seconds", nullptr},
                          {"exposed_comm_seconds", 0.125},
                          {"waiting_seconds", 0.0625}});
-  CHECK(lines[1] == Json{{"step", 3}, {"validation_loss", 1.75}});
+  CHECK(lines[1] == Json{{"step", 3}, {"validation_loss", 1.75}, {"validation_accuracy", 0.5}});
 }
 
 TEST_CASE("a loss that is not a number is still JSON", "[unit]") {
@@ -70,10 +70,10 @@ TEST_CASE("a loss that is not a number is still JSON", "[unit]") {
 TEST_CASE("a new run replaces, a resumed run appends", "[unit]") {
   const test::ScratchFolder folder;
   const std::string path = folder / "m";
-  MetricsWriter(path).write_evaluation(1, 0);
-  MetricsWriter(path, MetricsWriter::Existing::append).write_evaluation(2, 0);
+  MetricsWriter(path).write_evaluation(1, 0, 0);
+  MetricsWriter(path, MetricsWriter::Existing::append).write_evaluation(2, 0, 0);
   CHECK(lines_of(path).size() == 2);
-  MetricsWriter(path).write_evaluation(3, 0);
+  MetricsWriter(path).write_evaluation(3, 0, 0);
   CHECK(lines_of(path).size() == 1);
 }
 
@@ -82,7 +82,7 @@ TEST_CASE("failures name the file and what to do", "[unit]") {
   CHECK(test::contains(test::thrown<SystemError>([&] { MetricsWriter(folder / "no/m"); }),
                        folder / "no/m"));
   MetricsWriter full("/dev/full", MetricsWriter::Existing::append);
-  CHECK(test::contains(test::thrown<SystemError>([&] { full.write_evaluation(1, 0); }),
+  CHECK(test::contains(test::thrown<SystemError>([&] { full.write_evaluation(1, 0, 0); }),
                        "/dev/full: No space left on device; free some space"));
 }
 
@@ -90,7 +90,7 @@ TEST_CASE("a line that does not fit leaves no part of itself", "[unit]") {
   const test::ScratchFolder folder;
   const std::string path = folder / "m";
   MetricsWriter writer(path);
-  writer.write_evaluation(1, 0);
+  writer.write_evaluation(1, 0, 0);
 
   // The largest file allowed is in the middle of the next line.
   signal(SIGXFSZ, SIG_IGN);
@@ -98,7 +98,7 @@ TEST_CASE("a line that does not fit leaves no part of itself", "[unit]") {
   REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
   const rlimit small{test::read_text(path).size() + 10, before.rlim_max};
   REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
-  const std::string text = test::thrown<SystemError>([&] { writer.write_evaluation(2, 0); });
+  const std::string text = test::thrown<SystemError>([&] { writer.write_evaluation(2, 0, 0); });
   setrlimit(RLIMIT_FSIZE, &before);
 
   CHECK(test::contains(text, path));

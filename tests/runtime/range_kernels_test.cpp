@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernels that hold a part of a matrix or of the vocabulary, against the whole.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <vector>
@@ -71,6 +72,33 @@ std::vector<Tensor> cross_entropy_in_parts(std::vector<Tensor>& parts, const Ten
   return losses;
 }
 
+// Whether the first choice of each row is its target, and if not, 1: what std::max_element says.
+std::vector<float> wanted_misses(const Tensor& logits, const Tensor& targets) {
+  std::vector<float> misses;
+  for (std::int64_t r = 0; r < targets.count(); ++r) {
+    const float* row = logits.data() + r * logits.dim(1);
+    const auto first = std::max_element(row, row + logits.dim(1)) - row;
+    misses.push_back(first == targets.data<int>()[r] ? 0 : 1);
+  }
+  return misses;
+}
+
+// Of all ranges together: the largest.
+std::vector<float> misses_in_parts(const std::vector<Tensor>& parts, const Tensor& targets,
+                                   const Tensor& target_logits,
+                                   const std::vector<VocabularyRange>& ranges) {
+  const std::int64_t M = targets.count();
+  std::vector<float> misses(static_cast<std::size_t>(M));
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    Tensor mine = Tensor::empty(targets.device(), {M});
+    kernels::cross_entropy_misses(mine, parts[p], targets, target_logits, ranges[p],
+                                  targets.device().compute());
+    for (std::size_t r = 0; r < misses.size(); ++r)
+      misses[r] = std::max(misses[r], mine.data()[r]);
+  }
+  return misses;
+}
+
 }  // namespace
 
 TEST_CASE("a part of a normal matrix has the bits of the whole") {
@@ -128,6 +156,36 @@ TEST_CASE("cross entropy of ranges of the vocabulary equals that of all of it") 
       CHECK(padding == 0);
     }
   }
+}
+
+TEST_CASE("the first choice of a row is found in ranges of the vocabulary, of equals the first") {
+  const auto device = make_cpu_device();
+  const std::int64_t M = 400, V = 37;
+  Tensor logits = random_tensor(*device, {M, V}, 1);
+  for (float& v : logits.values())
+    v = std::round(2 * v);  // few values: mostly several are the largest
+  const Tensor targets = test::random_tokens(*device, {M}, V, 2);
+  Tensor target_logits = Tensor::empty(*device, {M});
+  for (std::int64_t r = 0; r < M; ++r) {
+    float* row = logits.data() + r * V;
+    const int target = targets.data<int>()[r];
+    if (r % 2 == 0) row[target] = *std::max_element(row, row + V);
+    target_logits.data()[r] = row[target];
+  }
+  const std::vector<float> wanted = wanted_misses(logits, targets);
+  const auto missed = std::count(wanted.begin(), wanted.end(), 1.0f);
+  REQUIRE((missed > M / 2 && missed < M - 10));
+
+  using Ranges = std::vector<VocabularyRange>;
+  for (const Ranges& ranges :
+       {Ranges{{0, V}}, Ranges{{0, 19}, {19, 18}}, Ranges{{0, 1}, {1, 20}, {21, 16}, {V, 0}}}) {
+    INFO(ranges.size() << " ranges");
+    CHECK(misses_in_parts(split(logits, ranges, V), targets, target_logits, ranges) == wanted);
+  }
+  logits.data()[0] = target_logits.data()[1] = std::nanf("");
+  const auto odd = misses_in_parts(split(logits, {{0, V}}, V), targets, target_logits, {{0, V}});
+  CHECK(odd[0] == (targets.data<int>()[0] == 0 ? wanted[0] : 1));
+  CHECK(odd[1] == 1);
 }
 
 TEST_CASE("embeddings of ranges of the vocabulary add up to that of all of it") {

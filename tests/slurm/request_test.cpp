@@ -90,7 +90,8 @@ TEST_CASE("a value that Slurm could not take is named with its key", "[unit]") {
 
 TEST_CASE("a cluster is read from sinfo, and asked no more than it has", "[unit]") {
   const auto cluster = parse_partitions(
-      "cpu*|10|64|(null)\ngpu|2|96+|gpu:a100:8(S:0-1),nic:2\ngpu|1|128|gpu:4\nempty|0|0|n/a\n");
+      "cpu*|10|64|1-00:00:00|(null)\ngpu|2|96+|infinite|gpu:a100:8(S:0-1),nic:2\n"
+      "gpu|1|128|infinite|gpu:4\nempty|0|0|n/a|n/a\n");
   REQUIRE(cluster.size() == 3);
   CHECK(cluster[0].preset);
   CHECK(cluster[1].nodes == 3);
@@ -109,6 +110,10 @@ TEST_CASE("a cluster is read from sinfo, and asked no more than it has", "[unit]
         "8");
   CHECK(error({"slurm.gpus_per_rank=1"}).find("partition cpu has 0") != std::string::npos);
   CHECK(error({"slurm.nodes=11"}) == "slurm.nodes is 11 nodes, but partition cpu has 10");
+  CHECK(error({"slurm.time=1-00:01"}) ==
+        "slurm.time = \"1-00:01\" is longer than partition cpu allows, 1-00:00:00");
+  check_cluster(parse_job("", "job", {"slurm.time=1440"}).slurm, cluster);
+  check_cluster(parse_job("", "job", {"slurm.time=9-0", "slurm.partition=gpu"}).slurm, cluster);
   CHECK(error({"slurm.cpus_per_rank=65"}).find("65 cores of a node") != std::string::npos);
   check_cluster(parse_job("", "job", {"slurm.nodes=10"}).slurm, cluster);
   check_cluster(parse_job("", "job", {"slurm.partition=cpu,gpu"}).slurm, cluster);

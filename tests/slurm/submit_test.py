@@ -39,7 +39,7 @@ SCRIPTS = {
 }
 
 STUBS = {
-    "sinfo": 'echo "main*|4|4|gpu:2"; echo "high|4|4|(null)"',
+    "sinfo": 'echo "main*|4|4|7-00:00:00|gpu:2"; echo "high|4|4|infinite|(null)"',
     "squeue": 'cat queue 2>/dev/null || { echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1; }',
     "sbatch": 'echo "$@" >>calls; case "$*" in *--test-only*) echo "sbatch: fine" >&2; exit;; esac; echo 77',
 }

@@ -47,6 +47,17 @@ inline JobConfig small_job() {
   return job;
 }
 
+// Over the sequences of one step, the same in every layout.
+inline Evaluation evaluate(TrainingStep& step, const JobConfig& job) {
+  const auto text = std::make_shared<MadeUpText>(job.model.vocabulary);
+  const BatchReader all({text, 0, text->size()}, {.global = job.batch.global,
+                                                  .micro = step.split().micro,
+                                                  .sequence = job.model.sequence,
+                                                  .seed = job.job.seed});
+  return step.evaluate([&](std::int64_t k) { return all.read(0, k); },
+                       job.batch.global / step.split().micro);
+}
+
 // The batches of this data rank.
 inline BatchReader made_up_batches(const JobConfig& job, const Mesh& mesh) {
   const auto text = std::make_shared<MadeUpText>(job.model.vocabulary);
@@ -61,7 +72,9 @@ inline BatchReader made_up_batches(const JobConfig& job, const Mesh& mesh) {
 struct Trained {
   std::vector<double> losses, grad_norms;
   std::vector<std::vector<float>> weights;  // one per parameter of this rank
-  Weights before{}, after{};                // of the whole model, where a world is given
+  // Where a world is given: of the whole model, and an evaluation of the trained one.
+  Weights before{}, after{};
+  Evaluation evaluation{};
   int peak_stored = 0;
 
   bool operator==(const Trained&) const = default;
@@ -82,7 +95,10 @@ inline Trained train(const JobConfig& job, const Communicator& world, Device& de
     trained.grad_norms.push_back(r.grad_norm);
   }
   trained.peak_stored = step.pipeline().peak_stored();
-  if (comm != MPI_COMM_NULL) trained.after = assemble(step, mesh, job, comm);
+  if (comm != MPI_COMM_NULL) {
+    trained.after = assemble(step, mesh, job, comm);
+    trained.evaluation = evaluate(step, job);
+  }
   if (step.data().shards()) return trained;  // nobody has whole parameters
   for (const Parameter* p : step.parameters())
     trained.weights.push_back(read_floats(p->value));

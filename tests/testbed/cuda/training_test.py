@@ -62,7 +62,10 @@ class Training(unittest.TestCase):
         return [json.loads(line) for line in lines]
 
     def losses(self, *sets, ranks=1):
-        return [m.get("loss", m.get("validation_loss")) for m in self.metrics(*sets, ranks=ranks)]
+        lines = self.metrics(*sets, ranks=ranks)
+        accuracy = lines[-1]["validation_accuracy"]
+        self.assertTrue(0 < accuracy < 1, accuracy)
+        return [m.get("loss", m.get("validation_loss")) for m in lines] + [accuracy]
 
     def assert_close(self, got, wanted, tolerance, what):
         self.assertEqual(len(got), len(wanted))
