@@ -31,6 +31,7 @@ JobConfig changed() {
       std::visit(Changed{key}, key.value);
   }
   config.job.sample_length = 0;    // of tokens there is no text
+  config.job.target_accuracy = 0;  // a run has one target
   config.job.determinism = "run";  // layout excludes much
   config.failures.nonfinite = "stop";
   config.failures.straggler_factor *= 6;  // above 1
