@@ -63,9 +63,9 @@ class Training(unittest.TestCase):
 
     def losses(self, *sets, ranks=1):
         lines = self.metrics(*sets, ranks=ranks)
-        accuracy = lines[-1]["validation_accuracy"]
+        accuracy = lines[-1]["validation_accuracy"]  # of few tokens: near ties fall either way
         self.assertTrue(0 < accuracy < 1, accuracy)
-        return [m.get("loss", m.get("validation_loss")) for m in lines] + [accuracy]
+        return [m.get("loss", m.get("validation_loss")) for m in lines]
 
     def assert_close(self, got, wanted, tolerance, what):
         self.assertEqual(len(got), len(wanted))
