@@ -3,7 +3,8 @@
 // for many of them, such as § (its issues 190 and 295), and drops those that are. It asks in two
 // places: outside of quotes and comments, where TOML has only ASCII, and behind the backslash that
 // ends a line of a """text""", where any character may stand. So the first are refused here, and
-// the second reach it as \U escapes, which are the same text. All else passes as it is.
+// the second reach it as \U escapes, which are the same text. All else passes as it is, but for
+// blanks before each quoted text.
 #include "runtime/config/toml_text.hpp"
 
 #include <algorithm>
@@ -76,7 +77,10 @@ class Walk {
     return std::min(text_.find_first_not_of(characters, at_), text_.size()) - at_;
   }
 
+  // Blanks before it, which change nothing, end what toml++ scans ahead of a bare value: one, or
+  // two where a date might have a time.
   void quoted(char quote) {
+    out_ += "  ";
     const bool long_form = run_of({&quote, 1}) >= 3;
     pass(long_form ? 3 : 1);
     while (!at_end()) {

@@ -101,6 +101,8 @@ TEST_CASE("a text is what TOML says it is, whatever its characters") {
     INFO(c);
     CHECK(prompt("\"" + c + "\" # " + c) == c);
     CHECK(prompt("'\\" + c + "'") == "\\" + c);
+    CHECK(parse_job("[\"job\"]\n\"sample_prompt\"='" + c + "'", "job.toml").job.sample_prompt == c);
+    CHECK(parse_job("job.\"sample_prompt\"=\"" + c + "\"", "job.toml").job.sample_prompt == c);
     CHECK(prompt("\"\"\"\\ \n\r\n\t" + c + "\\\n" + c + "\"\"\"\"") == c + c + "\"");
     CHECK(prompt("'''\\\n" + c + "'''") == "\\\n" + c);
   }
