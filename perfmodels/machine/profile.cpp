@@ -13,6 +13,7 @@
 #include <toml++/toml.h>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/format.hpp"
 #include "runtime/config/toml_text.hpp"
 
 namespace lockstep {
@@ -376,8 +377,9 @@ class Writer {
   static std::string escaped(const std::string& text) {
     std::string all;
     for (const char c : text) {
+      const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
       if (c == '"' || c == '\\') all += '\\';
-      all += c == '\n' ? ' ' : c;
+      all += control ? format("\\u%04X", static_cast<unsigned>(c)) : std::string(1, c);
     }
     return all;
   }

@@ -10,7 +10,8 @@ using namespace lockstep;
 namespace {
 
 Machine example() {
-  Machine m{.name = "two \"nodes\"", .source = "made up", .calibrated = true, .nodes = 2};
+  Machine m{
+      .name = "two \"nodes\"\n\t\x01\x7F", .source = "made up", .calibrated = true, .nodes = 2};
   m.memory_bytes = 8e9;
   m.compute.push_back({.source = "made up", .peak_flops = {1e11, 9e10, 1.1e11}});
   m.compute.front().gemm.push_back({64, 128, 256, {1e-5, 9e-6, 2e-5}});
@@ -48,7 +49,7 @@ TEST_CASE("a profile is read back as it was written") {
   INFO(text);
   const Machine m = parse_machine(text, "m.toml");
   CHECK(to_toml(m) == text);
-  CHECK(m.name == "two \"nodes\"");
+  CHECK(m.name == example().name);
   CHECK(m.find_compute("float32")->gemm.front().seconds.high == 2e-5);
   CHECK(m.find_compute("float32")->streaming.front().seconds.points().size() == 2);
   CHECK(m.find_link("inside")->loggp.L.value == 5e-7);
