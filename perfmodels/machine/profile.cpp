@@ -13,7 +13,6 @@
 #include <toml++/toml.h>
 
 #include "runtime/base/error.hpp"
-#include "runtime/base/format.hpp"
 #include "runtime/config/toml_text.hpp"
 
 namespace lockstep {
@@ -332,7 +331,7 @@ class Writer {
   explicit Writer(std::string& out, std::string path = "") : out_(out), path_(std::move(path)) {}
 
   void key(const char* name, const std::string& text) {
-    if (!text.empty()) line(name, "\"" + escaped(text) + "\"");
+    if (!text.empty()) line(name, formatted(toml::value<std::string>(text)));
   }
   void key(const char* name, const std::string& text, const Words&) { key(name, text); }
   void key(const char* name, bool value) { line(name, value ? "true" : "false"); }
@@ -373,15 +372,6 @@ class Writer {
   static std::string figure(const Figure& f) {
     if (f.high == 0) return text_of(f.value);
     return text_of(f.value) + ", " + text_of(f.low) + ", " + text_of(f.high);
-  }
-  static std::string escaped(const std::string& text) {
-    std::string all;
-    for (const char c : text) {
-      const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-      if (c == '"' || c == '\\') all += '\\';
-      all += control ? format("\\u%04X", static_cast<unsigned>(c)) : std::string(1, c);
-    }
-    return all;
   }
   std::string inner(const char* name) const { return path_.empty() ? name : path_ + "." + name; }
   void line(const char* name, const std::string& value) {

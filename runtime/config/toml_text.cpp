@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <sstream>
 #include <string_view>
 
 #include "runtime/base/error.hpp"
@@ -140,6 +141,12 @@ toml::table parse_toml(const std::string& text, const std::string& name) {
   } catch (const toml::parse_error& error) {
     refuse(name, error.source().begin.line, error.description());
   }
+}
+
+std::string formatted(const toml::node& value) {
+  std::ostringstream out;
+  out << toml::toml_formatter(value, toml::format_flags::none);  // no flags: a text stays on a line
+  return out.str();
 }
 
 }  // namespace lockstep

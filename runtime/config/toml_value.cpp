@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <sstream>
 
 #include "runtime/base/error.hpp"
+#include "runtime/config/toml_text.hpp"
 
 namespace lockstep {
 
@@ -124,13 +124,6 @@ std::string shortest(double v) {  // reads back to the same bits
   return {text, std::to_chars(text, text + sizeof text, v).ptr};
 }
 
-template <class Node>
-std::string formatted(const Node& node) {  // no flags: a string stays on one line
-  std::ostringstream out;
-  out << toml::toml_formatter(node, toml::format_flags::none);
-  return out.str();
-}
-
 std::string to_text(bool v) {
   return v ? "true" : "false";
 }
@@ -171,7 +164,7 @@ std::string to_text(const toml::node& node) {
   if (node.is_table()) return "{...}";
   if (const toml::array* list = node.as_array()) return list_text(*list);
   if (const auto number = node.value_exact<double>()) return to_text(*number);
-  return node.visit([](const auto& n) { return formatted(n); });
+  return formatted(node);
 }
 
 std::string range_text(const Bounds& r) {

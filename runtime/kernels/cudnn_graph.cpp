@@ -143,8 +143,7 @@ CudnnGraph::CudnnGraph(std::shared_ptr<const Cudnn> library) : library_(std::mov
 CudnnGraph::~CudnnGraph() = default;
 
 CudnnGraph::Id CudnnGraph::tensor(Type type, const Dims& dims, const Dims& strides) {
-  tensors_.push_back(std::make_unique<Descriptor>(*library_, CUDNN_BACKEND_TENSOR_DESCRIPTOR));
-  Descriptor& t = *tensors_.back();
+  Descriptor& t = added(tensors_, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   const auto id = static_cast<Id>(tensors_.size());
   t.set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, type_of(type));
   t.set(CUDNN_ATTR_TENSOR_DIMENSIONS, dims);
@@ -179,18 +178,17 @@ CudnnGraph::Id CudnnGraph::number(float value) {
   return id;
 }
 
-CudnnGraph::Descriptor& CudnnGraph::operation(int kind) {
-  operations_.push_back(
+CudnnGraph::Descriptor& CudnnGraph::added(Descriptors& to, int kind) const {
+  to.push_back(
       std::make_unique<Descriptor>(*library_, static_cast<cudnnBackendDescriptorType_t>(kind)));
-  return *operations_.back();
+  return *to.back();
 }
 
 void CudnnGraph::matmul(Id c, Id a, Id b) {
-  details_.push_back(std::make_unique<Descriptor>(*library_, CUDNN_BACKEND_MATMUL_DESCRIPTOR));
-  Descriptor& how = *details_.back();
+  Descriptor& how = added(details_, CUDNN_BACKEND_MATMUL_DESCRIPTOR);
   how.set(CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
   how.finish("a product");
-  Descriptor& o = operation(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
+  Descriptor& o = added(operations_, CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
   o.set(CUDNN_ATTR_OPERATION_MATMUL_ADESC, *tensors_[a - 1]);
   o.set(CUDNN_ATTR_OPERATION_MATMUL_BDESC, *tensors_[b - 1]);
   o.set(CUDNN_ATTR_OPERATION_MATMUL_CDESC, *tensors_[c - 1]);
@@ -199,13 +197,12 @@ void CudnnGraph::matmul(Id c, Id a, Id b) {
 }
 
 void CudnnGraph::pointwise(Id y, Pointwise operation_kind, Id x, Id b, Id chosen) {
-  details_.push_back(std::make_unique<Descriptor>(*library_, CUDNN_BACKEND_POINTWISE_DESCRIPTOR));
-  Descriptor& how = *details_.back();
+  Descriptor& how = added(details_, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   how.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, mode_of(operation_kind));
   how.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE,
           operation_kind == Pointwise::not_less ? CUDNN_DATA_BOOLEAN : CUDNN_DATA_FLOAT);
   how.finish("an operation on elements");
-  Descriptor& o = operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+  Descriptor& o = added(operations_, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   o.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, how);
   o.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, *tensors_[x - 1]);
   if (b != kNone) o.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *tensors_[b - 1]);
@@ -215,13 +212,12 @@ void CudnnGraph::pointwise(Id y, Pointwise operation_kind, Id x, Id b, Id chosen
 }
 
 void CudnnGraph::index(Id y, Id x, std::int64_t axis) {
-  details_.push_back(std::make_unique<Descriptor>(*library_, CUDNN_BACKEND_POINTWISE_DESCRIPTOR));
-  Descriptor& how = *details_.back();
+  Descriptor& how = added(details_, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   how.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, CUDNN_POINTWISE_GEN_INDEX);
   how.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
   how.set(CUDNN_ATTR_POINTWISE_AXIS, CUDNN_TYPE_INT64, axis);
   how.finish("an index");
-  Descriptor& o = operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+  Descriptor& o = added(operations_, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   o.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, how);
   o.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, *tensors_[x - 1]);
   o.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, *tensors_[y - 1]);
@@ -229,13 +225,12 @@ void CudnnGraph::index(Id y, Id x, std::int64_t axis) {
 }
 
 void CudnnGraph::reduce(Id y, Reduction operation_kind, Id x) {
-  details_.push_back(std::make_unique<Descriptor>(*library_, CUDNN_BACKEND_REDUCTION_DESCRIPTOR));
-  Descriptor& how = *details_.back();
+  Descriptor& how = added(details_, CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
   how.set(CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
   how.set(CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE,
           operation_kind == Reduction::sum ? CUDNN_REDUCE_TENSOR_ADD : CUDNN_REDUCE_TENSOR_MAX);
   how.finish("a reduction");
-  Descriptor& o = operation(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
+  Descriptor& o = added(operations_, CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
   o.set(CUDNN_ATTR_OPERATION_REDUCTION_DESC, how);
   o.set(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, *tensors_[x - 1]);
   o.set(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, *tensors_[y - 1]);
@@ -243,7 +238,7 @@ void CudnnGraph::reduce(Id y, Reduction operation_kind, Id x) {
 }
 
 void CudnnGraph::view(Id y, Id x) {
-  Descriptor& o = operation(CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR);
+  Descriptor& o = added(operations_, CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR);
   o.set(CUDNN_ATTR_OPERATION_RESHAPE_XDESC, *tensors_[x - 1]);
   o.set(CUDNN_ATTR_OPERATION_RESHAPE_YDESC, *tensors_[y - 1]);
   o.finish("a view");
@@ -292,12 +287,10 @@ bool CudnnGraph::plan_by(int heuristic, const Descriptor& graph, const CudnnHand
   library_->check(library_->get(proposals.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
                                 CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, nullptr),
                   "engines");
-  std::vector<std::unique_ptr<Descriptor>> engines;
+  Descriptors engines;
   std::vector<cudnnBackendDescriptor_t> places;
-  for (std::int64_t i = 0; i < count; ++i) {
-    engines.push_back(std::make_unique<Descriptor>(*library_, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR));
-    places.push_back(engines.back()->get());
-  }
+  for (std::int64_t i = 0; i < count; ++i)
+    places.push_back(added(engines, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR).get());
   library_->check(library_->get(proposals.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
                                 CUDNN_TYPE_BACKEND_DESCRIPTOR, count, &count, places.data()),
                   "engines");

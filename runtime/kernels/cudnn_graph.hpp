@@ -86,16 +86,17 @@ class CudnnGraph {
 
  private:
   class Descriptor;
+  using Descriptors = std::vector<std::unique_ptr<Descriptor>>;
   static constexpr Id kNone = 0;
 
   Id tensor(Type type, const Dims& dims, const Dims& strides);
-  Descriptor& operation(int kind);
+  Descriptor& added(Descriptors& to, int kind) const;
   bool plan_with(const CudnnHandle* handle, const Descriptor* properties);
   bool plan_by(int heuristic, const Descriptor& graph, const CudnnHandle* handle,
                const Descriptor* properties);
 
   std::shared_ptr<const Cudnn> library_;
-  std::vector<std::unique_ptr<Descriptor>> tensors_, details_, operations_;  // tensors_[id - 1]
+  Descriptors tensors_, details_, operations_;  // tensors_[id - 1]
   std::deque<std::pair<Id, float>> numbers_;
   std::unique_ptr<Descriptor> plan_;
   std::size_t workspace_bytes_ = 0;

@@ -22,31 +22,9 @@ import sys
 import tempfile
 import time
 
-LIMIT = 120  # seconds for one life of a run
+from small_job import write_job
 
-JOB = """
-[job]
-steps = {steps}
-evaluate_every = 20
-[model]
-layers = 2
-hidden = 32
-heads = 2
-sequence = 16
-dropout = 0.1
-[data]
-path = ["{dir}/text"]
-[batch]
-global = 4
-micro = 1
-[parallel]
-zero = {zero}
-[checkpoint]
-every = {every}
-keep = 2
-memory_every = {memory_every}
-memory_path = "{dir}/memory"
-"""
+LIMIT = 120  # seconds for one life of a run
 RANKS = 2
 
 
@@ -65,8 +43,9 @@ class Run:
         self.memory = folder / "memory"
         self.memory.mkdir(exist_ok=True)
         self.from_memory = 0  # lives that went on from there
-        self.job.write_text(JOB.format(dir=folder, steps=options.steps, zero=zero, every=8 if memory else 2,
-                                       memory_every=1 if memory else 0))
+        every, memory_every = (8, 1) if memory else (2, 0)
+        write_job(self.job, steps=options.steps, evaluate_every=20, hidden=32, more=f"[parallel]\nzero = {zero}",
+                  checkpoint=f'every = {every}\nkeep = 2\nmemory_every = {memory_every}\nmemory_path = "{self.memory}"')
 
     def start(self):
         command = [self.mpirun, str(RANKS), self.lockstep, "train", str(self.job), "--set", f'job.run_dir="{self.dir}"',
@@ -168,7 +147,6 @@ def main():
     begin, counts, runs, from_memory = time.monotonic(), {}, 0, 0
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        (folder / "text").write_text("".join(f"line {i} of the text\n" for i in range(3000)))
         zero = chance.choice([0, 1, 3])
         whole = Run(options, folder, zero, "whole")
         whole.finish()

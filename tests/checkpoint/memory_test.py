@@ -16,33 +16,12 @@ import sys
 import tempfile
 import unittest
 
+from small_job import write_job
+
 LOCKSTEP, MPIRUN = sys.argv[1:3]
 ON_NODES = str(pathlib.Path(MPIRUN).with_name("mpirun_on_nodes"))
 LIMIT = 60  # seconds for one run: a hang is a failure
 STEPS = 12
-
-JOB = """
-[job]
-steps = {steps}
-evaluate_every = 3
-run_dir = "{dir}/run"
-[model]
-layers = 2
-hidden = 16
-heads = 2
-sequence = 16
-dropout = 0.1
-[data]
-path = ["{dir}/text"]
-[batch]
-global = 4
-micro = 1
-[checkpoint]
-every = 4
-async = false
-memory_every = 3
-memory_path = "{dir}/memory"
-"""
 
 
 class Memory(unittest.TestCase):
@@ -52,8 +31,8 @@ class Memory(unittest.TestCase):
         self.dir = pathlib.Path(self.folder.name)
         self.memory, self.run_dir = self.dir / "memory", self.dir / "run"
         self.memory.mkdir()
-        (self.dir / "text").write_text("".join(f"line {i} of the text\n" for i in range(3000)))
-        (self.dir / "job.toml").write_text(JOB.format(dir=self.dir, steps=STEPS))
+        write_job(self.dir / "job.toml", steps=STEPS, evaluate_every=3, job=f'run_dir = "{self.run_dir}"',
+                  checkpoint=f'every = 4\nasync = false\nmemory_every = 3\nmemory_path = "{self.memory}"')
 
     def train(self, *sets, start=(), arguments=(), inject=(), expect=0):
         sets = [f"faults.inject={json.dumps(list(inject))}", *sets]

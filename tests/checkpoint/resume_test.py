@@ -18,29 +18,11 @@ import tempfile
 import time
 import unittest
 
+from small_job import write_job
+
 LOCKSTEP, MPIRUN = sys.argv[1:3]
 LIMIT = 60  # seconds for one run: a hang is a failure
 STEPS = 8
-
-JOB = """
-[job]
-steps = {steps}
-evaluate_every = 4
-[model]
-layers = 2
-hidden = 16
-heads = 2
-sequence = 16
-dropout = 0.1
-[data]
-path = ["{dir}/text"]
-[batch]
-global = 4
-micro = 1
-[checkpoint]
-every = 2
-keep = 10
-"""
 
 
 def crc32c(data):
@@ -58,8 +40,7 @@ class Resume(unittest.TestCase):
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
         self.dir = pathlib.Path(self.folder.name)
-        (self.dir / "text").write_text("".join(f"line {i} of the text\n" for i in range(3000)))
-        (self.dir / "job.toml").write_text(JOB.format(dir=self.dir, steps=STEPS))
+        write_job(self.dir / "job.toml", steps=STEPS, evaluate_every=4, checkpoint="every = 2\nkeep = 10")
 
     def command(self, run, *sets, ranks=1, resume=False):
         start = [MPIRUN, str(ranks)] if ranks > 1 else []
