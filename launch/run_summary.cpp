@@ -14,28 +14,28 @@ namespace lockstep {
 namespace {
 
 std::string communication_line(const RunSummary& s) {
-  if (s.ranks == 1 || s.comm_seconds == 0) return "";
-  const double hidden = std::max(0.0, 1 - s.blocked_seconds / s.comm_seconds);
+  if (s.ranks == 1 || s.seconds.communication == 0) return "";
+  const double hidden = std::max(0.0, 1 - s.seconds.blocked / s.seconds.communication);
   return format(
       "communication     %.1f ms per step under way, %.0f %% of it behind backward; %.2f ms "
-      "exposed, "
-      "%.2f ms waiting for the last rank\n",
-      1e3 * s.comm_seconds, 100 * hidden, 1e3 * s.exposed_seconds, 1e3 * s.waiting_seconds);
+      "exposed, %.2f ms waiting for the last rank\n",
+      1e3 * s.seconds.communication, 100 * hidden, 1e3 * s.seconds.exposed,
+      1e3 * s.seconds.waiting);
 }
 
 }  // namespace
 
 std::string summary_text(const RunSummary& s) {
-  const double speed = s.tokens / s.step_seconds;
+  const double speed = s.tokens / s.seconds.step;
   std::string text = "\n";
   if (s.evaluation) {
     text += format("validation loss   %.4f nats per %s, accuracy %.2f %%\n", s.evaluation->loss,
                    s.unit, 100 * s.evaluation->accuracy);
   }
   text += format("speed             %.0f tokens/s, %.0f per rank (median step %.1f ms)\n", speed,
-                 speed / s.ranks, 1e3 * s.step_seconds);
+                 speed / s.ranks, 1e3 * s.seconds.step);
   text += format("MFU               %.1f %% of the measured GEMM rate, %.0f GFLOP/s per rank\n",
-                 100 * s.model_flops / s.step_seconds / s.gemm_rate, s.gemm_rate * 1e-9);
+                 100 * s.model_flops / s.seconds.step / s.gemm_rate, s.gemm_rate * 1e-9);
   text += communication_line(s);
   text += format("memory            %.1f MiB of tensors at most, on the rank that has most\n",
                  static_cast<double>(s.peak_bytes) / (1 << 20));
@@ -44,7 +44,7 @@ std::string summary_text(const RunSummary& s) {
   }
   if (s.predicted_seconds > 0) {
     text += format("predicted step    %.1f ms, %+.1f %%\n", 1e3 * s.predicted_seconds,
-                   100 * (s.predicted_seconds / s.step_seconds - 1));
+                   100 * (s.predicted_seconds / s.seconds.step - 1));
   }
   return text + "run directory     " + s.run_dir;
 }
@@ -56,14 +56,14 @@ void write_summary(const RunSummary& s) {
       {"host", s.hosts},
       {"ranks", s.ranks},
       {"nodes", s.nodes},
-      {"step_seconds", s.step_seconds},
+      {"step_seconds", s.seconds.step},
       {"predicted_seconds", s.predicted_seconds > 0 ? Json(s.predicted_seconds) : Json(nullptr)},
-      {"tokens_per_second", s.tokens / s.step_seconds},
-      {"mfu", s.model_flops / s.step_seconds / s.gemm_rate},
+      {"tokens_per_second", s.tokens / s.seconds.step},
+      {"mfu", s.model_flops / s.seconds.step / s.gemm_rate},
       {"gemm_rate", s.gemm_rate},
-      {"communication_seconds", s.comm_seconds},
-      {"exposed_comm_seconds", s.exposed_seconds},
-      {"waiting_seconds", s.waiting_seconds},
+      {"communication_seconds", s.seconds.communication},
+      {"exposed_comm_seconds", s.seconds.exposed},
+      {"waiting_seconds", s.seconds.waiting},
       {"memory_bytes", s.peak_bytes},
       {"validation_loss", s.evaluation ? Json(s.evaluation->loss) : Json(nullptr)},
       {"validation_accuracy", s.evaluation ? Json(s.evaluation->accuracy) : Json(nullptr)},

@@ -10,17 +10,21 @@
 
 namespace lockstep {
 
+// Of a step; blocked: in communication, not hidden by backward; of that, exposed and waiting
+// (StepResult).
+struct StepSeconds {
+  double step = 0, communication = 0, blocked = 0, exposed = 0, waiting = 0;
+};
+
 struct RunSummary {
   std::optional<Evaluation> evaluation{};  // the last one
   const char* unit = "token";              // what one loss is about: "token" or "byte"
-  double step_seconds = 0;                 // median
+  StepSeconds seconds;                     // medians
   double predicted_seconds = 0;            // 0: no prediction
   double tokens = 0;                       // per step, all ranks
   int ranks = 1;
-  double model_flops = 0;  // per step and rank
-  double gemm_rate = 0;    // FLOP/s of a rank
-  // Means per step; blocked: not hidden by backward, of which the rest is waiting (StepResult).
-  double comm_seconds = 0, blocked_seconds = 0, exposed_seconds = 0, waiting_seconds = 0;
+  double model_flops = 0;      // per step and rank
+  double gemm_rate = 0;        // FLOP/s of a rank
   std::size_t peak_bytes = 0;  // of tensors, per rank
   std::string run_dir;
   // For summary.json:

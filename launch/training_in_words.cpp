@@ -30,10 +30,16 @@ std::string host_names(const Context& context) {
   return join(seen);
 }
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
+// Of each column; a first step, which takes as long as many, would be most of a mean.
+StepSeconds median(std::vector<StepSeconds> steps) {
+  StepSeconds result;
+  for (const auto column : {&StepSeconds::step, &StepSeconds::communication, &StepSeconds::blocked,
+                            &StepSeconds::exposed, &StepSeconds::waiting}) {
+    const auto middle = steps.begin() + std::ssize(steps) / 2;
+    std::ranges::nth_element(steps, middle, {}, column);
+    result.*column = *middle.*column;
+  }
+  return result;
 }
 
 }  // namespace
@@ -70,19 +76,14 @@ void TrainingRun::summarize(double train_seconds, bool finished) {
     peak = std::max(peak, static_cast<std::size_t>(std::stoull(bytes)));
   const std::string hosts = host_names(context_);
   if (!context_.first()) return;
-  const auto steps = static_cast<double>(step_seconds_.size());
   const RunSummary summary{.evaluation = evaluation_,
                            .unit = job_.data.kind == "bytes" ? "byte" : "token",
-                           .step_seconds = median(step_seconds_),
+                           .seconds = median(seconds_),
                            .predicted_seconds = prediction_ ? prediction_->seconds : 0,
                            .tokens = static_cast<double>(job_.batch.global * job_.model.sequence),
                            .ranks = context_.size(),
                            .model_flops = model_flops_,
                            .gemm_rate = gemm_rate_,
-                           .comm_seconds = comm_seconds_ / steps,
-                           .blocked_seconds = blocked_seconds_ / steps,
-                           .exposed_seconds = exposed_seconds_ / steps,
-                           .waiting_seconds = waiting_seconds_ / steps,
                            .peak_bytes = peak,
                            .run_dir = run_dir_,
                            .nodes = context_.nodes(),

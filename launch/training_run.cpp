@@ -244,11 +244,11 @@ StepMetrics TrainingRun::one_step(std::int64_t step, StepResult& result) {
   const double rate = learning_rate_at(step - 1, schedule_of(job_));
   result = step_->run([this] { return loader_->next(); }, rate, stop_requested());
   const double seconds = now() - begin;
-  step_seconds_.push_back(seconds);
-  comm_seconds_ += result.comm_seconds;
-  blocked_seconds_ += result.blocked_seconds;
-  exposed_seconds_ += result.exposed_comm_seconds;
-  waiting_seconds_ += result.waiting_seconds.value_or(0);
+  seconds_.push_back({.step = seconds,
+                      .communication = result.comm_seconds,
+                      .blocked = result.blocked_seconds,
+                      .exposed = result.exposed_comm_seconds,
+                      .waiting = result.waiting_seconds.value_or(0)});
   const auto tokens = static_cast<double>(job_.batch.global * job_.model.sequence);
   return {.step = step,
           .loss = result.loss,

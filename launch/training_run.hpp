@@ -10,6 +10,7 @@
 #include "launch/mllog.hpp"
 #include "launch/run_checkpoints.hpp"
 #include "launch/run_guard.hpp"
+#include "launch/run_summary.hpp"
 #include "launch/step_table.hpp"
 #include "parallelism/hybrid/training_step.hpp"
 #include "perfmodels/record_step.hpp"
@@ -84,8 +85,7 @@ class TrainingRun {
   StepTable table_;
 
   double trace_origin_ = 0;
-  double comm_seconds_ = 0, blocked_seconds_ = 0, exposed_seconds_ = 0, waiting_seconds_ = 0;
-  std::vector<double> step_seconds_;
+  std::vector<StepSeconds> seconds_;      // of every step of this life
   std::optional<Evaluation> evaluation_;  // after the last step
 
   MlLog mllog_;                                  // silent but for job.mllog on rank 0
