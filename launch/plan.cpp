@@ -13,6 +13,7 @@
 #include "launch/command.hpp"
 #include "launch/prediction.hpp"
 #include "launch/prediction_options.hpp"
+#include "perfmodels/machine/threads.hpp"
 #include "runtime/base/format.hpp"
 
 namespace lockstep {
@@ -76,6 +77,7 @@ std::string table_of(const Plan& plan, const PlanOptions& options, const Machine
   std::string text =
       format("%zu layouts of %d ranks on %s: %zu fit into memory, %zu do not\n\n",
              plan.layouts.size(), options.ranks, machine.name.c_str(), plan.num_fitting, rejected);
+  if (const std::string note = threads_note(machine); !note.empty()) text += note + "\n\n";
   text += format("%4s %10s %9s %9s %9s %9s %8s  %s\n", "", "step ms", "compute", "exposed",
                  "waiting", "hidden", "GiB", "layout");
   int place = 0;
@@ -102,7 +104,7 @@ std::string table_of(const Plan& plan, const PlanOptions& options, const Machine
 
 int show_plan(PlanOptions options) {
   const JobConfig job = job_of(options);
-  const Machine machine = machine_of(options);
+  const Machine machine = machine_of(options, job);
   options.ranks = ranks_of(job, options.ranks, machine.devices_per_node);
   const Plan plan = lockstep::plan(job, options.ranks, machine, options.choices);
   if (options.json) {

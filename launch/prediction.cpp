@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "perfmodels/machine/threads.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
 #include "runtime/data/corpus.hpp"
@@ -124,18 +125,22 @@ int ranks_of(const JobConfig& job, int asked_for, int otherwise) {
   return p.data > 0 ? p.data * p.tensor * p.pipeline : otherwise;
 }
 
-JobPrediction predict_job(JobConfig job, const Machine& machine, int ranks) {
+JobPrediction predict_job(JobConfig job, const Machine& profile, int ranks) {
+  const Machine machine = with_threads(profile, static_cast<int>(job.job.threads));
   ranks = ranks_of(job, ranks, machine.devices_per_node);
   job.model.vocabulary = vocabulary_of(job);
   const auto record = record_step(job, ranks, machine);
-  JobPrediction p{job.model.kind,         machine.name,         ranks,
-                  record->job_parameters, machine.memory_bytes, predict_step(*record, machine)};
-  // Other ranks of a node compute in the same memory, other threads at other rates.
-  const bool threads_as_measured =
-      job.job.threads == 0 || job.job.threads == machine.threads_per_device;
-  const bool as_measured = threads_as_measured && ranks >= machine.devices_per_node;
+  JobPrediction p{job.model.kind,
+                  machine.name,
+                  ranks,
+                  threads_note(machine),
+                  record->job_parameters,
+                  machine.memory_bytes,
+                  predict_step(*record, machine)};
   p.copies_bytes = copies_bytes(job, machine, ranks, p.step.memory);
-  p.step.in_range = p.step.in_range && (machine.device != "cpu" || as_measured);
+  // Other ranks of a node compute in the same memory.
+  const bool as_measured = machine.device != "cpu" || ranks >= machine.devices_per_node;
+  p.step.in_range = p.step.in_range && as_measured;
   return p;
 }
 
@@ -145,6 +150,7 @@ std::string prediction_table(const JobPrediction& p) {
   std::string text = format("One step of %s, %.3f M parameters, on %d rank%s of %s\n\n",
                             p.model.c_str(), static_cast<double>(p.parameters) * 1e-6, p.ranks,
                             p.ranks == 1 ? "" : "s", p.machine.c_str());
+  if (!p.note.empty()) text += p.note + "\n\n";
   text += format("step              %.2f ms (%s; %s)\n", 1e3 * s.seconds, interval_text(s).c_str(),
                  s.in_range ? "inside the calibrated range" : "outside the calibrated range");
   text += format("speed             %.0f tokens/s, %.0f per rank\n", s.tokens_per_second,
@@ -197,6 +203,7 @@ std::string prediction_json(const JobPrediction& p) {
   const Json all = {{"model", p.model},
                     {"machine", p.machine},
                     {"ranks", p.ranks},
+                    {"note", p.note},
                     {"step_seconds", s.seconds},
                     {"interval", s.has_interval() ? Json{s.low, s.high} : Json(nullptr)},
                     {"in_range", s.in_range},

@@ -8,6 +8,7 @@
 #include "launch/job.hpp"
 #include "launch/prediction.hpp"
 #include "perfmodels/machine/find_machine.hpp"
+#include "perfmodels/machine/threads.hpp"
 
 namespace lockstep {
 
@@ -38,8 +39,8 @@ JobConfig job_of(const PredictionOptions& options) {
   return job;
 }
 
-Machine machine_of(const PredictionOptions& options) {
-  return find_machine(options.machine);
+Machine machine_of(const PredictionOptions& options, const JobConfig& job) {
+  return with_threads(find_machine(options.machine), static_cast<int>(job.job.threads));
 }
 
 void print_once(const std::string& text) {

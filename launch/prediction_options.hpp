@@ -28,7 +28,8 @@ void add_json_option(CLI::App& app, PredictionOptions& options);
 
 // The job with its vocabulary, which only its data may know.
 JobConfig job_of(const PredictionOptions& options);
-Machine machine_of(const PredictionOptions& options);
+// Its ranks with the threads of the job.
+Machine machine_of(const PredictionOptions& options, const JobConfig& job);
 
 // To stdout; of the first rank if mpirun started several.
 void print_once(const std::string& text);

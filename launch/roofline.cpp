@@ -120,7 +120,8 @@ int show_roofline(const RooflineOptions& options) {
   const JobConfig job = job_of(options);
   const int ranks = ranks_of(job, options.ranks, 1);
   const auto record = record_step(job, ranks);
-  Roofline roofline = roofline_of(record->recording, ranks, machine_of(options), job.job.precision);
+  Roofline roofline =
+      roofline_of(record->recording, ranks, machine_of(options, job), job.job.precision);
   if (!options.trace.empty()) add_attained(roofline, options.trace);
   const WorkDepth w = work_depth_of(record->recording);
   print_once(options.json ? json_of(roofline, w)

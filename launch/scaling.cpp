@@ -14,6 +14,7 @@
 #include "launch/command.hpp"
 #include "launch/prediction_options.hpp"
 #include "launch/step_table.hpp"
+#include "perfmodels/machine/threads.hpp"
 #include "runtime/base/format.hpp"
 
 namespace lockstep {
@@ -159,11 +160,12 @@ Json json_of(const ScalingCurve& curve, std::int64_t num_steps) {
 
 int show_scaling(const ScalingOptions& options) {
   const JobConfig job = job_of(options);
-  const Machine machine = machine_of(options);
+  const Machine machine = machine_of(options, job);
   const std::vector<int> counts = counts_of(options, machine);
   const std::vector<ScalingCurve> curves = {scale(job, machine, Scaling::strong, counts),
                                             scale(job, machine, Scaling::weak, counts)};
   const auto advice = advise(curves[0], options.efficiency);
+  const std::string note = threads_note(machine);
   if (options.json) {
     Json all = Json::array();
     for (const ScalingCurve& curve : curves)
@@ -175,9 +177,10 @@ int show_scaling(const ScalingOptions& options) {
     print_once(all.dump(2) + "\n");
   } else {
     print_once("Predicted on " + machine.name +
-               (machine.calibrated ? "" : ", whose profile is not calibrated") + "\n\n" +
-               table_of(curves[1], job.job.steps) + "\n" + table_of(curves[0], job.job.steps) +
-               "\n" + advice_text(advice, job.job.steps, options.efficiency) + ".\n");
+               (machine.calibrated ? "" : ", whose profile is not calibrated") + "\n" +
+               (note.empty() ? "" : note + "\n") + "\n" + table_of(curves[1], job.job.steps) +
+               "\n" + table_of(curves[0], job.job.steps) + "\n" +
+               advice_text(advice, job.job.steps, options.efficiency) + ".\n");
   }
   if (options.plot.empty()) return 0;
   const Plot plot = plot_of(curves, job.job.name + " on " + machine.name);

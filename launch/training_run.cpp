@@ -50,7 +50,7 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, const RunOptions
       mllog_(job_.job.mllog && context_.first()) {
   const Binding binding = bind_to_cores(context_, Topology());
   const int threads = set_threads(job_.job.threads, binding);
-  context_.together([this] { read_inputs(); });
+  context_.together([&] { read_inputs(threads); });
   build();
   context_.together([this] { open_batches(0); });
   open_run_directory(options);
@@ -61,7 +61,7 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, const RunOptions
 }
 
 // Everything that a user may have got wrong, as far as it can be known without the other ranks.
-void TrainingRun::read_inputs() {
+void TrainingRun::read_inputs(int threads) {
   guard_.emplace(context_, job_);
   corpus_ = open_corpus(job_.data, job_.model.vocabulary);
   job_.model.vocabulary = corpus_.vocabulary;
@@ -69,8 +69,9 @@ void TrainingRun::read_inputs() {
   predicted_ = record_step(job_, context_.size());
   model_flops_ = model_flops(*predicted_);
   if (job_.job.machine.empty()) return;
-  const Machine machine = find_machine(job_.job.machine);
-  prediction_ = predict_job(job_, machine, context_.size()).step;
+  JobConfig as_run = job_;
+  as_run.job.threads = threads;
+  prediction_ = predict_job(as_run, find_machine(job_.job.machine), context_.size()).step;
 }
 
 void TrainingRun::build() {

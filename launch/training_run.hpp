@@ -40,7 +40,7 @@ class TrainingRun {
   int run();  // the exit status: 0, or 128 + the signal that stopped it
 
  private:
-  void read_inputs();
+  void read_inputs(int threads);
   void build();
   void open_batches(std::int64_t first_step);
   void open_run_directory(const RunOptions& options);

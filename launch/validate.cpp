@@ -17,6 +17,7 @@
 #include "launch/job.hpp"
 #include "launch/prediction.hpp"
 #include "perfmodels/machine/find_machine.hpp"
+#include "perfmodels/machine/threads.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
 
@@ -132,7 +133,7 @@ std::string job_beside(const fs::path& trace) {
 
 int run_validate(const ValidateOptions& options) {
   if (rank_from_launcher() != 0) return 0;
-  const Machine machine = find_machine(options.machine);
+  Machine machine = find_machine(options.machine);
   std::error_code failed;
   fs::path path = options.measured;
   if (fs::is_directory(path, failed)) path /= "trace.json";
@@ -143,6 +144,7 @@ int run_validate(const ValidateOptions& options) {
     JobConfig job = load_job(job_file, {"job.machine="});
     job.model.vocabulary = vocabulary_of(job);
     expect_same_job(trace, *record_step(job, trace.ranks, machine.devices_per_node), report.trace);
+    machine = with_threads(std::move(machine), static_cast<int>(job.job.threads));
     report.predicted_step = predict_job(job, machine, trace.ranks).step.seconds;
   }
   report.validation = validate(trace, machine);

@@ -115,7 +115,7 @@ class PipelineStep {
       const auto stages = std::count(record_.role_of.begin(), record_.role_of.end(), role);
       guesses.add(record_.role(role).recording, times_, static_cast<int>(stages));
     }
-    p.in_range = machine_.calibrated && guesses.mostly_in_range();
+    p.in_range = machine_.measured() && guesses.mostly_in_range();
     p.guessed = std::move(guesses).sorted();
   }
 

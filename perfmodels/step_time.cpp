@@ -107,7 +107,7 @@ class Step {
   void set_guesses(StepPrediction& p) {
     GuessList guesses;
     guesses.add(record_.recording, times_);
-    p.in_range = machine_.calibrated && guesses.mostly_in_range();
+    p.in_range = machine_.measured() && guesses.mostly_in_range();
     p.guessed = std::move(guesses).sorted();
   }
 

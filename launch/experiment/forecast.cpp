@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "launch/experiment/launcher.hpp"
 #include "launch/prediction.hpp"
@@ -86,7 +87,9 @@ std::vector<Forecast> forecast(const ExperimentFile& e, const std::vector<Experi
     f.why_not = "not predicted: experiment.machine names no profile";
     if (!machine) continue;
     try {
-      f.step = predicted_point(predict_job(point.job, *machine, point.ranks));
+      const JobPrediction predicted = predict_job(point.job, *machine, point.ranks);
+      f.step = predicted_point(predicted);
+      f.note = predicted.note;
       f.run_seconds = e.start_seconds + steps_of(point.job) * f.step->step_seconds;
     } catch (const ConfigError& error) {
       f.why_not = std::string("not predicted: ") + error.what();
@@ -104,6 +107,10 @@ std::string forecast_text(const ExperimentFile& e, const std::vector<ExperimentP
                             "nodes", "step ms", "tokens/s", "waiting", "MiB", "run s");
   for (std::size_t i = 0; i < points.size(); ++i)
     text += row_text(points[i], forecasts[i], width);
+  std::set<std::string> notes;
+  for (const Forecast& f : forecasts) {
+    if (!f.note.empty() && notes.insert(f.note).second) text += f.note + "\n";
+  }
   return text + cost_text(e, forecasts, finished);
 }
 

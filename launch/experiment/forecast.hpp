@@ -15,6 +15,7 @@ namespace lockstep {
 struct Forecast {
   std::optional<PredictedPoint> step;  // none without a machine, or where it cannot be predicted
   std::string why_not;
+  std::string note;  // what was guessed of the machine
   int nodes = 1;
   double run_seconds = 0;  // of one repetition; 0: not known
 

@@ -232,6 +232,7 @@ void add_prediction(Page& page, const Run& run) {
   page.table({"", "measured", "predicted", "error"}, rows);
   page.note("By the profile of " + run.predicted->machine +
             (p.in_range ? "." : "; the job lies outside of what was measured for it.") +
+            (run.predicted->note.empty() ? "" : " " + run.predicted->note + ".") +
             " Measured: the median step but for the first two, with the 90 % interval of its order "
             "statistics.");
 }

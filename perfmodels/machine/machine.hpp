@@ -134,6 +134,7 @@ struct Machine {
   int nodes = 1, devices_per_node = 1, cores_per_node = 1;
   std::string device = "cpu";  // "cuda": communication leaves the cores that compute alone
   int threads_per_device = 1;  // cores that a rank computes with
+  int measured_threads = 0;    // whose rates were taken in proportion (threads.hpp); 0: none were
   double memory_bytes = 0;     // of a device
   std::vector<ComputeProfile> compute{};
   std::vector<LinkProfile> links{};
@@ -143,6 +144,8 @@ struct Machine {
   SkewProfile skew{};
   DriftProfile drift{};
 
+  // Whether this is how its ranks were seen to compute.
+  bool measured() const { return calibrated && measured_threads == 0; }
   // Null where there is none.
   const ComputeProfile* find_compute(const std::string& dtype) const;
   const LinkProfile* find_link(const std::string& level) const;

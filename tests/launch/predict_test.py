@@ -115,6 +115,15 @@ class Predict(unittest.TestCase):
         self.assertGreater(more["memory_breakdown"]["activations"], 3 * one["memory_breakdown"]["activations"])
         self.assertEqual(more["memory_breakdown"]["optimizer"], one["memory_breakdown"]["optimizer"])
 
+    def test_other_threads_than_the_profiles_are_a_guess_that_is_told(self):
+        of = lambda *options: self.predict("--ranks", 2, "--set", "job.threads=2", *options)
+        self.assertIn("Guessed: rates of 1 thread a rank, taken in proportion for 2", of())
+        two = json.loads(of("--json"))
+        one = json.loads(self.predict("--ranks", 2, "--json"))
+        self.assertIn("Guessed", two["note"])
+        self.assertEqual(one["note"], "")
+        self.assertAlmostEqual(two["breakdown"]["gemm"], one["breakdown"]["gemm"] / 2, delta=1e-9)
+
     def test_the_timeline_is_a_trace(self):
         self.predict("--ranks", 2, "--trace", "t.json")
         events = [e for e in json.loads((self.dir / "t.json").read_text())["traceEvents"] if e["ph"] == "X"]

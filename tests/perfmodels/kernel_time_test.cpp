@@ -2,6 +2,7 @@
 // Prices of kernels: at measured points, between them, beyond them, and without them.
 #include "perfmodels/kernel_time.hpp"
 
+#include "perfmodels/machine/threads.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/config_error.hpp"
 
@@ -120,4 +121,31 @@ TEST_CASE("what the profile lacks is named, with what measures it") {
   CHECK(test::config_error([&] { KernelTimes(m).of(product(64, 64, 64)); }) ==
         "machine profile 'test' lacks compute.gemm_efficiency of float32, which linear_forward "
         "needs; `mpirun ... lockstep calibrate` measures it");
+}
+
+TEST_CASE(
+    "ranks with other threads than the profile's compute at rates in proportion, and it says so") {
+  Machine four = machine();
+  four.threads_per_device = 4;
+  four.compute.front().gemm.push_back({512, 512, 512, {1e-3, 0.9e-3, 1.2e-3}});
+  const Operation add{.name = "add", .bytes_read = 5000};
+  for (const int threads : {1, 2, 8}) {
+    const Machine other = with_threads(four, threads);
+    CHECK(other.threads_per_device == threads);
+    CHECK_FALSE(other.measured());
+    CHECK(threads_note(other).find("of 4 threads") != std::string::npos);
+    for (const Operation& o : {add, product(512, 512, 512)}) {
+      const Figure before = KernelTimes(four).of(o).seconds;
+      const Figure after = KernelTimes(other).of(o).seconds;
+      CHECK(after.value == Approx(before.value * 4 / threads));
+      CHECK(after.spread() == Approx(before.spread()));
+    }
+    CHECK(other.compute.front().peak_flops.value == Approx(1e11 * threads / 4));
+  }
+  for (const int same : {0, 4}) {
+    CHECK(with_threads(four, same).measured());
+    CHECK(threads_note(with_threads(four, same)).empty());
+  }
+  four.device = "cuda";
+  CHECK(with_threads(four, 1).measured());
 }
