@@ -184,11 +184,21 @@ PlanPrices::DataSeconds PlanPrices::data(const Layout& l, const BlockCosts& b,
   const double gradients = elements * kGradientBytes;
   const double values = elements * b.parameter_bytes;
   const double all = stages.seconds[stages.slowest];
-  // A chunk is done with its gradients while others have still P micro-batches to go; where a
-  // tensor group needs the queue, too, no more than one of them is counted on.
-  const double passes_left = l.chunks > 1 && l.degrees.tensor == 1 ? l.degrees.pipeline : 1;
-  const double backward =
-      passes_left * all * b.block.backward / (b.block.forward + b.block.backward);
+  // A chunk is done with its gradients while others have still P micro-batches to go; where they
+  // are summed after every one, or a tensor group needs the queue, too, it is one.
+  const bool alone = l.degrees.tensor == 1 && l.zero < 2;
+  const double passes_left = l.chunks > 1 && alone ? l.degrees.pipeline : 1;
+  const double passes = b.block.forward + b.block.backward;
+  double forward = all * b.block.forward / passes;
+  double backward = passes_left * all * b.block.backward / passes;
+  // In the same queue: who needs at once what its tensor group gathers, at the begin of a layer,
+  // waits for all before it. Without such gathers the sums of attention and MLP halve a layer's
+  // pass, and what goes with a layer is behind the first half of what is computed first.
+  if (l.degrees.tensor > 1 && (l.sequence_parallel || l.zero >= 2)) {
+    const double until_sum = l.sequence_parallel ? 0 : 0.5;
+    backward = until_sum * (l.recompute == "full" ? forward : backward);
+    forward *= until_sum;
+  }
   // What nothing hides: the last bucket; where layers are summed and gathered each by itself, the
   // table.
   const bool at_once = software.others && l.degrees.pipeline > 1;
@@ -196,10 +206,8 @@ PlanPrices::DataSeconds PlanPrices::data(const Layout& l, const BlockCosts& b,
   const double last = l.zero < 2 ? 1 / buckets : b.table / std::max(elements, 1.0);
   const double calls =
       l.zero < 2 ? buckets : *std::max_element(stages.blocks.begin(), stages.blocks.end());
-  // In the same queue: who needs at once what its tensor group gathers waits for all before it.
-  const bool queued = l.degrees.tensor > 1 && (l.sequence_parallel || l.zero >= 2);
   const auto beyond = [&](double seconds, double hides) {
-    return std::max(seconds - (queued ? 0 : hides), seconds * std::min(last, 1.0));
+    return std::max(seconds - hides, seconds * std::min(last, 1.0));
   };
   const auto m = static_cast<double>(l.num_micro);
   double exposed = 0, sent = 0;
@@ -210,12 +218,9 @@ PlanPrices::DataSeconds PlanPrices::data(const Layout& l, const BlockCosts& b,
     const double sum = line_of(Collective::reduce_scatter, D, per_node).at(gradients, calls);
     const double gather = line_of(Collective::all_gather, D, per_node).at(values, calls);
     sent = l.zero == 1 ? sum + gather : l.zero == 2 ? m * sum + gather : m * (sum + 2 * gather);
-    exposed =
-        l.zero == 1 ? beyond(sum, backward) + gather
-        : l.zero == 2
-            ? m * beyond(sum, backward) + gather
-            : m * (beyond(gather, all * b.block.forward / (b.block.forward + b.block.backward)) +
-                   beyond(sum + gather, backward));
+    exposed = l.zero == 1   ? beyond(sum, backward) + gather
+              : l.zero == 2 ? m * beyond(sum, backward) + gather
+                            : m * (beyond(gather, forward) + beyond(sum + gather, backward));
   }
   return {exposed, sent - std::min(exposed, sent)};
 }
