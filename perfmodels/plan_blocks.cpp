@@ -12,18 +12,19 @@ namespace lockstep {
 
 namespace {
 
-constexpr int kBlocks = 2, kFewer = 2, kMore = 3;  // of a recording; micro-batches of the two
+constexpr int kBlocks = 2, kFewer = 2, kMore = 3;  // of a recording; micro-batches of two of them
 
 // gpipe keeps all micro-batches until all of them have come to the last stage.
-JobConfig one_layer_per_stage(const JobConfig& job, const Layout& l, int micro_batches) {
+JobConfig one_layer_per_stage(const JobConfig& job, const Layout& l, int micro_batches,
+                              int blocks = kBlocks, const char* schedule = "gpipe") {
   JobConfig small = job;
-  small.model.layers = kBlocks;
+  small.model.layers = blocks;
   const auto stages = static_cast<int>(plan_model(small.model).layers.size());
   small.batch = {.global = micro_batches * l.micro, .micro = l.micro};
   small.parallel = {.data = 1,
                     .tensor = l.degrees.tensor,
                     .pipeline = stages,
-                    .schedule = "gpipe",
+                    .schedule = schedule,
                     .sequence_parallel = l.sequence_parallel,
                     .recompute = l.recompute};
   return small;
@@ -102,18 +103,40 @@ struct Recorded {
   }
 };
 
+// Behind a backward pass on stage s of P, P-1-s micro-batches are kept and s+1 wait. Two
+// recordings, of P = 3 and 4, have one more that waits on their last stage with a block, and on
+// their head.
+void add_waiting(BlockCosts& b, const StepRecord& three, const StepRecord& four) {
+  const auto add = [&](LayerCosts& layer, std::size_t from_end) {
+    const double fewer = besides_states(role_at(three, 3 - from_end));
+    const double more = besides_states(role_at(four, 4 - from_end));
+    layer.waiting = more - fewer;
+    const auto behind = static_cast<double>(from_end - 1);
+    layer.deferring = more - behind * layer.kept - (4 - behind) * layer.waiting;
+  };
+  add(b.block, 2);
+  add(b.head, 1);
+  b.embedding.waiting = b.embedding.kept;  // all of its backward pass is the second half
+  b.embedding.deferring = b.embedding.working;
+}
+
 }  // namespace
 
 BlockCosts costs_of_blocks(const JobConfig& job, const Layout& l, const Machine& machine,
                            const CommunicatorOptions& options) {
   const auto fewer = record_layers(one_layer_per_stage(job, l, kFewer), machine, options);
   const auto more = record_layers(one_layer_per_stage(job, l, kMore), machine, options);
+  const auto deferring = [&](int blocks) {
+    return record_layers(one_layer_per_stage(job, l, blocks + 2, blocks, "zb-h1"), machine,
+                         options);
+  };
   const StepPrediction step = predict_step(*fewer, machine);
   OperationTimes times(machine);
   const Recorded recorded{*fewer, *more, step, times};
   BlockCosts b{.embedding = recorded.layer(0),
                .block = recorded.layer(1),
                .head = recorded.layer(fewer->role_of.size() - 1)};
+  add_waiting(b, *deferring(1), *deferring(2));
 
   const RoleRecord& of_block = role_at(*fewer, 1);
   const double elements = b.block.parameters;

@@ -3,7 +3,8 @@
 // pipeline with one layer to a stage (embedding, block, block, head), two and three micro-batches.
 //
 //   seconds  the spans of the passes of such a stage; messages are awaited, so that none is in them
-//   memory   of m micro-batches M(m) = m kept + working: two recordings tell both
+//   memory   of m micro-batches M(m) = m kept + working: two recordings tell both; two more, of
+//            zb-h1, what waits between the halves of a backward pass
 //
 // Cost: some ms, for each (tensor, micro-batch, recomputation, sequence parallelism).
 #pragma once
@@ -24,6 +25,8 @@ struct LayerCosts {
   double computing = 0;                           // of it seconds of kernels
   double parameters = 0;                          // elements of a rank
   double kept = 0, working = 0;                   // bytes of activations and buffers
+  // Of what has been sent on and waits for its second half, with zb-h1; working beside it.
+  double waiting = 0, deferring = 0;
 };
 
 struct BlockCosts {
@@ -37,7 +40,7 @@ struct BlockCosts {
 };
 
 // Recordings that it takes.
-inline constexpr int kBlockRecordings = 2;
+inline constexpr int kBlockRecordings = 4;
 
 BlockCosts costs_of_blocks(const JobConfig& job, const Layout& layout, const Machine& machine,
                            const CommunicatorOptions& options);

@@ -20,21 +20,26 @@ namespace {
 constexpr double kGiB = 1 << 30;
 constexpr double kGradientBytes = 4;
 
-// Micro-batches times chunks that a stage keeps.
+// Micro-batches times chunks that a stage keeps, where weight gradients are not deferred.
 double stored(const Layout& l, int stage) {
   const auto m = static_cast<double>(l.num_micro);
   const int P = l.degrees.pipeline, v = l.chunks;
   if (P == 1) return 1;
   if (l.schedule == "gpipe") return m;
-  if (l.schedule == "zb-h1") return std::min<double>(m, P);
   if (l.schedule == "interleaved")
     return std::min(m * v, (v - 1.0) * P + 2.0 * (P - 1 - stage) + 1);
   return std::min<double>(m, P - stage);
 }
 
-// Of those of the last chunk alone.
-double stored_at_head(const Layout& l) {
-  return l.schedule == "gpipe" || l.schedule == "zb-h1" ? stored(l, l.degrees.pipeline - 1) : 1;
+bool defers(const Layout& l) {
+  return l.schedule == "zb-h1" && l.degrees.pipeline > 1;
+}
+
+// Bytes that a layer of this stage holds of all its micro-batches.
+double held(const Layout& l, int stage, const LayerCosts& layer, bool head) {
+  if (defers(l)) return (l.degrees.pipeline - 1 - stage) * layer.kept + (stage + 1) * layer.waiting;
+  if (head && l.schedule != "gpipe") return layer.kept;
+  return stored(l, stage) / l.chunks * layer.kept;
 }
 
 StageTimes& operator+=(StageTimes& a, const StageTimes& b) {
@@ -94,7 +99,7 @@ PlanPrices::Stages PlanPrices::stages_of(const Layout& l, BlockCosts& b) const {
   const int parts = l.degrees.pipeline * l.chunks;
   std::vector<int>& cuts = b.cuts[parts];
   if (cuts.empty()) cuts = cut_layers(b.layers, parts, cut_of(job_));
-  const bool deferred = l.schedule == "zb-h1" && P > 1;
+  const bool deferred = defers(l);
 
   Stages stages;
   stages.blocks.resize(P);
@@ -246,15 +251,16 @@ double PlanPrices::memory(const Layout& l, const BlockCosts& b, const Stages& st
   // Whole gradients of three layers, and with ZeRO 3 their values.
   const double layer = std::max(b.block.parameters, b.table);
   const double passing = l.zero == 3 ? 6 : l.zero == 2 ? 3 : 0;
+  const auto beside = [&](const LayerCosts& c) { return defers(l) ? c.deferring : c.working; };
   double most = 0;
   for (std::size_t s = 0; s < P; ++s) {
     const bool first = s == 0, last = s + 1 == P;
-    const double chunks = stored(l, static_cast<int>(s)) / l.chunks;
-    double kept = chunks * stages.blocks[s] * b.block.kept, working = b.block.working;
-    if (first) kept += chunks * b.embedding.kept;
-    if (last) kept += stored_at_head(l) * b.head.kept;
-    if (first) working = std::max(working, b.embedding.working);
-    if (last) working = std::max(working, b.head.working);
+    const auto stage = static_cast<int>(s);
+    double kept = stages.blocks[s] * held(l, stage, b.block, false), working = beside(b.block);
+    if (first) kept += held(l, stage, b.embedding, false);
+    if (last) kept += held(l, stage, b.head, true);
+    if (first) working = std::max(working, beside(b.embedding));
+    if (last) working = std::max(working, beside(b.head));
     double states = stages.elements(b, s) * per_element;
     if (P == 1 && job_.model.tied) states += b.table * b.gradient_bytes;  // the head's own sum
     most = std::max(most, states + kept + working + passing * layer * b.parameter_bytes);

@@ -86,13 +86,18 @@ class Recorder {
   }
 
  private:
-  // Gives every stage its role, and returns the stages to be recorded beside the first.
+  // Gives every stage its role, and returns the stages to be recorded beside the first: of each
+  // role that which holds most.
   std::vector<int> find_roles(StepRecord& record) const {
     const PipelineShape& shape = record.schedule.shape;
     record.role_of.assign(static_cast<std::size_t>(shape.stages), 0);
     if (shape.stages == 1) return {};
     const std::vector<RoleKey> keys = role_keys(record);
-    const std::vector<int> stored = check(record.schedule).peak_stored;
+    const ScheduleReport report = check(record.schedule);
+    const auto held = [&](int stage) {
+      const auto at = static_cast<std::size_t>(stage);
+      return std::pair(report.peak_stored[at], report.peak_waiting[at]);
+    };
     std::vector<int> recorded;
     std::map<RoleKey, int> numbers{{keys.front(), 0}};
     for (int s = 1; s < shape.stages; ++s) {
@@ -102,7 +107,7 @@ class Recorder {
       if (fresh) recorded.push_back(s);
       if (role->second == 0) continue;
       int& kept = recorded[static_cast<std::size_t>(role->second) - 1];
-      if (stored[at] > stored[static_cast<std::size_t>(kept)]) kept = s;
+      if (held(s) > held(kept)) kept = s;
     }
     return recorded;
   }

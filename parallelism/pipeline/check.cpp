@@ -115,11 +115,12 @@ class StageCheck {
   std::vector<bool> seen_;  // [kind][chunk][micro-batch]
 };
 
-int peak_stored(const std::vector<Action>& actions) {
-  int stored = 0, peak = 0;
+// Most micro-batches at once that are past `first` and not yet past their weight gradient.
+int peak_since(Kind first, const std::vector<Action>& actions) {
+  int count = 0, peak = 0;
   for (const Action& action : actions) {
-    if (action.kind == Kind::forward) peak = std::max(peak, ++stored);
-    if (action.kind == Kind::backward_weight) --stored;
+    if (action.kind == first) peak = std::max(peak, ++count);
+    if (action.kind == Kind::backward_weight) --count;
   }
   return peak;
 }
@@ -160,7 +161,8 @@ ScheduleReport check(const PipelineSchedule& schedule) {
     throw LogicError("schedule " + schedule.name + ": " + fault->what);
   ScheduleReport report;
   for (const auto& actions : schedule.stages) {
-    report.peak_stored.push_back(peak_stored(actions));
+    report.peak_stored.push_back(peak_since(Kind::forward, actions));
+    report.peak_waiting.push_back(peak_since(Kind::backward_input, actions));
     report.ascending = report.ascending && is_ascending(actions, schedule.shape.chunks);
   }
   return report;

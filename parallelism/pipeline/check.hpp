@@ -13,6 +13,8 @@ struct ScheduleReport {
   // Of each stage: most micro-batches (of each chunk) at once whose forward pass is done and whose
   // weight gradient is not.
   std::vector<int> peak_stored;
+  // Of those, whose gradient has been sent on: they hold it beside what forward has kept.
+  std::vector<int> peak_waiting;
   // Weight gradients of every chunk are summed in the order of micro-batches: the bits of a serial
   // run. True of every schedule of the table.
   bool ascending = true;
