@@ -39,6 +39,7 @@ Stage::Stage(const ModelPlan& plan, const Mesh& mesh, Device& device, const JobC
 void Stage::build(const ModelPlan& plan, const std::vector<int>& cuts, const Mesh& mesh,
                   Build& with) {
   const int stages = mesh.pipeline().size(), stage = mesh.pipeline().rank();
+  const ValuesLater later;
   for (int part = stage; part + 1 < static_cast<int>(cuts.size()); part += stages) {
     std::vector<std::unique_ptr<Module>> layers;
     const auto first = static_cast<std::size_t>(cuts[static_cast<std::size_t>(part)]);

@@ -84,10 +84,8 @@ class GatheredValues : public Values {
     const Unit& unit = units_[u];
     Tensor flat = whole(u), to = block(u);
     kernels::fill(flat, 0.0f, device.compute());
-    for (std::size_t i = 0; i < unit.parameters.size(); ++i) {
-      Tensor view = view_in(flat, unit, i);
-      kernels::copy(view, unit.parameters[i]->value, device.compute());
-    }
+    for (std::size_t i = 0; i < unit.parameters.size(); ++i)
+      move_value(*unit.parameters[i], view_in(flat, unit, i));
     kernels::copy(to, block_of(flat, unit, data_.rank()), device.compute());
     release(u);
   }

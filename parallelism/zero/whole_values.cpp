@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallelism/zero/values.hpp"
-#include "runtime/kernels/elementwise.hpp"
 
 namespace lockstep {
 
@@ -13,11 +12,8 @@ class WholeValues : public Values {
       Device& device = unit.parameters.front()->value.device();
       flat_.push_back(allocate_flat(data_, device, unit.count, MemoryUse::parameters,
                                     unit.parameters.front()->value.dtype()));
-      for (std::size_t i = 0; i < unit.parameters.size(); ++i) {
-        Tensor view = view_in(flat_.back(), unit, i);
-        kernels::copy(view, unit.parameters[i]->value, device.compute());
-        unit.parameters[i]->value = view;
-      }
+      for (std::size_t i = 0; i < unit.parameters.size(); ++i)
+        move_value(*unit.parameters[i], view_in(flat_.back(), unit, i));
     }
   }
 

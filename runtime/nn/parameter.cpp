@@ -28,33 +28,68 @@ void fill_part(Tensor& value, const Part& part, float deviation, std::uint64_t k
   }
 }
 
+thread_local int values_later = 0;
+
+// Its value: now, or later, by what fills it.
+void give_value(Parameter& p, Device& device, const Shape& shape,
+                std::function<void(Tensor&)> begin) {
+  p.value = Tensor::over(device, nullptr, shape, device.numerics().values);
+  p.begin = std::move(begin);
+  if (values_later == 0) begin_values({&p});
+}
+
 }  // namespace
+
+ValuesLater::ValuesLater() {
+  ++values_later;
+}
+
+ValuesLater::~ValuesLater() {
+  --values_later;
+}
+
+void move_value(Parameter& p, Tensor memory) {
+  if (p.begin) {
+    p.begin(memory);
+    p.begin = nullptr;
+  } else {
+    kernels::copy(memory, p.value, memory.device().compute());
+  }
+  p.value = std::move(memory);
+}
+
+void begin_values(const std::vector<Parameter*>& parameters) {
+  for (Parameter* p : parameters) {
+    if (!p->begin) continue;
+    const MemoryScope scope(p->value.device(), MemoryUse::parameters);
+    move_value(*p, Tensor::empty(p->value.device(), p->value.shape(), p->value.dtype()));
+  }
+}
 
 std::shared_ptr<Parameter> make_matrix(Device& device, std::string name, const Shape& shape,
                                        const Init& init, const Part& part) {
-  const MemoryScope scope(device, MemoryUse::parameters);
   auto p = std::make_shared<Parameter>();
-  p->value = Tensor::empty(device, shape, device.numerics().values);
   p->decays = true;
   p->part = part;
   const std::uint64_t key = random_key(init.seed, RandomPurpose::weights, name_hash(name));
-  if (part.whole()) {
-    kernels::fill_normal(p->value, init.deviation, key, device.compute());
-  } else {
-    fill_part(p->value, part, init.deviation, key);
-  }
   p->name = std::move(name);
+  give_value(*p, device, shape, [part, key, deviation = init.deviation](Tensor& value) {
+    if (part.whole()) {
+      kernels::fill_normal(value, deviation, key, value.device().compute());
+    } else {
+      fill_part(value, part, deviation, key);
+    }
+  });
   return p;
 }
 
 std::shared_ptr<Parameter> make_vector(Device& device, std::string name, std::int64_t count,
                                        float value, const Part& part) {
-  const MemoryScope scope(device, MemoryUse::parameters);
   auto p = std::make_shared<Parameter>();
   p->part = part;
   p->name = std::move(name);
-  p->value = Tensor::empty(device, {count}, device.numerics().values);
-  kernels::fill(p->value, value, device.compute());
+  give_value(*p, device, {count},
+             [value](Tensor& to) { kernels::fill(to, value, to.device().compute()); });
   return p;
 }
 

@@ -3,6 +3,7 @@
 // trains lays it out (GradientBuckets, or allocate_gradients for one rank).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,8 +34,10 @@ struct Part {
 enum class GradientSum : std::uint8_t { complete, over_tensor };
 
 struct Parameter {
-  std::string name;     // unique in the model: "blocks.3.attention.qkv.weight"
-  Tensor value;         // of the type that the device computes in
+  std::string name;  // unique in the model: "blocks.3.attention.qkv.weight"
+  Tensor value;      // of the type that the device computes in
+  // Fills memory with the numbers it starts with; empty once the value has memory.
+  std::function<void(Tensor&)> begin{};
   Tensor grad{};        // same shape, float32; backward_weight adds to it
   bool decays = false;  // weight decay applies: matrices, not biases and norms
   // How often one backward pass adds to the gradient. A second user (tied embeddings) adds to
@@ -53,6 +56,21 @@ struct Init {
   std::uint64_t seed = 0;
   float deviation = 0.02f;
 };
+
+// While there is one on this thread, values are made without memory, for who lays them out: so a
+// model that is cut over ranks need not fit whole into the memory of one.
+class ValuesLater {
+ public:
+  ValuesLater();
+  ~ValuesLater();
+  ValuesLater(const ValuesLater&) = delete;
+  ValuesLater& operator=(const ValuesLater&) = delete;
+};
+
+// Points the value into `memory`, of its shape and type, with the numbers it has or starts with.
+void move_value(Parameter& parameter, Tensor memory);
+// Memory of its own for each value that has none yet.
+void begin_values(const std::vector<Parameter*>& parameters);
 
 // `shape` is what this rank holds, of `part`: its numbers are those of the full matrix.
 std::shared_ptr<Parameter> make_matrix(Device& device, std::string name, const Shape& shape,

@@ -140,3 +140,23 @@ TEST_CASE("memory is known by what it is for") {
     sum += bytes;
   CHECK(sum == record->memory.peak);
 }
+
+TEST_CASE(
+    "with zero 3 no rank ever holds the whole model, and with zb-h1 the stage counts that holds "
+    "most") {
+  JobConfig job = gpt_small();
+  job.model.layers = 24;
+  job.model.sequence = 16;
+  job.batch = {.global = 16, .micro = 1};
+  const auto peak = [&](int ranks) {
+    return static_cast<double>(record_step(job, ranks)->memory.peak);
+  };
+  const double whole = 4.0 * static_cast<double>(record_step(job, 1)->parameters);
+  job.parallel.zero = 3;
+  CHECK(peak(16) < 0.9 * whole);
+
+  job.parallel = {.data = 1, .pipeline = 4, .schedule = "zb-h1"};
+  const auto record = record_step(job, 4);
+  REQUIRE(record->role_of == std::vector<int>{0, 1, 1, 2});
+  CHECK(record->others.front().stage == 2);  // three micro-batches wait there, two on stage 1
+}
