@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/base/error.hpp"
+#include "tests/testbed/cuda/fake_memory.hpp"
 #include "tests/testbed/cuda/fiber.hpp"
 
 namespace lockstep::emulated {
@@ -182,6 +183,7 @@ void run_block() {
 void run_grid(Index grid, Index block, std::size_t shared_bytes,
               const std::function<void()>& body) {
   const std::lock_guard lock(one_launch);
+  const fake::OnGpu works;
   grid_size = grid;
   block_size = block;
   num_threads = block.x * block.y * block.z;

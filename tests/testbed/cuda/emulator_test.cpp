@@ -2,11 +2,17 @@
 // What the emulation does, and what it must not let pass.
 #include "tests/testbed/cuda/emulator.hpp"
 
+#include <cstdlib>
+#include <cstring>
 #include <set>
 #include <vector>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "runtime/kernels/cuda_code.cuh"
 #include "tests/support/catch.hpp"
+#include "tests/testbed/cuda/fake_memory.hpp"
 
 using namespace lockstep;
 using namespace lockstep::kernels::cuda;
@@ -192,4 +198,49 @@ TEST_CASE("a missing barrier shows in the result") {
     results.insert(got);
   }
   CHECK(results.count(-1) == 1);
+}
+
+namespace {
+
+// The signal that ends a process in which `body` runs, 0 for none.
+template <class Body>
+int signal_of(Body body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    close(STDERR_FILENO);
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "memory of the GPU is closed to the host where the guard is wanted, and open to kernels") {
+  const auto touches = [](bool in_kernel) {
+    fake::guard();
+    void* memory = nullptr;
+    if (fake::take(&memory, 40) != cudaSuccess) _exit(1);
+    const auto touch = [=] { std::memset(memory, 0, 40); };
+    in_kernel ? run(1, 32, touch) : touch();
+  };
+  CHECK(signal_of([&] { touches(true); }) == 0);
+  CHECK(signal_of([&] { touches(false); }) == SIGSEGV);
+}
+
+TEST_CASE("copies go where they say, where the guard makes it known") {
+  const auto copies = [](cudaMemcpyKind kind) {
+    fake::guard();
+    void* memory = nullptr;
+    int word = 1;
+    if (fake::take(&memory, sizeof word) != cudaSuccess ||
+        cudaMemcpyAsync(memory, &word, sizeof word, kind, nullptr) != cudaSuccess)
+      std::abort();
+  };
+  CHECK(signal_of([&] { copies(cudaMemcpyHostToDevice); }) == 0);
+  CHECK(signal_of([&] { copies(cudaMemcpyDeviceToHost); }) == SIGABRT);
+  CHECK(signal_of([&] { copies(cudaMemcpyDeviceToDevice); }) == SIGABRT);
 }

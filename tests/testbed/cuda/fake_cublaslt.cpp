@@ -11,6 +11,7 @@
 
 #include "runtime/base/half.hpp"
 #include "runtime/kernels/math.hpp"
+#include "tests/testbed/cuda/fake_memory.hpp"
 
 namespace {
 
@@ -153,6 +154,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
                               const void*, cublasLtMatrixLayout_t, void* d_data,
                               cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t*, void*,
                               std::size_t, cudaStream_t) {
+  const lockstep::fake::OnGpu works;
   const Matrix a(a_data, a_layout), b(b_data, b_layout), d(d_data, d_layout);
   const bool ta = get(desc, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_N) == CUBLAS_OP_T;
   const bool tb = get(desc, CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N) == CUBLAS_OP_T;

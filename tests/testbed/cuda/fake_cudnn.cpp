@@ -14,6 +14,7 @@
 #include <cudnn.h>
 
 #include "runtime/base/half.hpp"
+#include "tests/testbed/cuda/fake_memory.hpp"
 
 namespace {
 
@@ -311,6 +312,7 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
 }
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t plan,
                                   cudnnBackendDescriptor_t pack) {
+  const lockstep::fake::OnGpu works;
   Run run(*node_of(pack));
   for (void* operation : node_of(plan)->all<void*>(CUDNN_ATTR_OPERATIONGRAPH_OPS)) {
     const cudnnStatus_t status = run.carry_out(*node_of(operation));

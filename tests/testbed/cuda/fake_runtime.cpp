@@ -2,7 +2,6 @@
 #include "tests/testbed/cuda/fake_runtime.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -11,6 +10,8 @@
 #include <list>
 #include <memory>
 #include <thread>
+
+#include "tests/testbed/cuda/fake_memory.hpp"
 
 namespace lockstep::fake {
 namespace {
@@ -33,6 +34,7 @@ struct CUstream_st {
   std::deque<lockstep::fake::Step> steps;
 };
 struct CUevent_st {
+  bool has_time = true, recorded = false;
   std::shared_ptr<lockstep::fake::Place> place = std::make_shared<lockstep::fake::Place>();
 };
 
@@ -49,6 +51,8 @@ CUstream_st& of(cudaStream_t stream) {
 
 void progress() {
   for (CUstream_st* stream : streams) {
+    if (stream->steps.empty()) continue;
+    const OnGpu works;
     while (!stream->steps.empty() && stream->steps.front()())
       stream->steps.pop_front();
   }
@@ -80,34 +84,19 @@ void once(cudaStream_t stream, std::function<void()> body) {
 
 // ---- memory
 
-constexpr std::size_t kMemory = std::size_t{8} << 30;
-std::atomic<std::uint64_t> allocated{0};
-
-// The size stands before the block, in a header that keeps 256 bytes of alignment.
-constexpr std::size_t kHeader = 256;
-
-// Blocks begin with what is not a number: larger ones are workspaces.
-constexpr std::size_t kPoisoned = std::size_t{1} << 20;
-
-cudaError_t take(void** memory, std::size_t bytes) {
-  if (bytes > kMemory) return cudaErrorMemoryAllocation;
-  void* taken = nullptr;
-  if (posix_memalign(&taken, kHeader, kHeader + bytes) != 0) return cudaErrorMemoryAllocation;
-  auto* block = static_cast<unsigned char*>(taken);
-  std::memcpy(block, &bytes, sizeof bytes);
-  std::memset(block + kHeader, 0xff, std::min(bytes, kPoisoned));
-  allocated += bytes;
-  *memory = block + kHeader;
+// Page-locked memory of the host begins as poison, too.
+cudaError_t take_pinned(void** memory, std::size_t bytes) {
+  if (posix_memalign(memory, 4096, bytes) != 0) return cudaErrorMemoryAllocation;
+  std::memset(*memory, 0xff, bytes);
   return cudaSuccess;
 }
 
-void give_back(void* memory) {
-  if (!memory) return;
-  auto* block = static_cast<unsigned char*>(memory) - kHeader;
-  std::size_t bytes = 0;
-  std::memcpy(&bytes, block, sizeof bytes);
-  allocated -= bytes;
-  std::free(block);
+// Where guarded memory makes it known: that both ends lie where the copy says.
+bool goes(cudaMemcpyKind kind, const void* to, const void* from) {
+  if (!guarded() || kind == cudaMemcpyDefault) return true;
+  const bool into = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+  const bool out = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+  return on_gpu(to) == into && on_gpu(from) == out;
 }
 
 }  // namespace
@@ -205,14 +194,16 @@ cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaHostAlloc(void** memory, std::size_t bytes, unsigned) {
-  return take(memory, bytes);
+  return take_pinned(memory, bytes);
 }
 cudaError_t cudaFreeHost(void* memory) {
-  return cudaFree(memory);
+  wait_until(all_idle);
+  std::free(memory);
+  return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(std::size_t* available, std::size_t* total) {
   *total = kMemory;
-  *available = *total - allocated;
+  *available = *total - allocated();
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
@@ -223,20 +214,23 @@ cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value) {
-  const std::uint64_t now = allocated;
+  const std::uint64_t now = allocated();
   std::memcpy(value, &now, sizeof now);
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) {
   return cudaSuccess;
 }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
+  if (!goes(kind, to, from)) return cudaErrorInvalidMemcpyDirection;
   if (bytes) once(stream, [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
-cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind) {
+cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
+  if (!goes(kind, to, from)) return cudaErrorInvalidMemcpyDirection;
   wait_until(all_idle);
+  const OnGpu works;
   if (bytes) std::memcpy(to, from, bytes);
   return cudaSuccess;
 }
@@ -280,8 +274,9 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
   once(stream, [=] { function(data); });
   return cudaSuccess;
 }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   *event = new CUevent_st;
+  (*event)->has_time = (flags & cudaEventDisableTiming) == 0;
   return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -290,6 +285,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const auto lock = locked();
+  event->recorded = true;
   event->place = std::make_shared<Place>(Place{.reached = false});
   once(stream, [place = event->place] { *place = {true, seconds()}; });
   return cudaSuccess;
@@ -305,6 +301,10 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
   const auto lock = locked();
+  for (const cudaEvent_t event : {begin, end}) {
+    if (!event->has_time || !event->recorded) return cudaErrorInvalidResourceHandle;
+    if (!event->place->reached) return cudaErrorNotReady;
+  }
   *milliseconds = static_cast<float>(1e3 * (end->place->at - begin->place->at));
   return cudaSuccess;
 }
