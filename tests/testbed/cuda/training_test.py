@@ -116,10 +116,16 @@ class Training(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn('job.device = "auto" computes on CPUs', result.stderr)
 
-    def test_what_works_on_cpus_only_is_said(self):
-        result = self.run_job("job.device=cuda", "collectives.compression=int8")
-        self.assertEqual(result.returncode, 2)
-        self.assertIn('collectives.compression = "int8" works on CPUs only', result.stderr)
+    def test_compressed_gradients_have_the_curve_of_the_cpu(self):
+        small = ["model.layers=1", "job.evaluate_batches=1", "parallel.data=2", "parallel.bucket_mb=0.02"]
+        gpu = ["job.device=cuda", "job.ranks_per_gpu=2", "collectives.backend=mpi"]
+        curves = {tuple(self.losses(*small, "job.device=cpu", ranks=2))}
+        for method in ("bfloat16", "int8", "top_k", "powersgd"):
+            sets = [*small, f"collectives.compression={method}", "collectives.compression_share=0.05"]
+            wanted = self.losses(*sets, "job.device=cpu", ranks=2)
+            self.assert_close(self.losses(*sets, *gpu, ranks=2), wanted, FLOAT32, f"{method} on the GPU")
+            curves.add(tuple(wanted))
+        self.assertEqual(len(curves), 5)
 
     def test_the_trace_has_the_times_of_the_gpu(self):
         self.metrics("job.device=cuda", "job.trace_steps=2")
