@@ -5,51 +5,14 @@
 #include "runtime/base/philox.hpp"
 #include "runtime/kernels/cuda_code.cuh"
 #include "runtime/kernels/low_rank.hpp"
-#include "runtime/tensor/transfer.hpp"
+#include "runtime/kernels/low_rank_table.cuh"
 
 namespace lockstep::kernels::cuda {
 
 namespace {
 
-constexpr int kColumns = 8;                // of a factor that a thread sums at a time
-constexpr std::int64_t kRowsOfTile = 512;  // of M that one block sums up for Q
+constexpr int kColumns = 8;  // of a factor that a thread sums at a time
 constexpr int kWarps = kThreads / kWarp;
-
-// With how many rows, tiles and columns of factors the matrices before it have, and where its part
-// of the partial sums begins.
-struct Matrix {
-  std::int64_t begin, rows, columns, rank, p, q;
-  std::int64_t first_row, first_tile, first_column, partial;
-
-  LOCKSTEP_HD std::int64_t strips() const { return (columns + kWarp - 1) / kWarp; }
-  LOCKSTEP_HD std::int64_t ranges() const { return (rows + kRowsOfTile - 1) / kRowsOfTile; }
-};
-struct Whole {
-  std::int64_t begin, count, p, first;
-};
-
-template <class Entry>
-struct Table {
-  const Entry* entries;
-  int num;
-
-  explicit Table(const Tensor& t)
-      : entries(reinterpret_cast<const Entry*>(t.raw())),
-        num(static_cast<int>(t.bytes() / sizeof(Entry))) {}
-
-  // The last entry that begins at or before `at`.
-  __device__ Entry of(std::int64_t Entry::*first, std::int64_t at) const {
-    int low = 0, high = num - 1;
-    while (low < high) {
-      const int middle = (low + high + 1) / 2;
-      if (entries[middle].*first <= at)
-        low = middle;
-      else
-        high = middle - 1;
-    }
-    return entries[low];
-  }
-};
 
 __device__ std::int64_t thread_of_grid() {
   return std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
@@ -82,15 +45,17 @@ __global__ void project_kernel(Table<Matrix> table, float* p, float* matrices, c
 
 enum class Way { to_message, from_message };
 template <Way way>
-__global__ void copy_whole_kernel(Table<Whole> table, float* message, float* x, std::int64_t n) {
+__global__ void copy_whole_kernel(Table<Whole> table, float* to, const float* from,
+                                  std::int64_t n) {
   const std::int64_t at = thread_of_grid();
   if (at >= n) return;
   const Whole part = table.of(&Whole::first, at);
-  const std::int64_t i = at - part.first;
+  const std::int64_t in_message = part.p + at - part.first,
+                     in_vector = part.begin + at - part.first;
   if constexpr (way == Way::to_message)
-    message[part.p + i] = x[part.begin + i];
+    to[in_message] = from[in_vector];
   else
-    x[part.begin + i] = message[part.p + i];
+    to[in_vector] = from[in_message];
 }
 
 struct PartialSums {
@@ -227,38 +192,11 @@ __global__ void restart_kernel(Table<Matrix> table, float* q) {
   }
 }
 
-// What all matrices have together: the grids.
-Matrix end_of(const std::vector<LowRankMatrix>& matrices, std::vector<Matrix>* table) {
-  Matrix next{};
-  for (const LowRankMatrix& m : matrices) {
-    next.begin = m.begin;
-    next.rows = m.rows;
-    next.columns = m.columns;
-    next.rank = m.rank;
-    next.p = m.p;
-    next.q = m.q;
-    if (table) table->push_back(next);
-    next.first_row += m.rows;
-    next.first_tile += next.strips() * next.ranges();
-    next.first_column += m.rank;
-    next.partial += next.ranges() * m.rank * m.columns;
-  }
-  return next;
-}
-
 std::int64_t whole_count(const LowRank& of) {
   std::int64_t count = 0;
   for (const WholePart& part : of.layout.whole)
     count += part.count;
   return count;
-}
-
-template <class Entry>
-Tensor table_of(Device& device, const std::vector<Entry>& entries) {
-  const std::size_t bytes = entries.size() * sizeof(Entry);
-  Tensor table = Tensor::empty(device, {static_cast<std::int64_t>(bytes)}, DType::uint8);
-  upload(table, entries.data(), bytes);
-  return table;
 }
 
 Launch blocks(std::int64_t num) {
@@ -288,7 +226,7 @@ void project(Tensor& p, Tensor& m, const Tensor& x, const Tensor& q, const LowRa
          p.data(), m.data(), x.data(), q.data(), rows);
   const std::int64_t n = whole_count(of);
   launch(copy_whole_kernel<Way::to_message>, {blocks_of(n), kThreads}, stream,
-         Table<Whole>(of.whole), p.data(), const_cast<float*>(x.data()), n);
+         Table<Whole>(of.whole), p.data(), x.data(), n);
 }
 
 void project_back(Tensor& q, Tensor& p, Tensor& m, const LowRank& of, Stream& stream) {
@@ -310,7 +248,7 @@ void multiply_factors(Tensor& x, Tensor& q, const Tensor& p, const LowRank& of, 
          table, x.data(), p.data(), q.data(), end.first_row);
   const std::int64_t n = whole_count(of);
   launch(copy_whole_kernel<Way::from_message>, {blocks_of(n), kThreads}, stream,
-         Table<Whole>(of.whole), const_cast<float*>(p.data()), x.data(), n);
+         Table<Whole>(of.whole), x.data(), p.data(), n);
   launch(restart_kernel, blocks(end.first_column), stream, table, q.data());
 }
 
