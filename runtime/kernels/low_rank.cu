@@ -58,25 +58,27 @@ __global__ void copy_whole_kernel(Table<Whole> table, float* to, const float* fr
     to[in_vector] = from[in_message];
 }
 
+// Of a whole block, in float64; every thread gets it.
 struct PartialSums {
-  double of_warp[kWarps];
+  double of_warp[kWarp];
 };
-// Of a whole block; every thread gets it.
 __device__ double total(double x) {
-  auto& partial = shared<PartialSums>().of_warp;
-  x = block_sum(x, partial);
+  x = block_sum(x, shared<PartialSums>().of_warp);
   __syncthreads();
   return x;
 }
 __device__ double norm(const float* x, std::int64_t n) {
   double squares = 0;
-  for (std::int64_t i = threadIdx.x; i < n; i += kThreads)
+  for (std::int64_t i = threadIdx.x; i < n; i += blockDim.x)
     squares += double{x[i]} * x[i];
   return sqrt(total(squares));
 }
 
-// A block takes a matrix; each of its threads takes the same rows of all columns.
-__global__ void orthonormalize_kernel(Table<Matrix> table, float* p) {
+// A block takes a matrix, a large one, because embeddings have many rows; each of its threads takes
+// the same rows of all columns.
+constexpr int kThreadsOfMatrix = 1024;
+__global__ void __launch_bounds__(kThreadsOfMatrix)
+    orthonormalize_kernel(Table<Matrix> table, float* p) {
   const Matrix m = table.entries[blockIdx.x];
   for (std::int64_t k = 0; k < m.rank; ++k) {
     float* const column = p + m.p + k * m.rows;
@@ -84,15 +86,15 @@ __global__ void orthonormalize_kernel(Table<Matrix> table, float* p) {
     for (std::int64_t j = 0; j < 2 * k; ++j) {
       const float* const other = p + m.p + j % k * m.rows;
       float mine = 0;
-      for (std::int64_t i = threadIdx.x; i < m.rows; i += kThreads)
+      for (std::int64_t i = threadIdx.x; i < m.rows; i += kThreadsOfMatrix)
         mine += column[i] * other[i];
       const auto share = static_cast<float>(total(double{mine}));
-      for (std::int64_t i = threadIdx.x; i < m.rows; i += kThreads)
+      for (std::int64_t i = threadIdx.x; i < m.rows; i += kThreadsOfMatrix)
         column[i] -= share * other[i];
     }
     const double left = norm(column, m.rows);
     const auto scale = static_cast<float>(left <= kNegligible * before ? 0 : 1 / left);
-    for (std::int64_t i = threadIdx.x; i < m.rows; i += kThreads)
+    for (std::int64_t i = threadIdx.x; i < m.rows; i += kThreadsOfMatrix)
       column[i] *= scale;
   }
 }
@@ -233,7 +235,8 @@ void project_back(Tensor& q, Tensor& p, Tensor& m, const LowRank& of, Stream& st
   const Matrix end = end_of(of.layout.matrices, nullptr);
   const Table<Matrix> table(of.matrices);
   float* const partial = reinterpret_cast<float*>(of.partial.raw());
-  launch(orthonormalize_kernel, blocks(table.num), stream, table, p.data());
+  launch(orthonormalize_kernel, {dim3(static_cast<unsigned>(table.num)), kThreadsOfMatrix}, stream,
+         table, p.data());
   launch(partial_back_kernel, blocks(end.first_tile), stream, table, partial, p.data(), m.data());
   launch(add_ranges_kernel, {blocks_of(q.count()), kThreads}, stream, table, q.data(), partial,
          q.count());

@@ -51,7 +51,15 @@ bool alike(const Values& a, const Values& b, bool exact) {
   });
 }
 
+std::vector<std::string> names_of(const Recording& recording) {
+  std::vector<std::string> names;
+  for (const Record& r : recording.records())
+    names.emplace_back(r.operation.name);
+  return names;
+}
+
 void check_alike(const Outcome& got, const Outcome& wanted, bool exact) {
+  CHECK(names_of(got.recording) == names_of(wanted.recording));
   for (std::size_t step = 0; step < wanted.sums.size(); ++step) {
     for (std::size_t r = 0; r < wanted.sums[step].size(); ++r) {
       INFO("step " << step << ", rank " << r);
@@ -83,7 +91,6 @@ TEST_CASE("every compression has the sums of the CPU") {
           sums.make_device = [] { return make_cuda_device(0); };
           run(got, sums);
           check_alike(got, wanted, method->name != std::string("powersgd"));
-          REQUIRE(got.recording.records().size() == wanted.recording.records().size());
         }
       }
     }
