@@ -27,7 +27,7 @@ std::vector<Kind> kinds() {
           {"one element", {.share = 0.1}, parts_of(1)},
           {"a vector", {.share = 0.1}, parts_of(259)},
           {"two matrices and a vector", {.rank = 2, .share = 0.1}, parts_of(1003)},
-          {"a tall matrix", {.rank = 11, .share = 0.01}, tall}};
+          {"a tall matrix", {.rank = 9, .share = 0.01}, tall}};
 }
 
 // Not all different: of equals the first are taken.
@@ -79,19 +79,19 @@ void check_alike(const Outcome& got, const Outcome& wanted, bool exact) {
 }  // namespace
 
 TEST_CASE("every compression has the sums of the CPU") {
+  const std::pair<Input, int> inputs[] = {
+      {noise, 2}, {noise, 3}, {steps_of_eighths, 3}, {broken, 2}};
   for (const CompressionMethod* method : compressions()) {
     for (const Kind& kind : kinds()) {
-      for (const Input& input : {Input(noise), Input(steps_of_eighths), Input(broken)}) {
-        for (const int ranks : {2, 3}) {
-          INFO(method->name << ", " << kind.what << ", " << ranks << " ranks");
-          Sums sums{kind.options, ranks, kind.bucket, input, 2};
-          sums.options.method = method->name;
-          Outcome got, wanted;
-          run(wanted, sums);
-          sums.make_device = [] { return make_cuda_device(0); };
-          run(got, sums);
-          check_alike(got, wanted, method->name != std::string("powersgd"));
-        }
+      for (const auto& [input, ranks] : inputs) {
+        INFO(method->name << ", " << kind.what << ", " << ranks << " ranks");
+        Sums sums{kind.options, ranks, kind.bucket, input, 2};
+        sums.options.method = method->name;
+        Outcome got, wanted;
+        run(wanted, sums);
+        sums.make_device = [] { return make_cuda_device(0); };
+        run(got, sums);
+        check_alike(got, wanted, method->name != std::string("powersgd"));
       }
     }
   }
