@@ -98,7 +98,7 @@ void take_largest(Tensor& pairs, Tensor& waiting, const Tensor& x, Tensor& works
 }
 
 void add_pairs(Tensor& sum, const Tensor& pairs, int ranks, Stream& stream) {
-  expect(pairs.count() % (2 * ranks) == 0, "add_pairs: shapes");
+  expect(pairs.count() % 2 == 0 && pairs.count() / 2 % ranks == 0, "add_pairs: shapes");
   const Operation cost{.name = "add_selected",
                        .shape = {sum.count()},
                        .bytes_read = 1.0 * pairs.bytes(),
