@@ -66,10 +66,6 @@ void expect_cuda_keys(const JobConfig& job, const Gpu& gpu) {
                "bfloat16 needs 8.0; use float32",
                gpu.name.c_str(), gpu.major, gpu.minor));
   }
-  if (job.collectives.compression != "none") {
-    throw ConfigError("collectives.compression = \"" + job.collectives.compression +
-                      "\" works on CPUs only: use \"none\", or job.device = \"cpu\"");
-  }
 }
 
 AttentionBy attention_of(const JobConfig& job) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sum of a bucket whose blocks travel in a code of fewer bytes, twice: all_to_all of the coded
-// contributions, each rank decodes and sums its block in rank order in float32, all_gather of the
-// coded sums. All ranks decode the same bytes, so they end with the same bits.
+// The sum of a bucket whose blocks travel in a code of fewer bytes (runtime/kernels/codes.hpp),
+// twice: all_to_all of the coded contributions, each rank decodes and sums its block in rank order
+// in float32, all_gather of the coded sums. All ranks decode the same bytes, so they end with the
+// same bits.
 //
 //   bytes  2(p-1) * c      sent per rank; c: the code of ceil(n/p) elements
 //
@@ -9,28 +10,19 @@
 // block, and adds that the next time.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "collectives/compression/compression.hpp"
+#include "runtime/kernels/codes.hpp"
 
 namespace lockstep {
 
 enum class Feedback : std::uint8_t { none, error };
 
-// Elements are coded in runs: code k * kRun elements before others, and both parts are codes.
-struct Code {
-  static constexpr std::size_t kRun = 256;
-
-  std::size_t (*bytes)(std::size_t n);
-  void (*encode)(std::byte* code, const float* values, std::size_t n);
-  void (*decode)(float* values, const std::byte* code, std::size_t n);
-  Feedback feedback = Feedback::none;
-};
-
-// `code` in static storage.
-std::unique_ptr<Compression> make_coded_sum(const Code& code, const Communicator& group,
-                                            Device& device, const BucketParts& parts);
-double coded_sum_bytes(const Code& code, int ranks, const BucketParts& parts);
+std::unique_ptr<Compression> make_coded_sum(kernels::Code code, Feedback feedback,
+                                            const Communicator& group, Device& device,
+                                            const BucketParts& parts);
+double coded_sum_bytes(kernels::Code code, int ranks, const BucketParts& parts);
 
 }  // namespace lockstep

@@ -5,8 +5,6 @@
 //          bfloat16 and 2^-11 in float16, where what lies below 2^-14 is rounded to 2^-25 and
 //          what lies beyond 65504 becomes infinite
 // P. Micikevicius et al., "Mixed Precision Training", ICLR 2018.
-#include "runtime/base/half.hpp"
-
 #include "collectives/compression/coded_sum.hpp"
 #include "collectives/compression/table.hpp"
 
@@ -14,36 +12,24 @@ namespace lockstep {
 
 namespace {
 
-template <class Half>
-constexpr Code kCode{.bytes = [](std::size_t n) { return n * sizeof(Half); },
-                     .encode =
-                         [](std::byte* code, const float* values, std::size_t n) {
-                           auto* const halves = reinterpret_cast<Half*>(code);
-                           for (std::size_t i = 0; i < n; ++i)
-                             halves[i] = Half(values[i]);
-                         },
-                     .decode =
-                         [](float* values, const std::byte* code, std::size_t n) {
-                           const auto* const halves = reinterpret_cast<const Half*>(code);
-                           for (std::size_t i = 0; i < n; ++i)
-                             values[i] = static_cast<float>(halves[i]);
-                         }};
+using kernels::Code;
 
-template <class Half>
+template <Code code>
 std::unique_ptr<Compression> make(const Communicator& group, Device& device,
                                   const BucketParts& parts, const CompressionOptions&) {
-  return make_coded_sum(kCode<Half>, group, device, parts);
+  return make_coded_sum(code, Feedback::none, group, device, parts);
 }
 
-template <class Half>
+template <Code code>
 double bytes_sent(int ranks, const BucketParts& parts, const CompressionOptions&) {
-  return coded_sum_bytes(kCode<Half>, ranks, parts);
+  return coded_sum_bytes(code, ranks, parts);
 }
 
 }  // namespace
 
-extern const CompressionMethod compression_bfloat16{"bfloat16", make<BFloat16>,
-                                                    bytes_sent<BFloat16>};
-extern const CompressionMethod compression_float16{"float16", make<Float16>, bytes_sent<Float16>};
+extern const CompressionMethod compression_bfloat16{"bfloat16", make<Code::bfloat16>,
+                                                    bytes_sent<Code::bfloat16>};
+extern const CompressionMethod compression_float16{"float16", make<Code::float16>,
+                                                   bytes_sent<Code::float16>};
 
 }  // namespace lockstep

@@ -10,9 +10,11 @@ namespace {
 
 constexpr double kHalf = 2;  // bytes of an element of 16 bits
 
-// Kernels that work on gradients and optimizer states.
-constexpr std::string_view kOfUpdate[] = {"adamw_update", "momentum_update", "squared_sums",
-                                          "norm_of", "clip_factor"};
+// Kernels that work on gradients and optimizer states, those of compression among them.
+constexpr std::string_view kOfUpdate[] = {
+    "adamw_update", "momentum_update", "squared_sums",    "norm_of", "clip_factor",
+    "compress",     "sum_compressed",  "decompress",      "select",  "add_selected",
+    "project",      "project_back",    "multiply_factors"};
 
 // This program has tensors of 16 bits: memory and messages are what they are.
 bool is_ours(const DryPolicy& policy) {

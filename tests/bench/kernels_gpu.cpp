@@ -17,6 +17,7 @@
 
 #include "runtime/kernels/attention.hpp"
 #include "runtime/kernels/attention_cudnn.hpp"
+#include "runtime/kernels/codes.hpp"
 #include "runtime/kernels/cross_entropy.hpp"
 #include "runtime/kernels/dropout.hpp"
 #include "runtime/kernels/elementwise.hpp"
@@ -24,9 +25,11 @@
 #include "runtime/kernels/gelu.hpp"
 #include "runtime/kernels/layernorm.hpp"
 #include "runtime/kernels/linear.hpp"
+#include "runtime/kernels/low_rank.hpp"
 #include "runtime/kernels/rmsnorm.hpp"
 #include "runtime/kernels/rotary.hpp"
 #include "runtime/kernels/swiglu.hpp"
+#include "runtime/kernels/top_k.hpp"
 #include "runtime/kernels/update.hpp"
 #include "tests/support/gpu.hpp"
 
@@ -189,6 +192,50 @@ void run_update(const Problem& p, const Sizes& s, const Measure& measure) {
       "");
 }
 
+// The local steps of compression: of a bucket of 12 C^2 gradients, a layer's, among eight ranks.
+void run_compression(const Problem& p, const Sizes& s, const Measure& measure) {
+  Stream& stream = p.stream();
+  constexpr int kRanks = 8;
+  constexpr std::int64_t kRank = 4;
+  const std::int64_t C = s.C, n = 12 * C * C, k = n / 100;
+  Tensor bucket = p.random32({n}, 1), kept = p.random32({n}, 2), none;
+  for (const kernels::Code code : {kernels::Code::bfloat16, kernels::Code::int8}) {
+    const kernels::CodedBlocks blocks{code, kRanks, n, (n + kRanks - 1) / kRanks};
+    const std::int64_t bytes = kernels::code_bytes(code, blocks.block);
+    Tensor codes = Tensor::empty(p.device, {kRanks * bytes}, DType::uint8);
+    Tensor sum = Tensor::empty(p.device, {bytes}, DType::uint8);
+    Tensor& lost = code == kernels::Code::int8 ? kept : none;
+    measure(
+        [&] {
+          kernels::encode_blocks(codes, bucket, lost, blocks, stream);
+          kernels::sum_codes(sum, codes, none, blocks, 0, stream);
+          kernels::decode_blocks(bucket, codes, blocks, stream);
+        },
+        lost ? ", int8" : ", bfloat16");
+  }
+  Tensor pairs = Tensor::empty(p.device, {2 * k}, DType::int32);
+  Tensor workspace = kernels::take_largest_workspace(p.device, n);
+  measure(
+      [&] {
+        kernels::take_largest(pairs, kept, bucket, workspace, stream);
+        kernels::add_pairs(bucket, pairs, 1, stream);
+      },
+      ", 1 %");
+  const auto of = kernels::make_low_rank(
+      p.device, {.matrices = {{0, 4 * C, C, kRank, 0, 0},
+                              {4 * C * C, 8 * C, C, kRank, 4 * C * kRank, C * kRank}},
+                 .p_count = 12 * C * kRank,
+                 .q_count = 2 * C * kRank});
+  Tensor left = p.random32({12 * C * kRank}, 3), q = p.random32({2 * C * kRank}, 4);
+  measure(
+      [&] {
+        kernels::project(left, kept, bucket, q, of, stream);
+        kernels::project_back(q, left, kept, of, stream);
+        kernels::multiply_factors(bucket, q, left, of, stream);
+      },
+      "");
+}
+
 // What the shares are of, by these very kernels at their best size.
 Row best_copy(const Problem& p, const Sizes& s) {
   const Tensor x = p.random({16}, 1);
@@ -248,6 +295,7 @@ int main(int argc, char** argv) {
     run_streaming(p, sizes, measure);
     run_products(p, sizes, measure);
     run_update(p, sizes, measure);
+    if (type == DType::float32) run_compression(p, sizes, measure);
   }
   if (!json_path.empty()) std::ofstream(json_path) << all.dump(1) << "\n";
   return 0;

@@ -9,9 +9,7 @@
 #include <numeric>
 #include <string>
 
-#include "collectives/compression/table.hpp"
-#include "runtime/base/philox.hpp"
-#include "tests/collectives/ranks.hpp"
+#include "tests/collectives/compression_runs.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/config_error.hpp"
 
@@ -20,70 +18,10 @@ using namespace lockstep::test;
 
 namespace {
 
-using Values = std::vector<float>;
-// What a rank brings at index i of a step.
-using Input = std::function<float(int rank, int step, std::int64_t i)>;
-
-CompressionOptions options_of(const std::string& method) {
-  return {.method = method, .rank = 2, .share = 0.1};
-}
-
-// Two matrices and a vector, with gaps; smaller buckets are one vector.
-BucketParts parts_of(std::int64_t count) {
-  if (count < 300) return {.count = count, .parts = {{0, 1, count}}};
-  return {.count = count, .parts = {{0, 9, 11}, {112, 16, 8}, {256, count - 260, 1}}};
-}
-
-// As a matrix of these dimensions.
-BucketParts matrix_of(std::int64_t rows, std::int64_t columns) {
-  return {.count = rows * columns, .parts = {{0, rows, columns}}};
-}
-
-float noise(int rank, int step, std::int64_t i) {
-  const auto key = static_cast<std::uint64_t>(rank * 10007 + step);
-  return 2 * uniform01(philox(key, static_cast<std::uint64_t>(i)).word[0]) - 1;
-}
-
-// Zero between the parts, as buckets are.
-Values contribution(const BucketParts& bucket, const Input& input, int rank, int step) {
-  Values values(static_cast<std::size_t>(bucket.count));
-  for (const BucketParts::Part& part : bucket.parts) {
-    for (std::int64_t i = part.begin; i < part.begin + part.count(); ++i)
-      values[static_cast<std::size_t>(i)] = input(rank, step, i);
-  }
-  return values;
-}
-
-struct Outcome {
-  std::vector<std::vector<Values>> sums;  // of each step, of each rank
-  Recording recording;                    // of rank 0
-};
-
-void run(Outcome& outcome, const std::string& method, int ranks, const BucketParts& bucket,
-         const Input& input, int steps = 1) {
-  outcome.sums.assign(static_cast<std::size_t>(steps),
-                      std::vector<Values>(static_cast<std::size_t>(ranks)));
-  on_ranks(ranks, [&](Transport& net) {
-    const auto device = make_cpu_device();
-    const int me = net.rank();
-    const auto group = Communicator::over(net.split(0, me), *device);
-    const auto compression = make_compression(group, *device, bucket, options_of(method));
-    if (me == 0) device->record_into(&outcome.recording);
-    Tensor data = Tensor::empty(*device, {bucket.count});
-    for (int step = 0; step < steps; ++step) {
-      const Values values = contribution(bucket, input, me, step);
-      std::copy(values.begin(), values.end(), data.data());
-      compression->all_reduce(group, data).wait();
-      outcome.sums[static_cast<std::size_t>(step)][static_cast<std::size_t>(me)].assign(
-          data.values().begin(), data.values().end());
-    }
-  });
-}
-
 std::vector<Values> sums_of(const std::string& method, int ranks, const BucketParts& bucket,
                             const Input& input, int steps = 1) {
   Outcome outcome;
-  run(outcome, method, ranks, bucket, input, steps);
+  run(outcome, {options_of(method), ranks, bucket, input, steps});
   std::vector<Values> sums;
   for (const auto& step : outcome.sums)
     sums.push_back(step[0]);
@@ -142,7 +80,7 @@ TEST_CASE("all ranks end with the same bits, and what travels is what the method
         INFO(method->name << ", " << ranks << " ranks, " << count);
         const BucketParts bucket = parts_of(count);
         Outcome outcome;
-        run(outcome, method->name, ranks, bucket, noise, 2);
+        run(outcome, {options_of(method->name), ranks, bucket, noise, 2});
         for (const auto& step : outcome.sums) {
           for (const Values& sum : step)
             CHECK(same_bits(sum, step[0]));
@@ -159,7 +97,7 @@ TEST_CASE("the dry device records what would run", "[unit]") {
     INFO(method->name);
     const BucketParts bucket = parts_of(1000);
     Outcome outcome;
-    run(outcome, method->name, 3, bucket, noise);
+    run(outcome, {options_of(method->name), 3, bucket, noise});
     const auto device = make_dry_device();
     const auto group = Communicator::dry(*device, 3, 0);
     const auto compression = make_compression(group, *device, bucket, options_of(method->name));

@@ -114,6 +114,7 @@ def all_of(a, machine, programs, scratch):
         row("train: GPU against CPU, bfloat16", 90, training.against_cpu, "bfloat16"),
         row("train: GPU against CPU, float32", 90, training.against_cpu, "float32"),
         row("two-ranks: one GPU through mpi", 120, training.two_ranks),
+        row("compressed gradients of two ranks", 120, training.compressed),
         row("calibrate and predict", 150, training.calibrated),
         *[t for t in tests if t not in first],
         row("train: GPU against PyTorch, bfloat16", 90, training.against_pytorch, "bfloat16"),

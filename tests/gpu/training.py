@@ -98,6 +98,21 @@ def two_ranks(place):
     return compare(losses(two), losses(one), TOLERANCE["float32"], "mpi and native")
 
 
+def compressed(place):
+    """Both on the first GPU: each method against two ranks on CPUs. What a step sends changes where a value is near the
+    next one of its code, and what it leaves out is sent later: as far apart as with 8 bits of mantissa."""
+    place.need_gpu()
+    gpu = dict(job__device=place.gpu_device, job__ranks_per_gpu=2)
+    said, figures = [], {}
+    for method in ["powersgd"] + ["int8", "top_k"] * (not place.a.quick):
+        keys = dict(ranks=2, collectives__backend="mpi", collectives__compression=method)
+        wanted = losses(curve(place, f"{method}-cpu", job__device="cpu", **keys))
+        text, figures[method] = compare(losses(curve(place, f"{method}-cuda", **gpu, **keys)), wanted,
+                                        TOLERANCE["bfloat16"], method)
+        said.append(text)
+    return "; ".join(said), figures
+
+
 GPT2 = dict(job__steps=30, model__layers=12, model__hidden=768, model__heads=12, model__sequence=1024,
             model__vocabulary=50304, batch__global=8, batch__micro=8)
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "collectives/compression/table.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/mpi.hpp"
 #include "tests/support/training.hpp"
@@ -159,4 +160,22 @@ TEST_CASE(
   const auto record = record_step(job, 4);
   REQUIRE(record->role_of == std::vector<int>{0, 1, 1, 2});
   CHECK(record->others.front().stage == 2);  // three micro-batches wait there, two on stage 1
+}
+
+TEST_CASE("gradients that are compressed are float32, whatever the model computes in") {
+  JobConfig job = gpt_small();
+  job.job.precision = "bfloat16";
+  for (const CompressionMethod* method : compressions()) {
+    INFO(method->name);
+    job.collectives.compression = method->name;
+    const auto record = record_step(job, 2);
+    int steps = 0;
+    for (const Record& r : record->recording.records()) {
+      const Operation& o = r.operation;
+      if (r.stream != StreamKind::communication || o.kind == OperationKind::collective) continue;
+      CHECK(o.dtype == DType::float32);
+      ++steps;
+    }
+    CHECK((steps > 0) == (method->name != std::string("none")));
+  }
 }

@@ -7,6 +7,7 @@ training_test.py LOCKSTEP MPIRUN      LOCKSTEP is linked with tests/testbed/cuda
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,22 +48,22 @@ class Training(unittest.TestCase):
         (self.dir / "job.toml").write_text(JOB)
         self.runs = 0
 
-    def run_job(self, *sets, ranks=1):
+    def run_job(self, *sets, ranks=1, resume=False):
         start = [MPIRUN, str(ranks)] if ranks > 1 else []
-        words = [w for s in (*sets, f"job.run_dir=run{self.runs}") for w in ("--set", s)]
+        words = [w for s in (*sets, f"job.run_dir=run{self.runs}") for w in ("--set", s)] + ["--resume"] * resume
         self.runs += 1
         return subprocess.run([*start, LOCKSTEP, "train", "job.toml", *words], capture_output=True, text=True,
                               cwd=self.dir, stdin=subprocess.DEVNULL, timeout=LIMIT)
 
-    def metrics(self, *sets, ranks=1):
-        result = self.run_job(*sets, ranks=ranks)
+    def metrics(self, *sets, **how):
+        result = self.run_job(*sets, **how)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.said = result.stderr
         lines = (self.dir / f"run{self.runs - 1}/metrics.jsonl").read_text().splitlines()
         return [json.loads(line) for line in lines]
 
-    def losses(self, *sets, ranks=1):
-        lines = self.metrics(*sets, ranks=ranks)
+    def losses(self, *sets, **how):
+        lines = self.metrics(*sets, **how)
         accuracy = lines[-1]["validation_accuracy"]  # of few tokens: near ties fall either way
         self.assertTrue(0 < accuracy < 1, accuracy)
         return [m.get("loss", m.get("validation_loss")) for m in lines]
@@ -116,10 +117,19 @@ class Training(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn('job.device = "auto" computes on CPUs', result.stderr)
 
-    def test_what_works_on_cpus_only_is_said(self):
-        result = self.run_job("job.device=cuda", "collectives.compression=int8")
-        self.assertEqual(result.returncode, 2)
-        self.assertIn('collectives.compression = "int8" works on CPUs only', result.stderr)
+    def test_compressed_gradients_have_the_curve_of_the_cpu_and_go_on_from_a_checkpoint(self):
+        """compressed_training_test.cpp has the other methods."""
+        sets = ["collectives.compression=powersgd", "collectives.backend=mpi", "parallel.data=2", "model.layers=1",
+                "job.evaluate_batches=1", "checkpoint.every=2"]
+        wanted = self.losses(*sets, "job.device=cpu", ranks=2)
+        sets += ["job.device=cuda", "job.ranks_per_gpu=2"]
+        whole = self.losses(*sets, ranks=2)
+        self.assert_close(whole, wanted, FLOAT32, "powersgd on the GPU")
+        shutil.copytree(self.dir / "run1", self.dir / "run2")
+        shutil.rmtree(self.dir / "run2/checkpoints/step-00000003")
+        self.assertEqual(self.losses(*sets, ranks=2, resume=True), whole)
+        self.assertIn("continued from", self.said)
+        self.assertNotIn("starts anew", self.said)
 
     def test_the_trace_has_the_times_of_the_gpu(self):
         self.metrics("job.device=cuda", "job.trace_steps=2")

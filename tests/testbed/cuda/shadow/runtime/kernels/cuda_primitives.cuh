@@ -125,6 +125,11 @@ T atomicAdd(T* to, T value) {
   return before;
 }
 
+// Never part of a fused multiply-add, which the compiler would make of it here, too.
+[[gnu::noinline]] inline float __fmul_rn(float x, float y) {
+  return x * y;
+}
+
 inline float rsqrtf(float x) {
   return 1.0f / std::sqrt(x);
 }
