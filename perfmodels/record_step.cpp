@@ -6,6 +6,7 @@
 
 #include <omp.h>
 
+#include "models/numerics.hpp"
 #include "models/registry.hpp"
 #include "parallelism/hybrid/training_step.hpp"
 #include "parallelism/pipeline/check.hpp"
@@ -126,7 +127,7 @@ class Recorder {
   void record_stage(int stage, RoleRecord& role, StepRecord* whole) const {
     const DryPolicy policy = policy_of(job_);
     const auto device = make_dry_device(policy);
-    if (policy.mixed && !policy.separate) device->compute_in({.values = DType::bfloat16});
+    if (!policy.separate) device->compute_in(numerics_of(job_));
     const int rank = rank_at({.pipeline = stage}, degrees_);
     const auto world = Communicator::dry(*device, ranks_, rank, options_, ranks_per_node_);
     const Mesh mesh(world, degrees_);

@@ -205,7 +205,7 @@ Calibration measure(const Context& context, const Extent& extent, int threads,
   Sampler sampler(context, extent.narrow);
   std::deque<ComputeCalibration> compute;
   if (gpu) {
-    compute = compute_of(sampler, gpu->device, on_gpus(extent), gpu->bfloat16);
+    compute = compute_of(sampler, gpu->device, extent, gpu->bfloat16);
   } else {
     compute = compute_of(sampler, *host, extent, false);
   }
