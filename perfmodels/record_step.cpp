@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "perfmodels/record_step.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -181,8 +182,32 @@ std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ran
   return Recorder(job, ranks, ranks_per_node, options).run();
 }
 
+namespace {
+
+// Who serves `auto` among GPUs (collectives/backends/gpu.hpp): NCCL, unless they were found to be
+// shared, when nothing was measured of it.
+std::string usual_backend(const Machine& machine) {
+  const auto& curves = machine.collectives;
+  const bool any = std::any_of(curves.begin(), curves.end(),
+                               [](const CollectiveCurve& c) { return c.label == "nccl"; });
+  return any || curves.empty() ? "nccl" : "mpi";
+}
+
+// GPUs take nothing of what ranks of CPUs measure at their start.
+CommunicatorOptions options_on_gpus(const Machine& machine, const JobConfig& job, int ranks) {
+  CommunicatorOptions options = job.collectives.machine.empty()
+                                    ? communicator_options(job, machine, ranks)
+                                    : communicator_options(job, ranks);
+  if (options.backend == "auto") options.backend = usual_backend(machine);
+  return options;
+}
+
+}  // namespace
+
 CommunicatorOptions options_on(const Machine& machine, const JobConfig& job, int ranks) {
   // On a machine that nobody has measured the job will choose by what it finds there.
+  if (machine.calibrated && machine.device == "cuda" && job.job.device != "cpu")
+    return options_on_gpus(machine, job, ranks);
   const bool as_here = machine.calibrated || !job.collectives.machine.empty();
   return as_here ? communicator_options(job, ranks) : communicator_options(job, machine, ranks);
 }

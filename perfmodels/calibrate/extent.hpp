@@ -38,7 +38,7 @@ struct Extent {
   std::size_t least_message = 8, most_message = 16 << 20;
   int message_steps = 2;  // sizes from one power of 2 to the next
   int prtt_messages = 16;
-  std::int64_t skew_width = 256;  // of products
+  std::int64_t skew_width = 256;  // of products, a power of 2
   int skew_slices = 64;  // of 0.7 ms: what ranks compute before it is looked at who was slower
 
   std::vector<Collective> collectives{
@@ -90,8 +90,9 @@ inline Extent on_gpus(Extent e, double memory_bytes) {
                              : std::vector<std::int64_t>{128, 512, 1024, 2048, 4096};
   e.attention_channels = {64, 128};
   e.bandwidth_elements = 1 << 27;
-  e.most_message = quick ? std::size_t{64} << 20 : std::size_t{256} << 20;
-  e.most_vector = e.most_message;
+  e.skew_width = 1024;
+  e.most_message = (quick ? 64 : 256) * (std::size_t{1} << 20);
+  e.most_vector = (quick ? 128 : 1024) * (std::size_t{1} << 20);
   return e;
 }
 
