@@ -69,10 +69,11 @@ Calibration measured(const Context& context, const CalibrateOptions& options, in
   const DeviceOfJob found = make_device(context, job);
   if (found.description.empty()) return calibrate(context, extent_of(options), threads);
   log_info("each rank measures a GPU, rank 0 " + found.description);
-  return calibrate(context, extent_of(options), threads,
+  const auto memory = static_cast<double>(found.gpu.memory_bytes);
+  return calibrate(context, on_gpus(extent_of(options), memory), threads,
                    {.device = *found.device,
                     .name = found.gpu.name,
-                    .memory_bytes = static_cast<double>(found.gpu.memory_bytes),
+                    .memory_bytes = memory,
                     .bfloat16 = has_bfloat16(found.gpu)});
 }
 

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "models/numerics.hpp"
 #include "runtime/base/format.hpp"
 #include "runtime/device/cuda_device.hpp"
 #include "runtime/device/gpu_choice.hpp"
@@ -68,11 +69,6 @@ void expect_cuda_keys(const JobConfig& job, const Gpu& gpu) {
   }
 }
 
-AttentionBy attention_of(const JobConfig& job) {
-  if (job.job.attention == "own" || job.job.precision != "bfloat16") return AttentionBy::own;
-  return job.job.determinism == "fast" ? AttentionBy::library : AttentionBy::library_forward;
-}
-
 DeviceOfJob on_gpu(const Context& context, const JobConfig& job,
                    const std::vector<RankOnNode>& ranks, const std::vector<Gpu>& gpus,
                    CommunicationDriver driver) {
@@ -83,10 +79,7 @@ DeviceOfJob on_gpu(const Context& context, const JobConfig& job,
   if (const std::string why = too_few(ranks, job); !why.empty())
     throw ConfigError("job.device = \"cuda\": " + why);
   DeviceOfJob made{make_cuda_device(index, driver), gpu, gpu.name + " at " + gpu.address};
-  made.device->compute_in(
-      {.values = job.job.precision == "bfloat16" ? DType::bfloat16 : DType::float32,
-       .products = job.job.matmul == "tf32" ? Products::tf32 : Products::float32,
-       .attention = attention_of(job)});
+  made.device->compute_in(numerics_of(job));
   if (made.device->numerics().attention != AttentionBy::own)
     made.description += "; attention: " + kernels::cuda::fused_attention_library();
   const int share = most_ranks_on_a_gpu(ranks);

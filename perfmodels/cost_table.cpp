@@ -46,10 +46,10 @@ void add_replayed(CostTable& table, const Machine& machine, const GroupShape& gr
   }
 }
 
-// Ranks that were calibrated are processes. Where a datasheet says nothing of shared memory, there
-// is none: ranks are devices.
+// Ranks that were calibrated on CPUs are processes. Where a datasheet says nothing of shared
+// memory, there is none: ranks are devices.
 bool share_memory(const Machine& machine) {
-  return machine.calibrated || machine.shared.sync.known();
+  return (machine.calibrated && machine.device == "cpu") || machine.shared.sync.known();
 }
 
 void lay_out(CostTable& table, const Machine& machine) {

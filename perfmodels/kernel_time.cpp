@@ -50,6 +50,11 @@ Figure at_rate(double amount, const Figure& rate, const Figure& share) {
   return {value, value * (1 - spread), value * (1 + spread)};
 }
 
+// Of the points of one kernel. What nobody has measured by that way has those of the usual one.
+std::string key_of(const std::string& kernel, const std::string& by) {
+  return by.empty() ? kernel : kernel + " by " + by;
+}
+
 double bytes_of(const Operation& operation) {
   return std::max(operation.bytes_read + operation.bytes_written, 1.0);
 }
@@ -67,10 +72,11 @@ KernelTimes::KernelTimes(const Machine& machine) : machine_(machine) {
   for (const ComputeProfile& p : machine.compute) {
     std::map<std::string, std::vector<Lattice::Sample>> gemm, attention;
     for (const GemmPoint& g : p.gemm) {
-      gemm[g.kernel].push_back({{g.m, g.n, g.k}, per(g.seconds, 2 * g.m * g.n * g.k)});
+      gemm[key_of(g.kernel, g.by)].push_back(
+          {{g.m, g.n, g.k}, per(g.seconds, 2 * g.m * g.n * g.k)});
     }
     for (const AttentionPoint& a : p.attention) {
-      attention[a.pass].push_back({sizes_of(a), per(a.seconds, attention_flops(a))});
+      attention[key_of(a.pass, a.by)].push_back({sizes_of(a), per(a.seconds, attention_flops(a))});
     }
     Tables& t = by_dtype_[p.dtype];
     t.profile = &p;
@@ -97,7 +103,8 @@ const ComputeProfile& KernelTimes::profile(const Operation& operation) const {
 const Lattice* KernelTimes::lattice(const Operation& operation) const {
   const Tables& t = tables(operation);
   const auto& all = operation.kind == OperationKind::gemm ? t.gemm : t.attention;
-  auto found = all.find(operation.name);
+  auto found = all.find(key_of(operation.name, operation.detail));
+  if (found == all.end()) found = all.find(operation.name);
   if (found == all.end()) found = all.find("");
   return found == all.end() ? nullptr : &found->second;
 }

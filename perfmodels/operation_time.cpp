@@ -70,7 +70,7 @@ OperationTimes::Key OperationTimes::key_of(const Operation& o) {
           o.shape,
           o.bytes_read + o.bytes_written,
           o.dtype,
-          collective ? o.detail : "",
+          o.detail,
           collective ? o.memory : "",
           o.ranks,
           o.group ? o.group->nodes : 1};

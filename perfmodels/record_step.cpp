@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "perfmodels/record_step.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
 #include <omp.h>
 
+#include "models/numerics.hpp"
 #include "models/registry.hpp"
 #include "parallelism/hybrid/training_step.hpp"
 #include "parallelism/pipeline/check.hpp"
@@ -131,7 +133,7 @@ class Recorder {
   void record_stage(int stage, RoleRecord& role, StepRecord* whole) const {
     const DryPolicy policy = policy_of(job_);
     const auto device = make_dry_device(policy);
-    if (policy.mixed && !policy.separate) device->compute_in({.values = DType::bfloat16});
+    if (!policy.separate) device->compute_in(numerics_of(job_));
     const int rank = rank_at({.pipeline = stage}, degrees_);
     const auto world = Communicator::dry(*device, ranks_, rank, options_, ranks_per_node_);
     const Mesh mesh(world, degrees_);
@@ -185,8 +187,32 @@ std::unique_ptr<StepRecord> record_step(const JobConfig& job, int ranks, int ran
   return Recorder(job, ranks, ranks_per_node, options).run();
 }
 
+namespace {
+
+// Who serves `auto` among GPUs (collectives/backends/gpu.hpp): NCCL, unless they were found to be
+// shared, when nothing was measured of it.
+std::string usual_backend(const Machine& machine) {
+  const auto& curves = machine.collectives;
+  const bool any = std::any_of(curves.begin(), curves.end(),
+                               [](const CollectiveCurve& c) { return c.label == "nccl"; });
+  return any || curves.empty() ? "nccl" : "mpi";
+}
+
+// GPUs take nothing of what ranks of CPUs measure at their start.
+CommunicatorOptions options_on_gpus(const Machine& machine, const JobConfig& job, int ranks) {
+  CommunicatorOptions options = job.collectives.machine.empty()
+                                    ? communicator_options(job, machine, ranks)
+                                    : communicator_options(job, ranks);
+  if (options.backend == "auto") options.backend = usual_backend(machine);
+  return options;
+}
+
+}  // namespace
+
 CommunicatorOptions options_on(const Machine& machine, const JobConfig& job, int ranks) {
   // On a machine that nobody has measured the job will choose by what it finds there.
+  if (machine.calibrated && machine.device == "cuda" && job.job.device != "cpu")
+    return options_on_gpus(machine, job, ranks);
   const bool as_here = machine.calibrated || !job.collectives.machine.empty();
   return as_here ? communicator_options(job, ranks) : communicator_options(job, machine, ranks);
 }

@@ -11,6 +11,7 @@
 #include "collectives/transports/nodes.hpp"
 #include "perfmodels/calibrate/collective_curves.hpp"
 #include "perfmodels/calibrate/compute.hpp"
+#include "perfmodels/calibrate/device_group.hpp"
 #include "perfmodels/calibrate/drift.hpp"
 #include "perfmodels/calibrate/links.hpp"
 #include "perfmodels/calibrate/overlap.hpp"
@@ -38,22 +39,25 @@ class Groups {
   Groups(const Context& context, Sampler& sampler, Device& device, const Extent& extent)
       : context_(context),
         sampler_(sampler),
-        net_(make_transport(duplicate(context.world()))),
-        backend_(find_backend("auto").make(context.world(), {})),
+        gpu_(device.kind() == DeviceKind::cuda ? &device : nullptr),
+        backend_(make_backend(context, gpu_)),
+        net_(gpu_ ? make_device_messages(*backend_, nodes_of(context.world()))
+                  : make_transport(duplicate(context.world()))),
         collectives_(sampler, *backend_, device),
         skew_(context, sampler, device, extent) {
     const std::vector<int> nodes = nodes_of(context.world());
     Transport* inside = net_.get();
     if (context.size() > context.nodes()) {
-      if (context.nodes() > 1) inside = &net_->inside();
+      if (context.nodes() > 1 && !gpu_) inside = &net_->inside();
       levels_.push_back(std::make_unique<LinkCalibration>(
-          sampler, *inside, inside_pairing(nodes, context.rank(), *inside), "inside", extent));
+          sampler, Messages{*inside, gpu_}, inside_pairing(nodes, context.rank(), *inside),
+          "inside", extent));
     }
     if (context.nodes() > 1) {
       levels_.push_back(std::make_unique<LinkCalibration>(
-          sampler, *net_, pair_across(nodes, context.rank()), "across", extent));
+          sampler, Messages{*net_, gpu_}, pair_across(nodes, context.rank()), "across", extent));
     }
-    shared_.emplace(sampler, *inside);
+    if (!gpu_) shared_.emplace(sampler, *inside);
   }
 
   // What the first round leaves open.
@@ -89,7 +93,7 @@ class Groups {
           {machine.links.back().level, level->fit().median_error, level->fit().worst_error});
       if (!level->left_out().empty()) result.left_out.push_back(level->left_out());
     }
-    machine.shared = shared_->profile();
+    machine.shared = local_steps(machine.compute.front());
     machine.collectives = collectives_.curves();
     for (std::string& item : collectives_.left_out())
       result.left_out.push_back(std::move(item));
@@ -109,11 +113,20 @@ class Groups {
     Machine machine;
     for (const auto& level : levels_)
       machine.links.push_back(level->profile());
-    machine.shared = shared_->profile();
+    if (shared_) machine.shared = shared_->profile();
     return machine;
   }
+  // A GPU's are kernels that read two elements for each that they write; its memory is its own.
+  SharedProfile local_steps(const ComputeProfile& compute) const {
+    if (shared_) return shared_->profile();
+    const Figure& rate = compute.memory_bandwidth;
+    SharedProfile steps{.source = "the memory's bandwidth, three times for each byte",
+                        .gamma = {3 / rate.value}};
+    if (rate.high > 0) steps.gamma = {3 / rate.value, 3 / rate.high, 3 / rate.low};
+    return steps;
+  }
   void add_overlap() {
-    if (!context_.threads_allowed()) return;
+    if (!context_.threads_allowed() || gpu_) return;
     const Machine machine = known();
     std::int64_t elements = kMostElements;
     const auto seconds = [&] {
@@ -129,6 +142,10 @@ class Groups {
     sampler_.run(0, 1, sampler_.size() - 1);
   }
 
+  static std::unique_ptr<Backend> make_backend(const Context& context, Device* gpu) {
+    if (gpu) return std::make_unique<DeviceGroup>(context, *gpu);
+    return find_backend("auto").make(context.world(), {});
+  }
   // Ranks of the node's own transport are numbered within it.
   static Pairing inside_pairing(const std::vector<int>& nodes, int rank, const Transport& inside) {
     Pairing pairing = pair_inside(nodes, rank);
@@ -140,8 +157,9 @@ class Groups {
 
   const Context& context_;
   Sampler& sampler_;
-  std::unique_ptr<Transport> net_;
+  Device* const gpu_;  // of this rank; none: what is sent lies in the host's memory
   std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Transport> net_;
   std::vector<std::unique_ptr<LinkCalibration>> levels_;
   std::optional<SharedCalibration> shared_;
   CollectiveCalibration collectives_;
@@ -205,12 +223,12 @@ Calibration measure(const Context& context, const Extent& extent, int threads,
   Sampler sampler(context, extent.narrow);
   std::deque<ComputeCalibration> compute;
   if (gpu) {
-    compute = compute_of(sampler, gpu->device, on_gpus(extent), gpu->bfloat16);
+    compute = compute_of(sampler, gpu->device, extent, gpu->bfloat16);
   } else {
     compute = compute_of(sampler, *host, extent, false);
   }
   std::optional<Groups> groups;
-  if (context.size() > 1) groups.emplace(context, sampler, *host, extent);
+  if (context.size() > 1) groups.emplace(context, sampler, gpu ? gpu->device : *host, extent);
 
   const double all = extent.seconds;
   const auto left = [&] { return all - sampler.greatest(now() - begin); };

@@ -33,8 +33,9 @@ struct Calibration {
 // computes with (set_threads).
 Calibration calibrate(const Context& context, const Extent& extent, int threads);
 
-// A GPU of each rank: what it computes in float32 and, where it can, in bfloat16, by its events.
-// What ranks send each other is measured as without, between their host memories.
+// A GPU of each rank: what it computes in float32 and, where it can, in bfloat16, by its events,
+// and what ranks send each other from its memory: by NCCL where each has one of its own, else as
+// jobs then send it, by MPI through the host. `extent` is of GPUs (on_gpus).
 struct MeasuredGpu {
   Device& device;
   std::string name;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "runtime/base/clock.hpp"
+#include "runtime/kernels/elementwise.hpp"
 
 namespace lockstep {
 
@@ -22,6 +23,10 @@ Deadline deadline() {
   return {now() + kPatienceSeconds};
 }
 
+bool is_gpu(const Device& device) {
+  return device.kind() == DeviceKind::cuda;
+}
+
 // One after the other, as buckets of a step are: a mebibyte in all, two at least. Without a step,
 // which a curve over the bytes would show.
 std::size_t num_buffers(std::size_t bytes) {
@@ -35,12 +40,26 @@ std::vector<Choice> candidates_for(const Backend& group, const Sample& sample) {
       sample.can_be_in_place() ? sample.in_place(nullptr) : sample.apart(nullptr, nullptr);
   std::vector<Choice> all;
   for (const Choice& choice : group.candidates(call)) {
-    if (choice.algorithm) all.push_back(choice);
+    if (choice.label != std::string_view("mpi")) all.push_back(choice);
   }
   std::sort(all.begin(), all.end(),
             [](const Choice& a, const Choice& b) { return std::string_view(a.label) < b.label; });
   if (call.count() <= INT_MAX) all.push_back({.label = "mpi"});
   return all;
+}
+
+void greatest(Backend& group, Device& device, std::span<double> values) {
+  Elements all{reinterpret_cast<std::byte*>(values.data()), values.size(), DType::float64};
+  std::shared_ptr<void> there;
+  if (is_gpu(device)) {
+    there = device.allocate(all.bytes());
+    all.data = static_cast<std::byte*>(there.get());
+    device.copy_in(all.data, values.data(), all.bytes());
+    device.compute().synchronize();
+  }
+  const Call call = all_reduce_call(all, all, ReduceOp::max, group.size());
+  group.run(call, group.choose(call), deadline());
+  if (there) device.copy_out(values.data(), all.data, all.bytes());
 }
 
 CallTrial::CallTrial(Backend& group, Device& device, const Sample& sample,
@@ -50,8 +69,8 @@ CallTrial::CallTrial(Backend& group, Device& device, const Sample& sample,
       sample_(sample),
       candidates_(std::move(candidates)),
       barrier_(group.choose(barrier_call())),
-      input_(sample.in_count(), 1.0f) {
-  std::size_t wanted = num_buffers(sample_.count * sizeof(float));
+      input_(is_gpu(device) ? 0 : sample.in_count(), 1.0f) {
+  std::size_t wanted = is_gpu(device) ? kFewBuffers : num_buffers(sample_.count * sizeof(float));
   add_buffer();
   const std::vector<double> first = time_each();
   const bool slow = *std::min_element(first.begin(), first.end()) > kSlowSeconds;
@@ -74,7 +93,17 @@ void CallTrial::add_buffer() {
   buffers_.push_back(std::move(buffer));
 }
 
+std::shared_ptr<void> CallTrial::memory_of_gpu() {
+  const auto count = static_cast<std::int64_t>(std::max<std::size_t>(sample_.count, 1));
+  auto memory = group_.allocate(device_, static_cast<std::size_t>(count) * sizeof(float));
+  Tensor all = Tensor::over(device_, memory, {count});
+  kernels::fill(all, 0, device_.compute());
+  device_.compute().synchronize();
+  return memory;
+}
+
 std::shared_ptr<void> CallTrial::memory() {
+  if (is_gpu(device_)) return memory_of_gpu();
   const std::size_t bytes = std::max<std::size_t>(sample_.count * sizeof(float), 1);
   auto memory = sample_.memory == MemoryKind::shared ? group_.allocate(device_, bytes)
                                                      : fresh_->allocate(bytes);
@@ -102,9 +131,7 @@ std::vector<double> CallTrial::time_each() {
   std::vector<double> seconds;
   for (const Choice& choice : candidates_)
     seconds.push_back(timed(choice, 1));
-  const Elements all{reinterpret_cast<std::byte*>(seconds.data()), seconds.size(), DType::float64};
-  const Call call = all_reduce_call(all, all, ReduceOp::max, group_.size());
-  group_.run(call, group_.choose(call), deadline());
+  greatest(group_, device_, seconds);
   return seconds;
 }
 

@@ -5,6 +5,7 @@
 //
 // Every trial takes memory of its own from the system and gives it back: which pages a buffer gets
 // changes what it costs by a third, for as long as it is kept, and medians are to be over many.
+// On a GPU it is what allocate() gives, as buckets are; two buffers, which nobody writes again.
 #pragma once
 
 #include <string>
@@ -19,6 +20,8 @@ namespace lockstep {
 
 // All that can serve it, the library included, in the same order on all ranks.
 std::vector<Choice> candidates_for(const Backend& group, const Sample& sample);
+// Over all ranks of a group whose elements are the device's.
+void greatest(Backend& group, Device& device, std::span<double> values);
 
 class CallTrial : public Trial {
  public:
@@ -33,6 +36,7 @@ class CallTrial : public Trial {
   };
 
   std::shared_ptr<void> memory();
+  std::shared_ptr<void> memory_of_gpu();
   void add_buffer();
   double timed(const Choice& choice, int batch);
   std::vector<double> time_each();

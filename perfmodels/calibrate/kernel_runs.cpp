@@ -36,10 +36,23 @@ Launch linear_backward_weight(Device& d, std::int64_t m, std::int64_t n, std::in
     kernels::linear_backward_weight(t.dw, t.db, t.y, t.x, s);
   };
 }
+// z beside the product, of its size.
+Launch linear_gelu_forward(Device& d, std::int64_t m, std::int64_t n, std::int64_t k) {
+  return [t = Linear(d, m, k, n), z = filled(d, {m, n}), &s = d.compute()]() mutable {
+    kernels::linear_gelu_forward(t.y, z, t.x, t.w, t.b, s);
+  };
+}
+Launch linear_gelu_backward_input(Device& d, std::int64_t m, std::int64_t n, std::int64_t k) {
+  return [t = Linear(d, m, n, k), z = filled(d, {m, n}), &s = d.compute()]() mutable {
+    kernels::linear_gelu_backward_input(t.x, t.y, t.w, z, s);
+  };
+}
 constexpr ProductKernel kProducts[] = {
     {"linear_forward", linear_forward},
     {"linear_backward_input", linear_backward_input},
     {"linear_backward_weight", linear_backward_weight},
+    {"linear_gelu_forward", linear_gelu_forward, true},
+    {"linear_gelu_backward_input", linear_gelu_backward_input, true},
 };
 
 struct Heads {

@@ -32,6 +32,7 @@ std::span<const StreamingKernel> streaming_kernels();
 struct ProductKernel {
   const char* name;
   Launch (*prepare)(Device& device, std::int64_t m, std::int64_t n, std::int64_t k);
+  bool bfloat16_only = false;  // else it is two kernels
 };
 std::span<const ProductKernel> product_kernels();
 

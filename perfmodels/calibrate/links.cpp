@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "collectives/sizes.hpp"
-#include "perfmodels/calibrate/message_trials.hpp"
 
 namespace lockstep {
 
@@ -71,10 +70,10 @@ Pairing pair_across(const std::vector<int>& node_of, int rank) {
           .pairs_per_node = std::max(pairs, 1)};
 }
 
-LinkCalibration::LinkCalibration(Sampler& sampler, Transport& net, const Pairing& pairing,
+LinkCalibration::LinkCalibration(Sampler& sampler, const Messages& messages, const Pairing& pairing,
                                  std::string level, const Extent& extent)
     : sampler_(sampler),
-      net_(net),
+      messages_(messages),
       pairing_(pairing),
       level_(std::move(level)),
       seconds_(kShare * extent.seconds),
@@ -93,7 +92,7 @@ LinkCalibration::Rough LinkCalibration::probe(const Extent& extent) {
   double last = 0;
   for (std::size_t bytes = extent.least_message; bytes <= extent.most_message; bytes *= kGrowth) {
     double mine = -1;
-    PingPongTrial(net_, peer, bytes).run({&mine, 1});
+    PingPongTrial(messages_, peer, bytes).run({&mine, 1});
     const double seconds = sampler_.greatest(mine);
     if (before == 0) line.alpha = seconds;
     if (before > 0) line.beta = std::max(seconds - last, 0.0) / static_cast<double>(bytes - before);
@@ -106,15 +105,15 @@ LinkCalibration::Rough LinkCalibration::probe(const Extent& extent) {
 
 std::size_t LinkCalibration::add_ping_pong(std::size_t bytes) {
   const int peer = pairing_.lead ? pairing_.peer : -1;
-  return sampler_.add({.name = level_ + " ping-pong", .prepare = [&net = net_, peer, bytes] {
-                         return std::make_unique<PingPongTrial>(net, peer, bytes);
+  return sampler_.add({.name = level_ + " ping-pong", .prepare = [of = messages_, peer, bytes] {
+                         return std::make_unique<PingPongTrial>(of, peer, bytes);
                        }});
 }
 
 std::size_t LinkCalibration::add_stream(std::size_t bytes, Who who) {
   const int peer = who == Who::all_pairs || pairing_.lead ? pairing_.peer : -1;
-  return sampler_.add({.name = level_ + " stream", .prepare = [&net = net_, peer, bytes] {
-                         return std::make_unique<TrainTrial>(net, peer, bytes, kStreamed);
+  return sampler_.add({.name = level_ + " stream", .prepare = [of = messages_, peer, bytes] {
+                         return std::make_unique<TrainTrial>(of, peer, bytes, kStreamed);
                        }});
 }
 
@@ -157,8 +156,8 @@ void LinkCalibration::add_loggp(const Extent& extent) {
     return sampler_.add({.name = level_ + what, .prepare = make});
   };
   const auto train = [&](std::size_t bytes, int n) {
-    return add(" train", [&net = net_, peer, bytes, n] {
-      return std::make_unique<TrainTrial>(net, peer, bytes, n);
+    return add(" train", [of = messages_, peer, bytes, n] {
+      return std::make_unique<TrainTrial>(of, peer, bytes, n);
     });
   };
   const std::size_t most = sizes_.back().bytes / kTrainGrowth;
@@ -167,11 +166,11 @@ void LinkCalibration::add_loggp(const Extent& extent) {
     trains_.push_back({bytes, train(bytes, 1), train(bytes, n), n});
   }
   const int n = messages_of(extent, 3 * rough_.alpha);
-  spaced_ = add(" send overhead", [&net = net_, peer, n] {
-    return std::make_unique<SendOverheadTrial>(net, peer, kShort, n);
+  spaced_ = add(" send overhead", [of = messages_, peer, n] {
+    return std::make_unique<SendOverheadTrial>(of, peer, kShort, n);
   });
-  receive_ = add(" receive overhead", [&net = net_, peer] {
-    return std::make_unique<ReceiveOverheadTrial>(net, peer, kShort);
+  receive_ = add(" receive overhead", [of = messages_, peer] {
+    return std::make_unique<ReceiveOverheadTrial>(of, peer, kShort);
   });
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What messages cost between ranks of one node and of different nodes, through the transport that
-// the algorithms use.
+// the algorithms use; between GPUs as a pipeline sends them (device_group.hpp).
 //
 //   messages    ping-pong of one pair while all others are silent: half a round trip
 //   contention  trains of long messages, all pairs in the same direction at once, against one
@@ -17,8 +17,8 @@
 #include <string>
 #include <vector>
 
-#include "collectives/transport.hpp"
 #include "perfmodels/calibrate/extent.hpp"
+#include "perfmodels/calibrate/message_trials.hpp"
 #include "perfmodels/calibrate/piecewise.hpp"
 #include "perfmodels/calibrate/sampler.hpp"
 
@@ -34,9 +34,9 @@ struct Pairing {
 
 class LinkCalibration {
  public:
-  // `net` is whose messages are timed; collective over `context`'s ranks.
-  LinkCalibration(Sampler& sampler, Transport& net, const Pairing& pairing, std::string level,
-                  const Extent& extent);
+  // Collective over all ranks.
+  LinkCalibration(Sampler& sampler, const Messages& messages, const Pairing& pairing,
+                  std::string level, const Extent& extent);
   // After the first rounds: adds sizes about the place where the time jumps, to find it. Returns
   // whether any.
   bool refine();
@@ -76,7 +76,7 @@ class LinkCalibration {
   Figure contention(double latency) const;
 
   Sampler& sampler_;
-  Transport& net_;
+  Messages messages_;
   Pairing pairing_;
   std::string level_;
   double seconds_;  // for the first visits of all

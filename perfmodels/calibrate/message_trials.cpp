@@ -2,6 +2,7 @@
 #include "perfmodels/calibrate/message_trials.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "runtime/base/clock.hpp"
 
@@ -25,21 +26,33 @@ double wait_for(double seconds) {
   return passed;
 }
 
+std::shared_ptr<void> touched(std::size_t bytes) {
+  std::shared_ptr<std::byte[]> memory(new std::byte[bytes]);
+  std::memset(memory.get(), 1, bytes);
+  return memory;
+}
+
 }  // namespace
 
-MessageMemory::MessageMemory(std::size_t largest)
-    : memory_(std::max(largest, kArrayBytes), std::byte{1}) {}
+MessageMemory::MessageMemory(Device* gpu, std::size_t largest)
+    : size_(std::max(largest, kArrayBytes)), memory_(gpu ? gpu->allocate(size_) : touched(size_)) {}
 
 Elements MessageMemory::next(std::size_t bytes) {
   constexpr std::size_t kLine = 64;
-  if (begin_ + bytes > memory_.size()) begin_ = 0;
-  const Elements part{memory_.data() + begin_, bytes, DType::uint8};
+  if (begin_ + bytes > size_) begin_ = 0;
+  const Elements part{static_cast<std::byte*>(memory_.get()) + begin_, bytes, DType::uint8};
   begin_ += (bytes + kLine - 1) / kLine * kLine;
   return part;
 }
 
-PairTrial::PairTrial(Transport& net, int peer, std::size_t bytes)
-    : net_(net), peer_(peer), bytes_(bytes), out_(bytes), in_(bytes) {
+PairTrial::PairTrial(const Messages& messages, int peer, std::size_t bytes)
+    : net_(messages.net),
+      gpu_(messages.gpu),
+      peer_(peer),
+      bytes_(bytes),
+      out_(gpu_, bytes),
+      in_(gpu_, bytes) {
+  if (gpu_) gpu_->compute().synchronize();  // memory is that stream's
   net_.begin(barrier_call(), {now() + kPatienceSeconds});
 }
 
@@ -70,15 +83,21 @@ PairTrial::Train PairTrial::train(int messages, double delay) {
 }
 
 double PairTrial::told(double value) {
-  const Elements data{reinterpret_cast<std::byte*>(&value), 1, DType::float64};
+  Elements data{reinterpret_cast<std::byte*>(&value), 1, DType::float64};
+  if (gpu_) {
+    data.data = out_.next(data.bytes()).data;
+    gpu_->copy_in(data.data, &value, data.bytes());
+    gpu_->compute().synchronize();
+  }
   if (speaks()) net_.send(data, peer_);
   if (answers()) net_.receive(data, peer_);
+  if (gpu_) gpu_->copy_out(&value, data.data, data.bytes());
   return value;
 }
 
 // Short round trips are timed several at once; both must know how many.
-PingPongTrial::PingPongTrial(Transport& net, int peer, std::size_t bytes)
-    : PairTrial(net, peer, bytes) {
+PingPongTrial::PingPongTrial(const Messages& messages, int peer, std::size_t bytes)
+    : PairTrial(messages, peer, bytes) {
   if (peer_ < 0) return;
   round_trips(1);
   const double fitting = kShortest / std::max(round_trips(1), 1e-9);
@@ -112,8 +131,8 @@ void SendOverheadTrial::run(std::span<double> seconds) {
   seconds[0] = speaks() ? std::max(each, kLeastSeconds) : -1;
 }
 
-ReceiveOverheadTrial::ReceiveOverheadTrial(Transport& net, int peer, std::size_t bytes)
-    : PairTrial(net, peer, bytes) {
+ReceiveOverheadTrial::ReceiveOverheadTrial(const Messages& messages, int peer, std::size_t bytes)
+    : PairTrial(messages, peer, bytes) {
   train(1, 0);
   round_trip_ = told(train(1, 0).seconds);
 }

@@ -5,24 +5,34 @@
 
 #include "collectives/transport.hpp"
 #include "perfmodels/calibrate/sampler.hpp"
+#include "runtime/device/device.hpp"
 
 namespace lockstep {
+
+// Whose messages are timed, and the GPU in whose memory they lie; none: the host's.
+struct Messages {
+  // NOLINTNEXTLINE(google-explicit-constructor): of a transport, they are the host's
+  Messages(Transport& transport, Device* device = nullptr) : net(transport), gpu(device) {}
+  Transport& net;
+  Device* gpu;
+};
 
 // Bytes of an array that begin at ever new places, so that no core's own cache holds them.
 class MessageMemory {
  public:
-  explicit MessageMemory(std::size_t largest);
+  MessageMemory(Device* gpu, std::size_t largest);
   Elements next(std::size_t bytes);
 
  private:
-  std::vector<std::byte> memory_;
+  std::size_t size_;
+  std::shared_ptr<void> memory_;
   std::size_t begin_ = 0;
 };
 
 // What all of them share. `peer` is -1 for a silent rank.
 class PairTrial : public Trial {
  public:
-  PairTrial(Transport& net, int peer, std::size_t bytes);
+  PairTrial(const Messages& messages, int peer, std::size_t bytes);
 
  protected:
   bool speaks() const { return peer_ >= 0 && net_.rank() < peer_; }
@@ -37,6 +47,7 @@ class PairTrial : public Trial {
   double told(double value);
 
   Transport& net_;
+  Device* const gpu_;
   const int peer_;
   const std::size_t bytes_;
   MessageMemory out_, in_;
@@ -49,7 +60,7 @@ class PairTrial : public Trial {
 // Half a round trip of messages of equal size.
 class PingPongTrial : public PairTrial {
  public:
-  PingPongTrial(Transport& net, int peer, std::size_t bytes);
+  PingPongTrial(const Messages& messages, int peer, std::size_t bytes);
   void run(std::span<double> seconds) override;
 
  private:
@@ -60,8 +71,8 @@ class PingPongTrial : public PairTrial {
 // PRTT(n, 0, s).
 class TrainTrial : public PairTrial {
  public:
-  TrainTrial(Transport& net, int peer, std::size_t bytes, int messages)
-      : PairTrial(net, peer, bytes), messages_(messages) {}
+  TrainTrial(const Messages& of, int peer, std::size_t bytes, int messages)
+      : PairTrial(of, peer, bytes), messages_(messages) {}
   void run(std::span<double> seconds) override;
 
  private:
@@ -71,8 +82,8 @@ class TrainTrial : public PairTrial {
 // o_send, by PRTT(n, d, s) and PRTT(1, 0, s).
 class SendOverheadTrial : public PairTrial {
  public:
-  SendOverheadTrial(Transport& net, int peer, std::size_t bytes, int messages)
-      : PairTrial(net, peer, bytes), messages_(messages) {}
+  SendOverheadTrial(const Messages& of, int peer, std::size_t bytes, int messages)
+      : PairTrial(of, peer, bytes), messages_(messages) {}
   void run(std::span<double> seconds) override;
 
  private:
@@ -83,7 +94,7 @@ class SendOverheadTrial : public PairTrial {
 // how long a message takes only the speaking one can tell it.
 class ReceiveOverheadTrial : public PairTrial {
  public:
-  ReceiveOverheadTrial(Transport& net, int peer, std::size_t bytes);
+  ReceiveOverheadTrial(const Messages& messages, int peer, std::size_t bytes);
   void run(std::span<double> seconds) override;
 
  private:

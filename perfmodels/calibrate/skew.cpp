@@ -13,9 +13,8 @@ namespace lockstep {
 
 namespace {
 
-constexpr std::int64_t kWidth = 256;                          // of products
-constexpr std::int64_t kElements = 1 << 22, kPart = 1 << 16;  // in memory; copied at once
-constexpr int kProducts = 2;                                  // for each copy, a tenth of the time
+constexpr std::int64_t kParts = 64;  // of what is found in memory
+constexpr int kProducts = 2;         // for each copy, a tenth of the time
 constexpr double kSliceSeconds = 0.7e-3;
 constexpr std::size_t kGrowth = 4;      // slices of a window, from level to level
 constexpr double kLeastWaiting = 1e-9;  // of curves, whose points lie above 0
@@ -26,14 +25,15 @@ constexpr std::size_t kLeastWindows = 8;
 
 class SkewTrial : public Trial {
  public:
-  SkewTrial(const Context& context, Device& device, int slices)
+  SkewTrial(const Context& context, Device& device, int slices, std::int64_t width)
       : context_(context),
         device_(device),
-        x_(filled({kWidth, kWidth})),
-        w_(filled({kWidth, kWidth})),
-        y_(filled({kWidth, kWidth})),
-        from_(filled({kElements})),
-        to_(filled({kElements})),
+        part_(width * width),
+        x_(filled({width, width})),
+        w_(filled({width, width})),
+        y_(filled({width, width})),
+        from_(filled({kParts * part_})),
+        to_(filled({kParts * part_})),
         ends_(static_cast<std::size_t>(slices)) {
     compute(1);
     compute(1);
@@ -76,10 +76,11 @@ class SkewTrial : public Trial {
         kernels::linear_forward(y_, x_, w_, {}, device_.compute());
         kernels::gelu_forward(y_, y_, device_.compute());
       }
-      Tensor to = to_.slice(next_, next_ + kPart);
-      kernels::copy(to, from_.slice(next_, next_ + kPart), device_.compute());
-      next_ = (next_ + kPart) % kElements;
+      Tensor to = to_.slice(next_, next_ + part_);
+      kernels::copy(to, from_.slice(next_, next_ + part_), device_.compute());
+      next_ = (next_ + part_) % (kParts * part_);
     }
+    if (device_.kind() == DeviceKind::cuda) device_.compute().synchronize();
   }
   void reduce(double& value, MPI_Op op) const {
     check_mpi(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_DOUBLE, op, context_.world()));
@@ -99,6 +100,7 @@ class SkewTrial : public Trial {
 
   const Context& context_;
   Device& device_;
+  const std::int64_t part_;       // copied at once
   Tensor x_, w_, y_, from_, to_;  // [width,width], [elements]
   std::vector<double> ends_;      // of the slices
   int units_ = 1;
@@ -144,12 +146,13 @@ SkewCalibration::SkewCalibration(const Context& context, Sampler& sampler, Devic
       ranks_(context.size()),
       levels_(levels_of(extent.skew_slices)) {
   for (int i = 0; i < kTurns; ++i) {
-    items_.push_back(sampler.add({.name = "skew of the ranks",
-                                  .prepare =
-                                      [&context, &device, slices = extent.skew_slices] {
-                                        return std::make_unique<SkewTrial>(context, device, slices);
-                                      },
-                                  .num_series = 2 * levels_}));
+    items_.push_back(sampler.add(
+        {.name = "skew of the ranks",
+         .prepare =
+             [&context, &device, slices = extent.skew_slices, width = extent.skew_width] {
+               return std::make_unique<SkewTrial>(context, device, slices, width);
+             },
+         .num_series = 2 * levels_}));
   }
 }
 

@@ -41,17 +41,18 @@ struct LinkProfile {
 };
 
 // One matrix product: C[m,n] += A[m,k] B[k,n]. `kernel` is the operation's name (linear_forward,
-// ...), which tells what is transposed and what is done besides; empty: any.
+// ...), which tells what is transposed and what is done besides; empty: any. `by` is what was asked
+// for where there is a choice (Operation::detail): products of float32 in "tf32".
 struct GemmPoint {
   double m = 0, n = 0, k = 0;
   Figure seconds{};
-  std::string kernel{};
+  std::string kernel{}, by{};
 };
 
 // B sequences of T tokens, H heads of D. `pass` is the operation's name: attention_forward,
-// attention_backward.
+// attention_backward; `by`: empty, or "library" where cuDNN was asked.
 struct AttentionPoint {
-  std::string pass{};
+  std::string pass{}, by{};
   double B = 0, T = 0, H = 0, D = 0;
   Figure seconds{};
 };

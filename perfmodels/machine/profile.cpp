@@ -63,6 +63,7 @@ void describe(V& v, LinkProfile& t) {
 template <class V>
 void describe(V& v, GemmPoint& t) {
   v.key("kernel", t.kernel);
+  v.key("by", t.by);
   v.key("m", t.m, kPositive);
   v.key("n", t.n, kPositive);
   v.key("k", t.k, kPositive);
@@ -71,6 +72,7 @@ void describe(V& v, GemmPoint& t) {
 template <class V>
 void describe(V& v, AttentionPoint& t) {
   v.key("pass", t.pass);
+  v.key("by", t.by);
   v.key("B", t.B, kPositive);
   v.key("T", t.T, kPositive);
   v.key("H", t.H, kPositive);

@@ -58,11 +58,11 @@ class Reader {
       o.shape[i] = shape.at(sizes[i]).get<std::int64_t>();
     o.flops = args.at("flops").get<double>();
     o.bytes_read = args.at("bytes").get<double>();
+    o.detail = keep(args.value("by", ""));
+    o.dtype = dtype_named(args.value("dtype", "float32"));
     if (o.kind != OperationKind::collective) return;
     o.ranks = args.at("ranks").get<int>();
-    o.detail = keep(args.at("by").get<std::string>());
     o.memory = keep(args.value("memory", "plain"));
-    o.dtype = dtype_named(args.value("dtype", "float32"));
     trace_.groups.push_back(
         {.name = args.value("group", "world"), .ranks = o.ranks, .nodes = args.value("nodes", 1)});
     o.group = &trace_.groups.back();

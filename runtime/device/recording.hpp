@@ -41,7 +41,7 @@ struct Operation {
                                         // micro-batch, chunk
   double flops = 0, bytes_read = 0, bytes_written = 0;
   DType dtype = DType::float32;
-  // Of collectives:
+  // Of collectives (`detail` also of attention by the "library", and of products in "tf32"):
   int ranks = 1;                          // size of the group
   int peer = 0;                           // the root, or who the message is to or from
   const char* detail = "";                // backend and algorithm; static storage

@@ -14,15 +14,18 @@ namespace {
 
 constexpr std::int64_t kQueries = 64;  // rows of scores at a time: 64 x 256 floats stay in L2
 
-Operation attention_cost(const char* name, const AttentionShape& s, double products, DType dtype) {
-  const double tokens = static_cast<double>(s.batch) * s.tokens;
-  return {.name = name,
+Operation attention_cost(AttentionPass pass, const AttentionShape& s, const Tensor& qkv,
+                         const DropoutMask& mask) {
+  const bool forward = pass == AttentionPass::forward;
+  const double tokens = static_cast<double>(s.batch) * s.tokens, products = forward ? 2 : 4;
+  return {.name = forward ? "attention_forward" : "attention_backward",
           .kind = OperationKind::attention,
           .shape = {s.batch, s.tokens, s.heads, s.head_dim},
           .flops = products * 2 * tokens * s.tokens * s.channels(),
           .bytes_read = products * 2 * tokens * s.channels(),
           .bytes_written = products * 2 * tokens * s.channels(),
-          .dtype = dtype};
+          .dtype = qkv.dtype(),
+          .detail = asks_library(pass, qkv, mask) ? "library" : ""};
 }
 
 // One query head of one sample: where its matrices lie in the packed tensors.
@@ -207,12 +210,18 @@ void check_shapes(const Tensor& qkv, const Tensor& o, const AttentionShape& s) {
 
 }  // namespace
 
+bool asks_library(AttentionPass pass, const Tensor& qkv, const DropoutMask& mask) {
+  if (qkv.dtype() != DType::bfloat16 || mask.share > 0) return false;
+  const AttentionBy by = qkv.device().numerics().attention;
+  return pass == AttentionPass::forward ? by != AttentionBy::own : by == AttentionBy::library;
+}
+
 void attention_forward(Tensor& o, Tensor& log_sums, const Tensor& qkv, const AttentionShape& shape,
                        const DropoutMask& mask, Stream& stream) {
   check_shapes(qkv, o, shape);
   Tensor scratch = scratch_for(qkv.device(), shape.batch * shape.heads, shape.tokens);
   run_on(
-      stream, attention_cost("attention_forward", shape, 2, qkv.dtype()),
+      stream, attention_cost(AttentionPass::forward, shape, qkv, mask),
       [o, log_sums, qkv, shape, mask, scratch]() mutable {
         for_each_head(
             shape.batch, shape.heads, scratch, [&](std::int64_t b, std::int64_t h, float* scores) {
@@ -229,7 +238,7 @@ void attention_backward(Tensor& dqkv, const Tensor& d_o, const Tensor& o, const 
   expect(dqkv.count() == qkv.count() && d_o.count() == o.count(), "attention_backward: shapes");
   Tensor scratch = scratch_for(qkv.device(), shape.batch * shape.kv_heads, shape.tokens);
   run_on(
-      stream, attention_cost("attention_backward", shape, 4, qkv.dtype()),
+      stream, attention_cost(AttentionPass::backward, shape, qkv, mask),
       [dqkv, d_o, o, log_sums, qkv, shape, mask, scratch]() mutable {
         const Backward tensors{dqkv.data(),     d_o.data(), o.data(),
                                log_sums.data(), qkv.data(), mask};

@@ -44,11 +44,7 @@ AttentionTensors<T> tensors_of(const Tensor& qkv, Tensor& log_sums, const Attent
 // What the library computes, where it is asked for and can.
 FusedAttention* fused(AttentionPass pass, const Tensor& qkv, const AttentionShape& shape,
                       const DropoutMask& mask) {
-  const AttentionBy by = qkv.device().numerics().attention;
-  const bool wanted =
-      pass == AttentionPass::forward ? by != AttentionBy::own : by == AttentionBy::library;
-  if (!wanted || qkv.dtype() != DType::bfloat16 || mask.share > 0) return nullptr;
-  return fused_attention(pass, shape);
+  return asks_library(pass, qkv, mask) ? fused_attention(pass, shape) : nullptr;
 }
 
 }  // namespace

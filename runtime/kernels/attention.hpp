@@ -43,6 +43,11 @@ void attention_backward(Tensor& dqkv, const Tensor& d_o, const Tensor& o, const 
                         const Tensor& qkv, const AttentionShape& shape, const DropoutMask& mask,
                         Stream& stream);
 
+enum class AttentionPass : std::uint8_t { forward, backward };
+// Whether a GPU asks cuDNN for the pass (numerics().attention). What that cannot is ours all the
+// same.
+bool asks_library(AttentionPass pass, const Tensor& qkv, const DropoutMask& mask);
+
 // attention.cu
 namespace cuda {
 void attention_forward(Tensor& o, Tensor& log_sums, const Tensor& qkv, const AttentionShape& shape,

@@ -15,6 +15,8 @@
 
 namespace lockstep::kernels::cuda {
 
+using kernels::AttentionPass;
+
 // One pass over one shape, planned.
 class FusedAttention {
  public:
@@ -29,8 +31,6 @@ class FusedAttention {
   };
   virtual void run(const Tensors& tensors, Stream& stream) = 0;
 };
-
-enum class AttentionPass : std::uint8_t { forward, backward };
 
 // Of the calling thread; nullptr where cuDNN is not here or has no engine for it. The first call of
 // a shape asks for one: tenths of a second.

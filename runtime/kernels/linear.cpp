@@ -9,6 +9,10 @@ namespace lockstep::kernels {
 
 namespace {
 
+bool in_tf32(const Tensor& factor) {
+  return factor.dtype() == DType::float32 && factor.device().numerics().products == Products::tf32;
+}
+
 // Bytes of a product: each matrix crosses memory once.
 Operation gemm_cost(const char* name, std::int64_t m, std::int64_t n, std::int64_t k,
                     const Tensor& factor, const Tensor& product) {
@@ -18,7 +22,8 @@ Operation gemm_cost(const char* name, std::int64_t m, std::int64_t n, std::int64
           .flops = 2.0 * m * n * k,
           .bytes_read = 1.0 * size_of(factor.dtype()) * (m * k + k * n),
           .bytes_written = 1.0 * product.bytes(),
-          .dtype = factor.dtype()};
+          .dtype = factor.dtype(),
+          .detail = in_tf32(factor) ? "tf32" : ""};
 }
 
 void add_bias(float* y, const float* b, std::int64_t rows, std::int64_t columns) {

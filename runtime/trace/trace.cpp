@@ -51,11 +51,12 @@ Json args_of(const Record& record) {
   Json args{{"shape", shape_of(operation)}, {"flops", operation.flops}, {"bytes", bytes}};
   if (seconds > 0 && operation.flops > 0) args["GFLOP/s"] = operation.flops / seconds * 1e-9;
   if (seconds > 0 && bytes > 0) args["GB/s"] = bytes / seconds * 1e-9;
-  if (operation.kind == OperationKind::collective) {
+  const bool collective = operation.kind == OperationKind::collective;
+  if (collective || *operation.detail) args["by"] = operation.detail;
+  if (collective || operation.dtype != DType::float32) args["dtype"] = name_of(operation.dtype);
+  if (collective) {
     args["ranks"] = operation.ranks;
-    args["by"] = operation.detail;
     args["memory"] = operation.memory;
-    args["dtype"] = name_of(operation.dtype);
     if (operation.group) {
       args["group"] = operation.group->name;
       args["nodes"] = operation.group->nodes;

@@ -22,6 +22,7 @@ std::set<std::string> names_of(const Kernels& kernels) {
 
 Operation recorded(const std::function<Launch(Device&)>& prepare) {
   const auto dry = make_dry_device();
+  dry->compute_in({.values = DType::bfloat16, .attention = AttentionBy::library});
   const Launch launch = prepare(*dry);
   Recording recording;
   dry->record_into(&recording);
@@ -37,18 +38,22 @@ TEST_CASE("every kernel of a step has been calibrated under its name") {
   const std::set<std::string> streaming = names_of(streaming_kernels());
   const std::set<std::string> products = names_of(product_kernels());
   const std::set<std::string> attention = names_of(attention_kernels());
-  for (const char* kind : {"gpt", "mlp"}) {
-    for (const char* optimizer : {"adamw", "sgd"}) {
+  for (const char* kind : {"gpt", "llama", "mlp"}) {
+    for (const char* precision : {"float32", "bfloat16"}) {
       for (const double dropout : {0.0, 0.1}) {
+        const bool half = precision == std::string("bfloat16");
+        const char* optimizer = half ? "adamw" : "sgd";
         JobConfig job;
         job.model.kind = kind;
+        job.job.precision = precision;
         job.model.vocabulary = 256;
+        if (half && kind != std::string("mlp")) job.parallel.tensor = 2;
         job.model.dropout = dropout;
         job.optimizer.kind = optimizer;
         job.batch.micro = 2;
         const auto step = record_step(job, 2);
         for (const Record& r : step->recording.records()) {
-          INFO(kind << " " << optimizer << " " << r.operation.name);
+          INFO(kind << " " << precision << " " << optimizer << " " << r.operation.name);
           if (r.stream == StreamKind::communication) continue;
           if (r.operation.kind == OperationKind::streaming)
             CHECK(streaming.count(r.operation.name));
@@ -79,6 +84,7 @@ TEST_CASE("kernels are what their names say, of the shapes that were asked for")
     const auto shape = kernels::AttentionShape::whole(2, 16, 4, 8);
     const Operation o = recorded([&](Device& d) { return kernel.prepare(d, shape); });
     CHECK(o.name == std::string(kernel.name));
+    CHECK(o.detail == std::string("library"));
     CHECK((o.shape[0] == 2 && o.shape[1] == 16 && o.shape[2] == 4 && o.shape[3] == 8));
   }
 }
@@ -92,8 +98,9 @@ TEST_CASE("every kernel runs on memory") {
       launch();
     }
   }
-  for (const ProductKernel& kernel : product_kernels())
-    kernel.prepare(*device, 3, 5, 7)();
+  for (const ProductKernel& kernel : product_kernels()) {
+    if (!kernel.bfloat16_only) kernel.prepare(*device, 3, 5, 7)();
+  }
   for (const AttentionKernel& kernel : attention_kernels())
     kernel.prepare(*device, kernels::AttentionShape::whole(1, 70, 2, 8))();
 }
