@@ -101,6 +101,7 @@ void CollectiveCalibration::add(Collective what, MemoryKind memory, std::size_t 
                         [this, sample, candidates] {
                           return std::make_unique<CallTrial>(group_, device_, sample, candidates);
                         },
+                    .line = std::string(name_of(what)) + " " + name_of(memory),
                     .num_series = candidates.size(),
                     .over = Over::slowest,
                     .expected = points_.empty() ? std::nullopt : expected(point)});

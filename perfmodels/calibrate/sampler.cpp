@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "collectives/mpi_requests.hpp"
 #include "runtime/base/clock.hpp"
@@ -12,6 +13,7 @@ namespace lockstep {
 namespace {
 
 constexpr int kLeastRepetitions = 3, kMostRepetitions = 400;
+constexpr std::size_t kLeastCounted = 2;
 constexpr double kLongSeconds = 5e-3;  // of these, one repetition less will do
 
 }  // namespace
@@ -49,12 +51,26 @@ void Sampler::run(double seconds, int rounds, const std::vector<std::size_t>& it
   }
 }
 
+void Sampler::make_up(double seconds, double longest) {
+  const double begin = now();
+  for (std::size_t before = 0, after = num_samples(); before < after;) {
+    std::vector<std::size_t> items;
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      if (has(i) && samples(i).num_counted() < kLeastCounted) items.push_back(i);
+    }
+    const double left = seconds - greatest(now() - begin);
+    if (items.empty() || left <= 0) return;
+    run(left, 1, items, longest);
+    before = std::exchange(after, num_samples());
+  }
+}
+
 std::vector<Sampler::State*> Sampler::in_turn(const std::vector<std::size_t>& items) {
-  std::vector<std::size_t> visits;
+  std::vector<Waiting> waiting;
   for (const std::size_t i : items)
-    visits.push_back(samples(i).num_visits());
+    waiting.push_back({samples(i).num_counted(), items_[i].item.line});
   std::vector<State*> order;
-  for (const std::size_t k : turns_.next(visits))
+  for (const std::size_t k : turns_.next(waiting))
     order.push_back(&items_[items[k]]);
   return order;
 }
@@ -142,6 +158,40 @@ void Sampler::combine() {
         state.samples[i % state.samples.size()].add(*next++);
       state.fresh.clear();
     }
+  }
+  if (!probe_) return;
+  combine_watched();
+  count_usual();
+}
+
+void Sampler::combine_watched() {
+  std::vector<double> all;
+  for (const State& state : items_) {
+    for (std::size_t v = state.combined; v < state.watched.size(); ++v)
+      all.insert(all.end(), {state.watched[v].before, state.watched[v].after});
+  }
+  greatest(all);
+  auto next = all.begin();
+  for (State& state : items_) {
+    for (; state.combined < state.watched.size(); ++state.combined) {
+      state.watched[state.combined] = {next[0], next[1]};
+      next += 2;
+    }
+  }
+}
+
+void Sampler::count_usual() {
+  std::vector<Watched> all;
+  for (const State& state : items_)
+    all.insert(all.end(), state.watched.begin(), state.watched.end());
+  states_ = states_of(std::move(all));
+  if (states_.empty()) return;
+  for (State& state : items_) {
+    std::vector<bool> usual;
+    for (const Watched& visit : state.watched)
+      usual.push_back(states_.front().holds(visit));
+    for (Samples& samples : state.samples)
+      samples.count_only(usual);
   }
 }
 

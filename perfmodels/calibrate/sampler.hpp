@@ -8,6 +8,9 @@
 // expectation are left out altogether where it does not fit. The ranks agree on every time that
 // decides something; they combine their samples after each round, since between nodes that takes
 // longer than many a measurement.
+//
+// A sampler that is told to watch counts the visits that found the machine in its most common state
+// (states.hpp), and items of which few did have their turns earlier.
 #pragma once
 
 #include <functional>
@@ -18,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "perfmodels/calibrate/states.hpp"
 #include "perfmodels/calibrate/statistics.hpp"
 #include "perfmodels/calibrate/turns.hpp"
 #include "runtime/context/context.hpp"
@@ -43,6 +47,7 @@ enum class Over : std::uint8_t { mean, slowest };
 struct Item {
   std::string name{};                                 // for messages
   std::function<std::unique_ptr<Trial>()> prepare{};  // collective
+  std::string line{};  // items of one line are visited one after the other (turns.hpp)
   std::size_t num_series = 1;
   Over over = Over::mean;
   bool equal_work = false;  // the same on all ranks: who takes longer has a slower core
@@ -56,18 +61,14 @@ struct EqualWork {
   double samples = 0, seconds = 0;
 };
 
-// What a probe said of the machine before a visit and behind it.
-struct Watched {
-  double before = 0, after = 0;
-};
-
 class Sampler {
  public:
   // `narrow`: the width of an interval, as a share of its median, at which an item has enough.
   Sampler(const Context& context, double narrow) : context_(context), narrow_(narrow) {}
 
-  // Called before and behind each visit, on all ranks.
+  // Called before and behind each visit, on all ranks; the greatest of their answers counts.
   void watch(std::function<double()> probe) { probe_ = std::move(probe); }
+  bool watches() const { return static_cast<bool>(probe_); }
   std::size_t add(Item item);
   std::size_t size() const { return items_.size(); }
   // Visits items `first`... `rounds` times, which takes about `seconds`; more if that is too little
@@ -78,12 +79,16 @@ class Sampler {
   // The same with these items alone.
   void run(double seconds, int rounds, const std::vector<std::size_t>& items,
            double longest = std::numeric_limits<double>::infinity());
+  // Visits those of which fewer than two visits count again and again, while there is time.
+  void make_up(double seconds, double longest);
 
   const Samples& samples(std::size_t item, std::size_t series = 0) const {
     return items_[item].samples[series];
   }
   // What the probe said, of each visit; zeros without one.
   const std::vector<Watched>& watched(std::size_t item) const { return items_[item].watched; }
+  // Of all visits; none without a probe.
+  const std::vector<MachineState>& states() const { return states_; }
   // Of this rank, in order of time: all visits of items of equal work.
   const std::vector<EqualWork>& work() const { return work_; }
   bool has(std::size_t item) const { return !items_[item].samples.front().empty(); }
@@ -104,6 +109,7 @@ class Sampler {
     double least = 0;             // seconds of a visit
     std::vector<double> fresh{};  // of this round, as this rank saw them: rows of num_series
     std::vector<Watched> watched{};
+    std::size_t combined = 0;  // of watched
   };
 
   std::vector<State*> in_turn(const std::vector<std::size_t>& items);
@@ -115,6 +121,8 @@ class Sampler {
   // The fresh values of all ranks become samples.
   void combine();
   void combine(std::vector<double>& values, Over over) const;
+  void combine_watched();
+  void count_usual();
   void greatest(std::span<double> values) const;
   void over_ranks(std::span<double> values, MPI_Op op) const;
 
@@ -122,6 +130,7 @@ class Sampler {
   double narrow_;
   std::function<double()> probe_{};
   std::vector<State> items_;
+  std::vector<MachineState> states_;
   std::vector<EqualWork> work_;
   Turns turns_{};
 };

@@ -145,6 +145,23 @@ TEST_CASE("a probe looks at the machine before each visit and behind it") {
   CHECK(sampler.watched(item)[1].after == 4);
 }
 
+TEST_CASE("visits count in the state that most found, and those of few are made up") {
+  Sampler sampler(test::context(), 0);
+  int looked = 0;
+  sampler.watch([&] { return ++looked <= 2 ? 1.0 : 3.0; });  // the first visit's state is gone
+  const Item one_second{.name = "one second",
+                        .prepare = [] { return std::make_unique<OneSecondTrial>(); }};
+  const std::size_t early = sampler.add(one_second), late = sampler.add(one_second);
+  sampler.run(60, 1, std::vector<std::size_t>{early});
+  sampler.run(60, 2, std::vector<std::size_t>{late});
+  CHECK(sampler.states().front().share == Approx(2.0 / 3));
+  CHECK(sampler.samples(early).num_counted() == 0);
+  sampler.make_up(60, 1e-3);
+  CHECK(sampler.samples(early).num_counted() == 2);
+  CHECK(sampler.samples(early).num_visits() == 3);
+  CHECK(sampler.samples(late).num_visits() == 2);
+}
+
 TEST_CASE("pictures show what was found") {
   const Plot compute = picture_of_compute(*found().machine.find_compute("float32"));
   CHECK(compute.series.size() == product_kernels().size() + 1);
