@@ -13,6 +13,7 @@ namespace lockstep {
 namespace {
 
 constexpr int kLeastRepetitions = 3, kMostRepetitions = 400;
+constexpr int kTurns = 4;  // in a round, of those whose visits are brief
 constexpr std::size_t kLeastCounted = 2;
 constexpr double kLongSeconds = 5e-3;  // of these, one repetition less will do
 
@@ -34,21 +35,41 @@ void Sampler::run(double seconds, int rounds, const std::vector<std::size_t>& it
                   double longest) {
   const double begin = now();
   for (int round = 0; round < rounds; ++round) {
-    const std::vector<State*> order = in_turn(items);
-    const double until = seconds * (round + 1) / rounds;
-    double owing = 0;  // to those whose turn is still to come
-    for (const State* state : order)
-      owing += owed(*state);
-    for (std::size_t k = 0; k < order.size(); ++k) {
-      State& state = *order[k];
-      owing -= owed(state);
-      if (enough(state)) continue;
-      const double left = until - greatest(now() - begin);  // and all begin at once
-      if (!fits(state, left, owing)) continue;
-      visit(state, std::min(left / static_cast<double>(order.size() - k), longest));
-    }
-    combine();
+    const double left = seconds * (round + 1) / rounds - greatest(now() - begin);
+    const double each = left / static_cast<double>(items.size());
+    ++round_;
+    const std::vector<std::size_t> brief = visited_within(each / kTurns, items);
+    for (int turn = 1; turn < kTurns && !brief.empty(); ++turn)
+      take_turns(each / kTurns * static_cast<double>(brief.size()), brief,
+                 std::min(each / kTurns, longest));
+    take_turns(seconds * (round + 1) / rounds - greatest(now() - begin), items, longest);
   }
+}
+
+std::vector<std::size_t> Sampler::visited_within(double seconds,
+                                                 const std::vector<std::size_t>& items) const {
+  std::vector<std::size_t> brief;
+  for (const std::size_t i : items) {
+    if (has(i) && items_[i].least <= seconds) brief.push_back(i);
+  }
+  return brief;
+}
+
+void Sampler::take_turns(double seconds, const std::vector<std::size_t>& items, double longest) {
+  const double begin = now();
+  const std::vector<State*> order = in_turn(items);
+  double owing = 0;  // to those whose turn is still to come
+  for (const State* state : order)
+    owing += owed(*state);
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    State& state = *order[k];
+    owing -= owed(state);
+    if (enough(state)) continue;
+    const double left = seconds - greatest(now() - begin);  // and all begin at once
+    if (!fits(state, left, owing)) continue;
+    visit(state, std::min(left / static_cast<double>(order.size() - k), longest));
+  }
+  combine();
 }
 
 void Sampler::make_up(double seconds, double longest) {
@@ -106,6 +127,7 @@ void Sampler::visit(State& state, double seconds) {
   if (apart) trial->run(row);
 
   state.fresh.resize(n * static_cast<std::size_t>(repetitions));
+  state.rounds.push_back(round_);
   state.watched.push_back({probe_ ? probe_() : 0, 0});
   const double start = now();
   for (std::size_t i = 0; i < state.fresh.size(); i += n)

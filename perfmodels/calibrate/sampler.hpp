@@ -2,12 +2,13 @@
 // Takes turns among many measurements, on all ranks at once, until the time is used up.
 //
 // Every item is visited in several rounds, in a new order each time, so that a machine whose speed
-// drifts does so for all of them; one whose interval is narrow enough has its turns left out. An
-// item's first visit tells what each further one costs at least: who does not fit into what is left
-// of a round waits for the next, and comes first in it (turns.hpp). Those that come with an
-// expectation are left out altogether where it does not fit. The ranks agree on every time that
-// decides something; they combine their samples after each round, since between nodes that takes
-// longer than many a measurement.
+// drifts does so for all of them; several times in a round, if it needs little of its share, since
+// a machine's speed changes more from visit to visit than within one; one whose interval is narrow
+// enough has its turns left out. An item's first visit tells what each further one costs at least:
+// who does not fit into what is left of a round waits for the next, and comes first in it
+// (turns.hpp). Those that come with an expectation are left out altogether where it does not fit.
+// The ranks agree on every time that decides something; they combine their samples after each
+// round, since between nodes that takes longer than many a measurement.
 //
 // A sampler that is told to watch counts the visits that found the machine in its most common state
 // (states.hpp), and items of which few did have their turns earlier.
@@ -85,6 +86,8 @@ class Sampler {
   const Samples& samples(std::size_t item, std::size_t series = 0) const {
     return items_[item].samples[series];
   }
+  // In which round each visit was, of all rounds that there were.
+  const std::vector<std::size_t>& rounds(std::size_t item) const { return items_[item].rounds; }
   // What the probe said, of each visit; zeros without one.
   const std::vector<Watched>& watched(std::size_t item) const { return items_[item].watched; }
   // Of all visits; none without a probe.
@@ -106,12 +109,16 @@ class Sampler {
   struct State {
     Item item;
     std::vector<Samples> samples;
-    double least = 0;             // seconds of a visit
-    std::vector<double> fresh{};  // of this round, as this rank saw them: rows of num_series
+    double least = 0;                   // seconds of a visit
+    std::vector<double> fresh{};        // of this round, as this rank saw them: rows of num_series
+    std::vector<std::size_t> rounds{};  // of each visit, as watched
     std::vector<Watched> watched{};
     std::size_t combined = 0;  // of watched
   };
 
+  std::vector<std::size_t> visited_within(double seconds,
+                                          const std::vector<std::size_t>& items) const;
+  void take_turns(double seconds, const std::vector<std::size_t>& items, double longest);
   std::vector<State*> in_turn(const std::vector<std::size_t>& items);
   void visit(State& state, double seconds);
   bool enough(const State& state) const;
@@ -133,6 +140,7 @@ class Sampler {
   std::vector<MachineState> states_;
   std::vector<EqualWork> work_;
   Turns turns_{};
+  std::size_t round_ = 0;
 };
 
 }  // namespace lockstep
