@@ -244,6 +244,7 @@ Calibration measure(const Context& context, const Extent& extent, int threads,
                           .compute = drift_of(sampler, items_of(compute, Found::cached)),
                           .memory = drift_of(sampler, items_of(compute, Found::in_memory)),
                           .collectives = groups ? drift_of(sampler, groups->items()) : 0};
+  result.states = sampler.states();
   result.seconds = sampler.greatest(now() - begin);
   result.measurements = sampler.size();
   result.samples = sampler.num_samples();
