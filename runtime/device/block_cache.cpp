@@ -63,6 +63,10 @@ std::size_t size_class(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+std::size_t most_without_huge_pages() {
+  return kHugePage - kHugePage / 16;  // the class before it
+}
+
 BlockCache::~BlockCache() {
   for (auto& [size, blocks] : free_) {
     for (void* block : blocks)

@@ -52,6 +52,12 @@ TEST_CASE("blocks are aligned and can be written to their end", "[unit]") {
   }
 }
 
+TEST_CASE("huge pages begin with the class behind the last without", "[unit]") {
+  const std::size_t most = most_without_huge_pages();
+  CHECK(size_class(most) == most);
+  CHECK(size_class(most + 1) == std::size_t{2} << 20);
+}
+
 TEST_CASE("long blocks begin pages, and those of two mebibytes huge pages", "[unit]") {
   constexpr std::size_t kLong = 128 << 10, kPage = 4096, kHugePage = std::size_t{2} << 20;
   BlockCache cache;
