@@ -13,7 +13,8 @@ namespace lockstep {
 namespace {
 
 constexpr int kLeastRepetitions = 3, kMostRepetitions = 400;
-constexpr int kTurns = 4;  // in a round, of those whose visits are brief
+constexpr int kTurns = 4;            // in a round, of those whose visits are brief
+constexpr double kBrief = 1.0 / 16;  // of an item's share of a round: what these take at most
 constexpr std::size_t kLeastCounted = 2;
 constexpr double kLongSeconds = 5e-3;  // of these, one repetition less will do
 
@@ -36,12 +37,11 @@ void Sampler::run(double seconds, int rounds, const std::vector<std::size_t>& it
   const double begin = now();
   for (int round = 0; round < rounds; ++round) {
     const double left = seconds * (round + 1) / rounds - greatest(now() - begin);
-    const double each = left / static_cast<double>(items.size());
+    const double each = std::min(kBrief * left / static_cast<double>(items.size()), longest);
     ++round_;
-    const std::vector<std::size_t> brief = visited_within(each / kTurns, items);
+    const std::vector<std::size_t> brief = visited_within(each, items);
     for (int turn = 1; turn < kTurns && !brief.empty(); ++turn)
-      take_turns(each / kTurns * static_cast<double>(brief.size()), brief,
-                 std::min(each / kTurns, longest));
+      take_turns(each * static_cast<double>(brief.size()), brief, each);
     take_turns(seconds * (round + 1) / rounds - greatest(now() - begin), items, longest);
   }
 }
