@@ -111,6 +111,13 @@ Json figure_json(const Figure& f) {
   return {{"value", f.value}, {"low", f.low}, {"high", f.high}};
 }
 
+Json states_json(const std::vector<MachineState>& states) {
+  Json all = Json::array();
+  for (const MachineState& s : states)
+    all.push_back({{"least", s.least}, {"most", s.most}, {"share", s.share}});
+  return all;
+}
+
 Json link_json(const LinkProfile& link, const LinkFit& fit) {
   Json segments = Json::array();
   for (const Segment& s : link.segments) {
@@ -151,6 +158,16 @@ std::string drift_text(const DriftProfile& drift) {
   return text;
 }
 
+// Of a machine that was in one state, nothing.
+std::string states_text(const std::vector<MachineState>& states) {
+  if (states.empty() || states.front().share == 1) return "";
+  std::string text = "\nstates of the machine; figures are of the first\n";
+  for (const MachineState& s : states)
+    text += format("  ranks meet in %.2f to %.2f us: %.1f %% of the visits\n", 1e6 * s.least,
+                   1e6 * s.most, 100 * s.share);
+  return text;
+}
+
 }  // namespace
 
 std::string calibration_text(const Calibration& c) {
@@ -172,6 +189,7 @@ std::string calibration_text(const Calibration& c) {
   }
   if (!m.skew.waiting.empty()) text += skew_text(m.skew);
   text += drift_text(m.drift);
+  text += states_text(c.states);
   if (!c.left_out.empty()) text += "\nleft out; sizes took too long for --seconds\n";
   for (const std::string& item : c.left_out)
     text += "  " + item + "\n";
@@ -201,6 +219,7 @@ std::string calibration_json(const Calibration& c, const std::string& profile,
                     {"collective_curves", m.collectives.size()},
                     {"compute_slowdown", figure_json(m.overlap.compute_slowdown)},
                     {"communication_slowdown", figure_json(m.overlap.communication_slowdown)},
+                    {"states", states_json(c.states)},
                     {"left_out", c.left_out},
                     {"measurements", c.measurements},
                     {"samples", c.samples},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "perfmodels/calibrate/calibrate.hpp"
 
+#include <algorithm>
 #include <ctime>
 #include <deque>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "perfmodels/calibrate/device_group.hpp"
 #include "perfmodels/calibrate/drift.hpp"
 #include "perfmodels/calibrate/links.hpp"
+#include "perfmodels/calibrate/meeting.hpp"
 #include "perfmodels/calibrate/overlap.hpp"
 #include "perfmodels/calibrate/shared_costs.hpp"
 #include "perfmodels/calibrate/skew.hpp"
@@ -29,6 +31,7 @@ constexpr double kMissed = 0.05;  // of a midpoint by its neighbours: it is meas
 constexpr int kMostBisections = 8;
 constexpr double kFirstShare = 0.2;    // of the time, for the first round of kernels and links
 constexpr double kBrief = 1.0 / 2000;  // of the time: what a first visit takes at most, if it can
+constexpr double kMadeUp = 0.1;        // of the time: for what found the machine in rarer states
 constexpr double kOverlapped = 10e-3;  // seconds that an all-reduce beside computation may take
 constexpr std::int64_t kLeastElements = 1 << 8, kMostElements = 1 << 21;  // of that all-reduce
 
@@ -45,6 +48,7 @@ class Groups {
                   : make_transport(duplicate(context.world()))),
         collectives_(sampler, *backend_, device),
         skew_(context, sampler, device, extent) {
+    watch_meetings(sampler, context, *backend_);
     const std::vector<int> nodes = nodes_of(context.world());
     Transport* inside = net_.get();
     if (context.size() > context.nodes()) {
@@ -239,7 +243,9 @@ Calibration measure(const Context& context, const Extent& extent, int threads,
     groups->survey_collectives(extent, (left() - owed) / extent.rounds);
     groups->refine(0.1 * all, extent.refinements);
   }
-  if (extent.rounds > 1) sampler.run(left(), extent.rounds - 1);
+  const double made_up = sampler.watches() ? kMadeUp * all : 0;
+  if (extent.rounds > 1) sampler.run(left() - made_up, extent.rounds - 1);
+  sampler.make_up(std::min(left(), made_up), kBrief * all);
   if (groups) groups->end();
 
   Calibration result;
@@ -256,6 +262,7 @@ Calibration measure(const Context& context, const Extent& extent, int threads,
                           .compute = drift_of(sampler, items_of(compute, Found::cached)),
                           .memory = drift_of(sampler, items_of(compute, Found::in_memory)),
                           .collectives = groups ? drift_of(sampler, groups->items()) : 0};
+  result.states = sampler.states();
   result.seconds = sampler.greatest(now() - begin);
   result.measurements = sampler.size();
   result.samples = sampler.num_samples();

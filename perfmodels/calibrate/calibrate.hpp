@@ -9,6 +9,7 @@
 
 #include "perfmodels/calibrate/extent.hpp"
 #include "perfmodels/calibrate/piecewise.hpp"
+#include "perfmodels/calibrate/states.hpp"
 #include "perfmodels/machine/machine.hpp"
 #include "runtime/context/context.hpp"
 #include "runtime/device/device.hpp"
@@ -23,6 +24,7 @@ struct LinkFit {
 struct Calibration {
   Machine machine;
   std::vector<LinkFit> fits;
+  std::vector<MachineState> states;   // by how long ranks take to meet; figures are of the first
   std::vector<std::string> left_out;  // what did not fit into the time
   double seconds = 0;
   std::size_t measurements = 0, samples = 0;

@@ -11,6 +11,7 @@
 #include "perfmodels/calibrate/call_trial.hpp"
 #include "perfmodels/calibrate/protocol_steps.hpp"
 #include "runtime/base/clock.hpp"
+#include "runtime/device/block_cache.hpp"
 
 namespace lockstep {
 
@@ -73,12 +74,16 @@ void CollectiveCalibration::add_size(const Extent& extent, std::size_t bytes, bo
   }
 }
 
-// Those between two sizes of the grid.
+// Those between two sizes of the grid: of our algorithms, and of what a node's memory costs.
 void CollectiveCalibration::add_steps(Collective what, MemoryKind memory, std::size_t first,
                                       std::size_t end) {
   GroupShape group = group_.shape();
   group.memory = memory;
-  for (const ProtocolStep& step : protocol_steps(what, group, short_bytes(group.ranks))) {
+  std::vector<ProtocolStep> steps = protocol_steps(what, group, short_bytes(group.ranks));
+  const std::size_t small_pages = most_without_huge_pages();
+  if (memory == MemoryKind::plain && group.nodes == 1)
+    steps.push_back({small_pages, small_pages + sizeof(float)});
+  for (const ProtocolStep& step : steps) {
     for (const std::size_t bytes : {step.below, step.above}) {
       if (first < bytes && bytes < end) add(what, memory, bytes);
     }
@@ -102,6 +107,7 @@ void CollectiveCalibration::add(Collective what, MemoryKind memory, std::size_t 
                         [this, sample, candidates] {
                           return std::make_unique<CallTrial>(group_, device_, sample, candidates);
                         },
+                    .line = std::string(name_of(what)) + " " + name_of(memory),
                     .num_series = candidates.size(),
                     .over = Over::slowest,
                     .expected = points_.empty() ? std::nullopt : expected(point)});

@@ -47,9 +47,13 @@ double drift_between(const std::vector<std::vector<double>>& items) {
 double drift_of(const Sampler& sampler, const std::vector<std::size_t>& items) {
   std::vector<std::vector<double>> all;
   for (const std::size_t item : items) {
+    std::map<std::size_t, std::vector<double>> by_round;
+    const std::vector<std::vector<double>>& visits = sampler.samples(item).visits();
+    for (std::size_t v = 0; v < visits.size(); ++v)
+      by_round[sampler.rounds(item)[v]].push_back(median_of(visits[v]));
     std::vector<double>& medians = all.emplace_back();
-    for (const std::vector<double>& visit : sampler.samples(item).visits())
-      medians.push_back(median_of(visit));
+    for (auto& [round, of_round] : by_round)
+      medians.push_back(median_of(std::move(of_round)));
   }
   return drift_between(all);
 }

@@ -105,16 +105,20 @@ LinkCalibration::Rough LinkCalibration::probe(const Extent& extent) {
 
 std::size_t LinkCalibration::add_ping_pong(std::size_t bytes) {
   const int peer = pairing_.lead ? pairing_.peer : -1;
-  return sampler_.add({.name = level_ + " ping-pong", .prepare = [of = messages_, peer, bytes] {
-                         return std::make_unique<PingPongTrial>(of, peer, bytes);
-                       }});
+  return sampler_.add(
+      {.name = level_ + " ping-pong",
+       .prepare = [of = messages_, peer,
+                   bytes] { return std::make_unique<PingPongTrial>(of, peer, bytes); },
+       .line = level_ + " ping-pong"});
 }
 
 std::size_t LinkCalibration::add_stream(std::size_t bytes, Who who) {
   const int peer = who == Who::all_pairs || pairing_.lead ? pairing_.peer : -1;
-  return sampler_.add({.name = level_ + " stream", .prepare = [of = messages_, peer, bytes] {
-                         return std::make_unique<TrainTrial>(of, peer, bytes, kStreamed);
-                       }});
+  return sampler_.add(
+      {.name = level_ + " stream",
+       .prepare = [of = messages_, peer,
+                   bytes] { return std::make_unique<TrainTrial>(of, peer, bytes, kStreamed); },
+       .line = level_ + " stream"});
 }
 
 // Sizes end where the time does.
@@ -153,7 +157,7 @@ int LinkCalibration::messages_of(const Extent& extent, double each) const {
 void LinkCalibration::add_loggp(const Extent& extent) {
   const int peer = pairing_.lead ? pairing_.peer : -1;
   const auto add = [&](const char* what, auto make) {
-    return sampler_.add({.name = level_ + what, .prepare = make});
+    return sampler_.add({.name = level_ + what, .prepare = make, .line = level_ + " LogGP"});
   };
   const auto train = [&](std::size_t bytes, int n) {
     return add(" train", [of = messages_, peer, bytes, n] {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "collectives/mpi_requests.hpp"
 #include "runtime/base/clock.hpp"
@@ -12,6 +13,9 @@ namespace lockstep {
 namespace {
 
 constexpr int kLeastRepetitions = 3, kMostRepetitions = 400;
+constexpr int kTurns = 4;            // in a round, of those whose visits are brief
+constexpr double kBrief = 1.0 / 16;  // of an item's share of a round: what these take at most
+constexpr std::size_t kLeastCounted = 2;
 constexpr double kLongSeconds = 5e-3;  // of these, one repetition less will do
 
 }  // namespace
@@ -32,29 +36,62 @@ void Sampler::run(double seconds, int rounds, const std::vector<std::size_t>& it
                   double longest) {
   const double begin = now();
   for (int round = 0; round < rounds; ++round) {
-    const std::vector<State*> order = in_turn(items);
-    const double until = seconds * (round + 1) / rounds;
-    double owing = 0;  // to those whose turn is still to come
-    for (const State* state : order)
-      owing += owed(*state);
-    for (std::size_t k = 0; k < order.size(); ++k) {
-      State& state = *order[k];
-      owing -= owed(state);
-      if (enough(state)) continue;
-      const double left = until - greatest(now() - begin);  // and all begin at once
-      if (!fits(state, left, owing)) continue;
-      visit(state, std::min(left / static_cast<double>(order.size() - k), longest));
+    const double left = seconds * (round + 1) / rounds - greatest(now() - begin);
+    const double each = std::min(kBrief * left / static_cast<double>(items.size()), longest);
+    ++round_;
+    const std::vector<std::size_t> brief = visited_within(each, items);
+    for (int turn = 1; turn < kTurns && !brief.empty(); ++turn)
+      take_turns(each * static_cast<double>(brief.size()), brief, each);
+    take_turns(seconds * (round + 1) / rounds - greatest(now() - begin), items, longest);
+  }
+}
+
+std::vector<std::size_t> Sampler::visited_within(double seconds,
+                                                 const std::vector<std::size_t>& items) const {
+  std::vector<std::size_t> brief;
+  for (const std::size_t i : items) {
+    if (has(i) && items_[i].least <= seconds) brief.push_back(i);
+  }
+  return brief;
+}
+
+void Sampler::take_turns(double seconds, const std::vector<std::size_t>& items, double longest) {
+  const double begin = now();
+  const std::vector<State*> order = in_turn(items);
+  double owing = 0;  // to those whose turn is still to come
+  for (const State* state : order)
+    owing += owed(*state);
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    State& state = *order[k];
+    owing -= owed(state);
+    if (enough(state)) continue;
+    const double left = seconds - greatest(now() - begin);  // and all begin at once
+    if (!fits(state, left, owing)) continue;
+    visit(state, std::min(left / static_cast<double>(order.size() - k), longest));
+  }
+  combine();
+}
+
+void Sampler::make_up(double seconds, double longest) {
+  const double begin = now();
+  for (std::size_t before = 0, after = num_samples(); before < after;) {
+    std::vector<std::size_t> items;
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      if (has(i) && samples(i).num_counted() < kLeastCounted) items.push_back(i);
     }
-    combine();
+    const double left = seconds - greatest(now() - begin);
+    if (items.empty() || left <= 0) return;
+    run(left, 1, items, longest);
+    before = std::exchange(after, num_samples());
   }
 }
 
 std::vector<Sampler::State*> Sampler::in_turn(const std::vector<std::size_t>& items) {
-  std::vector<std::size_t> visits;
+  std::vector<Waiting> waiting;
   for (const std::size_t i : items)
-    visits.push_back(samples(i).num_visits());
+    waiting.push_back({samples(i).num_counted(), items_[i].item.line});
   std::vector<State*> order;
-  for (const std::size_t k : turns_.next(visits))
+  for (const std::size_t k : turns_.next(waiting))
     order.push_back(&items_[items[k]]);
   return order;
 }
@@ -90,6 +127,7 @@ void Sampler::visit(State& state, double seconds) {
   if (apart) trial->run(row);
 
   state.fresh.resize(n * static_cast<std::size_t>(repetitions));
+  state.rounds.push_back(round_);
   state.watched.push_back({probe_ ? probe_() : 0, 0});
   const double start = now();
   for (std::size_t i = 0; i < state.fresh.size(); i += n)
@@ -142,6 +180,40 @@ void Sampler::combine() {
         state.samples[i % state.samples.size()].add(*next++);
       state.fresh.clear();
     }
+  }
+  if (!probe_) return;
+  combine_watched();
+  count_usual();
+}
+
+void Sampler::combine_watched() {
+  std::vector<double> all;
+  for (const State& state : items_) {
+    for (std::size_t v = state.combined; v < state.watched.size(); ++v)
+      all.insert(all.end(), {state.watched[v].before, state.watched[v].after});
+  }
+  greatest(all);
+  auto next = all.begin();
+  for (State& state : items_) {
+    for (; state.combined < state.watched.size(); ++state.combined) {
+      state.watched[state.combined] = {next[0], next[1]};
+      next += 2;
+    }
+  }
+}
+
+void Sampler::count_usual() {
+  std::vector<Watched> all;
+  for (const State& state : items_)
+    all.insert(all.end(), state.watched.begin(), state.watched.end());
+  states_ = states_of(std::move(all));
+  if (states_.empty()) return;
+  for (State& state : items_) {
+    std::vector<bool> usual;
+    for (const Watched& visit : state.watched)
+      usual.push_back(states_.front().holds(visit));
+    for (Samples& samples : state.samples)
+      samples.count_only(usual);
   }
 }
 

@@ -2,12 +2,16 @@
 // Takes turns among many measurements, on all ranks at once, until the time is used up.
 //
 // Every item is visited in several rounds, in a new order each time, so that a machine whose speed
-// drifts does so for all of them; one whose interval is narrow enough has its turns left out. An
-// item's first visit tells what each further one costs at least: who does not fit into what is left
-// of a round waits for the next, and comes first in it (turns.hpp). Those that come with an
-// expectation are left out altogether where it does not fit. The ranks agree on every time that
-// decides something; they combine their samples after each round, since between nodes that takes
-// longer than many a measurement.
+// drifts does so for all of them; several times in a round, if it needs little of its share, since
+// a machine's speed changes more from visit to visit than within one; one whose interval is narrow
+// enough has its turns left out. An item's first visit tells what each further one costs at least:
+// who does not fit into what is left of a round waits for the next, and comes first in it
+// (turns.hpp). Those that come with an expectation are left out altogether where it does not fit.
+// The ranks agree on every time that decides something; they combine their samples after each
+// round, since between nodes that takes longer than many a measurement.
+//
+// A sampler that is told to watch counts the visits that found the machine in its most common state
+// (states.hpp), and items of which few did have their turns earlier.
 #pragma once
 
 #include <functional>
@@ -18,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "perfmodels/calibrate/states.hpp"
 #include "perfmodels/calibrate/statistics.hpp"
 #include "perfmodels/calibrate/turns.hpp"
 #include "runtime/context/context.hpp"
@@ -43,6 +48,7 @@ enum class Over : std::uint8_t { mean, slowest };
 struct Item {
   std::string name{};                                 // for messages
   std::function<std::unique_ptr<Trial>()> prepare{};  // collective
+  std::string line{};  // items of one line are visited one after the other (turns.hpp)
   std::size_t num_series = 1;
   Over over = Over::mean;
   bool equal_work = false;  // the same on all ranks: who takes longer has a slower core
@@ -56,18 +62,14 @@ struct EqualWork {
   double samples = 0, seconds = 0;
 };
 
-// What a probe said of the machine before a visit and behind it.
-struct Watched {
-  double before = 0, after = 0;
-};
-
 class Sampler {
  public:
   // `narrow`: the width of an interval, as a share of its median, at which an item has enough.
   Sampler(const Context& context, double narrow) : context_(context), narrow_(narrow) {}
 
-  // Called before and behind each visit, on all ranks.
+  // Called before and behind each visit, on all ranks; the greatest of their answers counts.
   void watch(std::function<double()> probe) { probe_ = std::move(probe); }
+  bool watches() const { return static_cast<bool>(probe_); }
   std::size_t add(Item item);
   std::size_t size() const { return items_.size(); }
   // Visits items `first`... `rounds` times, which takes about `seconds`; more if that is too little
@@ -78,12 +80,18 @@ class Sampler {
   // The same with these items alone.
   void run(double seconds, int rounds, const std::vector<std::size_t>& items,
            double longest = std::numeric_limits<double>::infinity());
+  // Visits those of which fewer than two visits count again and again, while there is time.
+  void make_up(double seconds, double longest);
 
   const Samples& samples(std::size_t item, std::size_t series = 0) const {
     return items_[item].samples[series];
   }
+  // In which round each visit was, of all rounds that there were.
+  const std::vector<std::size_t>& rounds(std::size_t item) const { return items_[item].rounds; }
   // What the probe said, of each visit; zeros without one.
   const std::vector<Watched>& watched(std::size_t item) const { return items_[item].watched; }
+  // Of all visits; none without a probe.
+  const std::vector<MachineState>& states() const { return states_; }
   // Of this rank, in order of time: all visits of items of equal work.
   const std::vector<EqualWork>& work() const { return work_; }
   bool has(std::size_t item) const { return !items_[item].samples.front().empty(); }
@@ -101,11 +109,16 @@ class Sampler {
   struct State {
     Item item;
     std::vector<Samples> samples;
-    double least = 0;             // seconds of a visit
-    std::vector<double> fresh{};  // of this round, as this rank saw them: rows of num_series
+    double least = 0;                   // seconds of a visit
+    std::vector<double> fresh{};        // of this round, as this rank saw them: rows of num_series
+    std::vector<std::size_t> rounds{};  // of each visit, as watched
     std::vector<Watched> watched{};
+    std::size_t combined = 0;  // of watched
   };
 
+  std::vector<std::size_t> visited_within(double seconds,
+                                          const std::vector<std::size_t>& items) const;
+  void take_turns(double seconds, const std::vector<std::size_t>& items, double longest);
   std::vector<State*> in_turn(const std::vector<std::size_t>& items);
   void visit(State& state, double seconds);
   bool enough(const State& state) const;
@@ -115,6 +128,8 @@ class Sampler {
   // The fresh values of all ranks become samples.
   void combine();
   void combine(std::vector<double>& values, Over over) const;
+  void combine_watched();
+  void count_usual();
   void greatest(std::span<double> values) const;
   void over_ranks(std::span<double> values, MPI_Op op) const;
 
@@ -122,8 +137,10 @@ class Sampler {
   double narrow_;
   std::function<double()> probe_{};
   std::vector<State> items_;
+  std::vector<MachineState> states_;
   std::vector<EqualWork> work_;
   Turns turns_{};
+  std::size_t round_ = 0;
 };
 
 }  // namespace lockstep

@@ -73,21 +73,38 @@ std::vector<double> Samples::all() const {
   return values;
 }
 
+void Samples::begin_visit() {
+  visits_.emplace_back();
+  counts_.push_back(true);
+}
+
+void Samples::count_only(std::vector<bool> visits) {
+  expect(visits.size() == visits_.size(), "a word for each visit, whether it counts");
+  counts_ = std::move(visits);
+}
+
+std::size_t Samples::num_counted() const {
+  return static_cast<std::size_t>(std::count(counts_.begin(), counts_.end(), true));
+}
+
 // Every visit counts alike, however many samples it had time for.
 Figure Samples::figure() const {
-  std::vector<double> medians;
-  for (const std::vector<double>& visit : visits_) {
-    if (!visit.empty()) medians.push_back(median_of(visit));
+  const bool any = num_counted() > 0;
+  std::vector<double> medians, values;
+  for (std::size_t v = 0; v < visits_.size(); ++v) {
+    if (visits_[v].empty() || (any && !counts_[v])) continue;
+    medians.push_back(median_of(visits_[v]));
+    values.insert(values.end(), visits_[v].begin(), visits_[v].end());
   }
   Figure f = median_figure(std::move(medians));
-  const Figure pooled = median_figure(all());
+  const Figure pooled = median_figure(std::move(values));
   f.low = std::min(f.low, pooled.low);
   f.high = std::max(f.high, pooled.high);
   return f;
 }
 
 bool Samples::settled(double share) const {
-  if (num_visits() < 2 || empty()) return false;
+  if (num_counted() < 2 || empty()) return false;
   const Figure f = figure();
   return f.high - f.low <= share * f.value;
 }

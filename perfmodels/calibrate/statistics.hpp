@@ -30,7 +30,7 @@ int count_outliers(std::vector<double> values);
 
 class Samples {
  public:
-  void begin_visit() { visits_.emplace_back(); }
+  void begin_visit();
   void add(double value) { visits_.back().push_back(value); }
 
   bool empty() const { return count() == 0; }
@@ -39,14 +39,19 @@ class Samples {
   std::vector<double> all() const;
   const std::vector<std::vector<double>>& visits() const { return visits_; }
 
-  // Median of the visits' medians; the interval as above. Not of nothing.
+  // Which visits count, as long as any does: those of the machine's usual state. Without, all.
+  void count_only(std::vector<bool> visits);
+  std::size_t num_counted() const;
+
+  // Median of the medians of the visits that count; the interval as above. Not of nothing.
   Figure figure() const;
   int outliers() const { return count_outliers(all()); }
-  // Two visits or more, and the interval is at most `share` of the median wide.
+  // Two visits that count or more, and the interval is at most `share` of the median wide.
   bool settled(double share) const;
 
  private:
   std::vector<std::vector<double>> visits_;
+  std::vector<bool> counts_;  // of each visit
 };
 
 }  // namespace lockstep

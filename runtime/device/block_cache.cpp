@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 
@@ -14,16 +15,45 @@ namespace lockstep {
 
 namespace {
 constexpr std::size_t kLine = 64, kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kOwnPages = 128 << 10;  // bytes; classes from there on are whole pages
+
+// Bytes from `begin`, a page's, to the next huge page.
+std::size_t to_huge_page(const std::byte* begin) {
+  return (kHugePage - reinterpret_cast<std::uintptr_t>(begin) % kHugePage) % kHugePage;
+}
+
+void unmap(void* begin, std::size_t bytes) noexcept {
+  if (bytes > 0) munmap(begin, bytes);  // fails for no mapping of ours
+}
+
+// From the system and not from the heap, whose pages are small where they were touched before,
+// whatever is advised then: to copy 8 MB of them to another rank takes three times as long.
+void* map_pages(std::size_t bytes) {
+  const bool huge = bytes >= kHugePage;
+  const std::size_t spare = huge ? kHugePage : 0;
+  void* mapped =
+      mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  if (!huge) return mapped;
+  auto* begin = static_cast<std::byte*>(mapped);
+  const std::size_t before = to_huge_page(begin);
+  unmap(begin, before);
+  unmap(begin + before + bytes, spare - before);
+  madvise(begin + before, bytes, MADV_HUGEPAGE);  // advice: failure changes nothing
+  return begin + before;
+}
 
 void* from_system(std::size_t bytes) {
-  const std::size_t align = bytes >= 2 * kHugePage ? kHugePage : kLine;
-  void* block = std::aligned_alloc(align, (bytes + align - 1) / align * align);
+  void* block = bytes >= kOwnPages ? map_pages(bytes) : std::aligned_alloc(kLine, bytes);
   if (!block) {
     throw SystemError("out of memory: " + std::to_string(bytes >> 20) +
                       " MiB more were asked for; use a smaller batch.micro or model");
   }
-  if (align == kHugePage) madvise(block, bytes, MADV_HUGEPAGE);  // advice: failure changes nothing
   return block;
+}
+
+void to_system(void* block, std::size_t bytes) noexcept {
+  bytes >= kOwnPages ? unmap(block, bytes) : std::free(block);
 }
 }  // namespace
 
@@ -33,10 +63,14 @@ std::size_t size_class(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+std::size_t most_without_huge_pages() {
+  return kHugePage - kHugePage / 16;  // the class before it
+}
+
 BlockCache::~BlockCache() {
   for (auto& [size, blocks] : free_) {
     for (void* block : blocks)
-      std::free(block);
+      to_system(block, size);
   }
 }
 

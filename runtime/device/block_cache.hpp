@@ -12,6 +12,9 @@ namespace lockstep {
 
 // Size classes have at most 1/8 waste: eight steps between powers of two, 64 bytes at least.
 std::size_t size_class(std::size_t bytes);
+// The largest blocks without huge pages, where the system has any: longer ones are touched and
+// copied faster, byte for byte.
+std::size_t most_without_huge_pages();
 
 class BlockCache {
  public:

@@ -27,6 +27,7 @@
 #include "collectives/transports/mpi.hpp"
 #include "collectives/transports/nodes.hpp"
 #include "perfmodels/calibrate/links.hpp"
+#include "perfmodels/calibrate/meeting.hpp"
 #include "perfmodels/calibrate/shared_costs.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/context/binding.hpp"
@@ -38,12 +39,10 @@ using namespace lockstep;
 namespace {
 
 constexpr int kFewestRounds = 12, kMostRounds = 60;
-constexpr double kRoom = 1.3;       // a round may take, of what it must
-constexpr double kSameState = 0.6;  // meetings of one state are no further apart than that
-constexpr double kFirst = 0.1;      // of the time, for the first round; as much for midpoints
-constexpr int kSizesBetween = 2;    // two powers of 8
+constexpr double kRoom = 1.3;     // a round may take, of what it must
+constexpr double kFirst = 0.1;    // of the time, for the first round; as much for midpoints
+constexpr int kSizesBetween = 2;  // two powers of 8
 constexpr double kMissed = 0.05;
-constexpr int kMeetings = 16, kTrials = 7;  // at a time, and their median
 
 std::vector<Collective> asked_for(int argc, char** argv) {
   std::vector<Collective> all;
@@ -68,18 +67,6 @@ struct Links {
         shared(sampler, *net) {}
 };
 
-// Seconds of a meeting of the ranks, which says what caches their cores share.
-double meet(Backend& group, const Choice& barrier) {
-  std::vector<double> trials;
-  for (int i = 0; i < kTrials; ++i) {
-    const double begin = now();
-    for (int k = 0; k < kMeetings; ++k)
-      group.run(barrier_call(), barrier, {});
-    trials.push_back((now() - begin) / kMeetings);
-  }
-  return median_of(trials);
-}
-
 class Run {
  public:
   Run(const Context& context, const Extent& extent, const std::string& file)
@@ -90,10 +77,7 @@ class Run {
     if (!file.empty()) points_ = read_visits(file);
     if (context.nodes() == 1) links_.emplace(context, sampler_, extent);
     collectives_.emplace(sampler_, *group_, *device_);
-    const bool tells = context.nodes() == 1 && context.size() > 1 && !group_->shape().crowded;
-    if (tells)
-      sampler_.watch(
-          [this, barrier = group_->choose(barrier_call())] { return meet(*group_, barrier); });
+    watch_meetings(sampler_, context, *group_);
   }
 
   void measure(unsigned seed) {
@@ -170,7 +154,7 @@ class Run {
     for (VisitedPoint& p : points_) {
       const std::vector<Watched>& watched = sampler_.watched(p.point.item);
       for (std::size_t v = 0; v < watched.size(); ++v) {
-        Visit visit{watched[v].before, watched[v].after, {}};
+        Visit visit{watched[v], {}};
         for (std::size_t c = 0; c < p.point.labels.size(); ++c)
           visit.seconds.push_back(median_of(sampler_.samples(p.point.item, c).visits()[v]));
         p.visits.push_back(std::move(visit));
@@ -221,7 +205,7 @@ int run(const Context& context, int argc, char** argv) {
               context.size(), context.nodes(), calibrated, run.points().size() - calibrated,
               static_cast<double>(visits) / static_cast<double>(run.points().size()),
               run.seconds());
-  const std::vector<MachineState> states = states_of(run.points(), kSameState);
+  const std::vector<MachineState> states = states_of(run.points());
   for (const MachineState& s : states)
     std::printf("%5.1f %% of the visits in a state where ranks meet in %.2f to %.2f us\n",
                 100 * s.share, 1e6 * s.least, 1e6 * s.most);

@@ -11,30 +11,10 @@ namespace lockstep {
 
 namespace {
 
-constexpr std::size_t kMostStates = 3;
-
 // A line for a point: "curve all_reduce plain 4096 LABEL...", and one for each of its visits.
 constexpr const char* kCurve = "curve";
 constexpr const char* kUnseen = "unseen";
 constexpr const char* kVisit = "visit";
-
-MachineState fullest(const std::vector<Visit>& visits, double width) {
-  std::vector<double> meetings;
-  for (const Visit& v : visits)
-    meetings.push_back(std::min(v.before, v.after));
-  MachineState best;
-  std::ptrdiff_t most = 0;
-  for (const double least : meetings) {
-    const MachineState state{least, least * (1 + width), 0};
-    const std::ptrdiff_t count =
-        std::count_if(visits.begin(), visits.end(), [&](const Visit& v) { return state.holds(v); });
-    if (count <= most) continue;
-    most = count;
-    best = state;
-  }
-  best.share = static_cast<double>(most);
-  return best;
-}
 
 VisitedPoint point_from(std::istringstream& words, const std::string& kind) {
   std::string what, memory, label;
@@ -70,24 +50,11 @@ double median_of(const VisitedPoint& point, std::size_t c, const Kept& kept) {
   return seconds.size() < kLeastVisits ? 0 : median_of(std::move(seconds));
 }
 
-std::vector<MachineState> states_of(const std::vector<VisitedPoint>& points, double width) {
-  std::vector<Visit> left;
-  for (const VisitedPoint& p : points) {
-    for (const Visit& v : p.visits)
-      left.push_back({v.before, v.after, {}});
-  }
-  const auto all = static_cast<double>(left.size());
-  std::vector<MachineState> states;
-  while (states.size() < kMostStates && !left.empty()) {
-    MachineState state = fullest(left, width);
-    if (state.share == 0) break;
-    state.share /= all;
-    states.push_back(state);
-    left.erase(
-        std::remove_if(left.begin(), left.end(), [&](const Visit& v) { return state.holds(v); }),
-        left.end());
-  }
-  return states;
+std::vector<MachineState> states_of(const std::vector<VisitedPoint>& points) {
+  std::vector<Watched> all;
+  for (const VisitedPoint& p : points)
+    all.insert(all.end(), p.visits.begin(), p.visits.end());
+  return states_of(std::move(all));
 }
 
 void write_visits(const std::string& path, const std::vector<VisitedPoint>& points) {

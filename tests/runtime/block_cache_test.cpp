@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "runtime/base/error.hpp"
 #include "tests/support/catch.hpp"
@@ -46,6 +48,27 @@ TEST_CASE("blocks are aligned and can be written to their end", "[unit]") {
     void* block = cache.take(bytes);
     CHECK(reinterpret_cast<std::uintptr_t>(block) % 64 == 0);
     std::memset(block, 1, bytes);
+    cache.give_back(block, bytes);
+  }
+}
+
+TEST_CASE("huge pages begin with the class behind the last without", "[unit]") {
+  const std::size_t most = most_without_huge_pages();
+  CHECK(size_class(most) == most);
+  CHECK(size_class(most + 1) == std::size_t{2} << 20);
+}
+
+TEST_CASE("long blocks begin pages, and those of two mebibytes huge pages", "[unit]") {
+  constexpr std::size_t kLong = 128 << 10, kPage = 4096, kHugePage = std::size_t{2} << 20;
+  BlockCache cache;
+  std::vector<std::pair<void*, std::size_t>> blocks;
+  for (const std::size_t bytes : {kLong, kLong + 1, kHugePage - 1, kHugePage, 5 * kHugePage / 2})
+    blocks.emplace_back(cache.take(bytes), bytes);
+  for (const auto& [block, bytes] : blocks) {
+    INFO(bytes);
+    const std::size_t page = bytes >= kHugePage - 1 ? kHugePage : kPage;  // its class is above it
+    CHECK(reinterpret_cast<std::uintptr_t>(block) % page == 0);
+    std::memset(block, 1, size_class(bytes));
     cache.give_back(block, bytes);
   }
 }
