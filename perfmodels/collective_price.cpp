@@ -100,16 +100,34 @@ double replayed_seconds(const Machine& machine, const Algorithm& algorithm, doub
   return replay(record(algorithm, call), machine_network(machine, group)).seconds;
 }
 
-// The value of the replay with the interval of the formula.
+bool serves(const Algorithm& algorithm, Collective what, double bytes, const GroupShape& group) {
+  return algorithm.what == what && !algorithm.refusal(group) &&
+         bytes <= static_cast<double>(algorithm.largest);
+}
+
+// On fewer of the same nodes, where the group is too large to be replayed.
+GroupShape replayable(GroupShape group) {
+  if (group.ranks <= kMostRanks) return group;
+  const int per_node = group.per_node(), least = std::min(group.nodes, 2);
+  group.nodes = std::max(kMostRanks / per_node, least);
+  group.ranks = std::min(group.nodes * per_node, kMostRanks);
+  group.even = true;
+  return group;
+}
+
+// The value of the replay with the interval of the formula, which misses as much of more bytes and
+// of more nodes.
 Price from_replay(const Machine& machine, const Algorithm& algorithm, double bytes,
                   const GroupShape& group, Price price) {
   const double replayed_bytes = std::min(bytes, kMostBytes);
-  const double said = algorithm.seconds(group, replayed_bytes, links_of(machine));
-  const double seconds = replayed_seconds(machine, algorithm, replayed_bytes, group);
+  const GroupShape replayed = replayable(group);
+  if (!serves(algorithm, algorithm.what, replayed_bytes, replayed)) return price;
+  const double said = algorithm.seconds(replayed, replayed_bytes, links_of(machine));
+  const double seconds = replayed_seconds(machine, algorithm, replayed_bytes, replayed);
   if (said <= 0 || seconds <= 0) return price;
   Figure& f = price.seconds;
   f = {f.value * seconds / said, f.low * seconds / said, f.high * seconds / said};
-  price.by = "replay";
+  price.by = replayed.ranks == group.ranks ? "replay" : "replay of fewer";
   return price;
 }
 
@@ -123,16 +141,11 @@ Price from_formula(const Machine& machine, const Algorithm& algorithm, double by
           all_known(links_at(machine, value_of), group)};
 }
 
-bool serves(const Algorithm& algorithm, Collective what, double bytes, const GroupShape& group) {
-  return algorithm.what == what && !algorithm.refusal(group) &&
-         bytes <= static_cast<double>(algorithm.largest);
-}
-
 Price from_model(const Machine& machine, const Algorithm& algorithm, double bytes,
                  const GroupShape& group) {
   if (!serves(algorithm, algorithm.what, bytes, group)) return {};
   const Price price = from_formula(machine, algorithm, bytes, group);
-  if (price.by.empty() || group.ranks > kMostRanks) return price;
+  if (price.by.empty()) return price;
   return from_replay(machine, algorithm, bytes, group, price);
 }
 

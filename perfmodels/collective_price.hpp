@@ -23,7 +23,7 @@ Links links_of(const Machine& machine);
 
 struct Price {
   Figure seconds{};
-  std::string by{};       // "curve", "replay", "formula"; empty: nobody can serve such a call
+  std::string by{};  // "curve", "replay", "replay of fewer" ranks, "formula"; empty: nobody can
   bool in_range = false;  // false: beyond what was measured, or with default constants
 };
 

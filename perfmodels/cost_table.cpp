@@ -13,7 +13,7 @@ namespace lockstep {
 
 namespace {
 
-constexpr double kReplayedBytes[] = {64, 1 << 10, 16 << 10, 256 << 10, 4 << 20, 64 << 20};
+constexpr double kReplayedBytes[] = {64, 1 << 10, 16 << 10, 256 << 10, 4 << 20, 64 << 20, 1 << 30};
 
 CostRow row_of(const CollectiveCurve& curve) {
   CostRow row{.what = collective_named(curve.operation.c_str()),
@@ -28,7 +28,7 @@ CostRow row_of(const CollectiveCurve& curve) {
 
 void add_replayed(CostTable& table, const Machine& machine, const GroupShape& group) {
   const bool measured = group.nodes == 1 && machine.calibrated;
-  if (measured || group.ranks == 1 || group.ranks > kMostReplayedRanks) return;
+  if (measured || group.ranks == 1) return;
   for (const Algorithm* algorithm : algorithms()) {
     if (table.seconds(algorithm->what, algorithm->label, group, 1)) continue;
     CostRow row{.what = algorithm->what,
@@ -38,7 +38,7 @@ void add_replayed(CostTable& table, const Machine& machine, const GroupShape& gr
                 .memory = group.memory};
     for (const double bytes : kReplayedBytes) {
       const Price price = price_of(machine, algorithm->what, bytes, group, algorithm->label);
-      if (price.by == "replay" && price.seconds.value > 0) {
+      if (price.by.starts_with("replay") && price.seconds.value > 0) {
         row.points.push_back({bytes, price.seconds.value});
       }
     }

@@ -12,9 +12,8 @@
 namespace lockstep {
 
 // The constants, every measured curve, and for each of `groups` the replayed prices of what has no
-// curve: the formulas take every link for the slowest, and know no copies. Groups of more than
-// kMostReplayedRanks keep the formulas, and of a calibrated machine those on one node.
-inline constexpr int kMostReplayedRanks = 16;
+// curve: the formulas take every link for the slowest, and know no copies. Groups on one node of
+// a calibrated machine keep the formulas.
 std::shared_ptr<const CostTable> cost_table_of(const Machine& machine,
                                                std::span<const GroupShape> groups = {});
 

@@ -64,7 +64,7 @@ class Collectives(unittest.TestCase):
         found = json.loads(self.succeed("explain", "all_reduce", "--bytes", "1M", "--ranks", "256", "--machine",
                                         "a100", "--json"))
         self.assertEqual(found["nodes"], 32)
-        self.assertTrue(all(c["by"].startswith("formula") for c in found["candidates"]))
+        self.assertTrue(all(c["by"].startswith("replay of fewer") for c in found["candidates"]))
         self.assertEqual(found["constants"]["across.beta"]["source"], "profile")
         rows = self.rows("all_reduce", "--sizes", "1M", "--machine", "a100", ranks=2)
         self.assertTrue(all(r["predicted_seconds"] for r in rows if r["algorithm"] == "ring"))

@@ -2,6 +2,9 @@
 #include "perfmodels/collective_price.hpp"
 
 #include "collectives/algorithms/table.hpp"
+#include "perfmodels/machine/find_machine.hpp"
+#include "perfmodels/simulate/networks.hpp"
+#include "perfmodels/simulate/replay.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace lockstep;
@@ -78,4 +81,19 @@ TEST_CASE("messages, single ranks, libraries and what cannot be served have thei
   CHECK_FALSE(library.in_range);
   CHECK(price_of(m, Collective::all_reduce, 1000, kFour, "native/shared_flat").by.empty());
   CHECK_FALSE(price_of({}, Collective::all_reduce, 1000, kFour, "native/ring").in_range);
+}
+
+TEST_CASE("a group too large to be replayed costs about what its replay says") {
+  const Machine machine = find_machine("a100");
+  const GroupShape large{.ranks = 128, .nodes = 16};
+  for (const char* name : {"ring", "recursive_halving"}) {
+    INFO(name);
+    const Algorithm& a = *find_algorithm(Collective::reduce_scatter, name);
+    const Price price = price_of(machine, a.what, 64 << 20, large, a.label);
+    CHECK(price.by == "replay of fewer");
+    const GroupCall call = priced_call(a.what, 64 << 20, large);
+    const double whole = replay(record(a, call), machine_network(machine, large)).seconds;
+    CHECK(price.seconds.value == Approx(whole).epsilon(0.15));
+    CHECK(a.seconds(large, 64 << 20, links_of(machine)) != Approx(whole).epsilon(0.15));
+  }
 }
