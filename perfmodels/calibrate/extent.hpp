@@ -81,13 +81,13 @@ inline Extent on_gpus(Extent e, double memory_bytes) {
   e.products = quick ? std::vector<std::int64_t>{512, 2048, 8192, 65536}
                      : std::vector<std::int64_t>{128, 512, 2048, 8192, 65536};
   e.most_flops = quick ? 1.2e12 : 2.3e12;
-  e.most_bytes = memory_bytes / 16;
+  e.most_bytes = memory_bytes / 8;
   e.in_turn = {.cached_bytes = 128 << 20,
                .memory_bytes = std::size_t{512} << 20,
                .most_sets = 512,
                .shortest = 300e-6};  // 0.5 us
   e.least_elements = 1 << 12;
-  e.most_elements = 1 << 26;
+  e.most_elements = 1 << 30;  // logits; parameters
   e.attention_tokens = quick ? std::vector<std::int64_t>{256, 1024}
                              : std::vector<std::int64_t>{128, 512, 1024, 2048, 4096};
   e.attention_channels = {64, 128};
