@@ -140,7 +140,6 @@ class Groups {
       elements /= 2;
     if (!gpu_) worker_ = make_cpu_device();
     Device& device = gpu_ ? *gpu_ : *worker_;
-    device.compute_in({});
     world_ = Communicator::over(context_.world(), device);
     overlap_.emplace(sampler_, *world_, device,
                      Overlapped{elements, overlapped_.width, overlapped_.seconds});

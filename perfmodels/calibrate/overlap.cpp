@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::int64_t kSmaller = 8;  // times, than the large sum: the small one
 constexpr double kLeastSlowdown =
-    1.05;  // of a core that is shared: nearer to 1 kernels stand still
+    1.05;                             // of a core that is shared: nearer to 1 kernels stand still
+constexpr double kMostOfKernels = 4;  // on a GPU: the sum was over before they were
 
 enum Series : std::uint8_t {
   kAlone,   // kernels
@@ -125,22 +126,26 @@ class OverlapTrial : public Trial {
 OverlapCalibration::OverlapCalibration(Sampler& sampler, const Communicator& world, Device& device,
                                        const Overlapped& of)
     : sampler_(sampler),
-      item_(sampler.add(
-          {.name = "overlap",
-           .prepare = [&world, &device,
-                       of] { return std::make_unique<OverlapTrial>(world, device, of); },
-           .num_series = kNumSeries})) {}
+      item_(sampler.add({.name = "overlap",
+                         .prepare =
+                             [&world, &device, of] {
+                               device.compute_in({});
+                               return std::make_unique<OverlapTrial>(world, device, of);
+                             },
+                         .num_series = kNumSeries})),
+      apart_(device.kind() == DeviceKind::cuda) {}
 
 // Beside kernels a sum takes delay + slowdown * alone. What the kernels lose they lose while it is
-// at work.
+// at work: where both have one core, not more than the sum has of it.
 OverlapProfile OverlapCalibration::profile() const {
   const auto of = [&](Series s) { return sampler_.samples(item_, s).figure().value; };
   const double longer = of(kLargeAlone) - of(kSmallAlone);
   const double slower = longer > 0 ? (of(kLargeBeside) - of(kSmallBeside)) / longer : 1;
-  const double slowdown = std::max(slower, kLeastSlowdown);
+  const double slowdown = std::max(slower, apart_ ? 1 : kLeastSlowdown);
   const double delay = std::max(of(kSmallBeside) - slowdown * of(kSmallAlone), 0.0);
   const double lost = std::max(of(kBeside) - of(kAlone), 0.0), at_work = slowdown * of(kLargeAlone);
-  const double compute = at_work / std::max(at_work - lost, at_work / slowdown);
+  const double least = at_work / (apart_ ? kMostOfKernels : slowdown);
+  const double compute = at_work / std::max(at_work - lost, least);
   return {.source = "measured, one sum at a time",
           .compute_slowdown = {compute},
           .communication_slowdown = {slowdown},

@@ -28,6 +28,7 @@ class OverlapCalibration {
  private:
   Sampler& sampler_;
   std::size_t item_;
+  bool apart_;  // a GPU's streams, not threads of a core
 };
 
 }  // namespace lockstep

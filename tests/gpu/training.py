@@ -120,7 +120,8 @@ def calibrated(place):
     predicted, guessed = found["step_seconds"], sum(g["seconds"] for g in found["guessed"])
     figures = dict(measured=measured, predicted=predicted, guessed=found["guessed"], breakdown=found["breakdown"],
                    profile=profile.read_text())
-    said = (f"a step of GPT-2 124M: predicted {predicted * 1e3:.1f} ms, measured {measured * 1e3:.1f} ms; "
+    what = "a tiny step" if place.a.quick else "a step of GPT-2 124M"
+    said = (f"{what}: predicted {predicted * 1e3:.1f} ms, measured {measured * 1e3:.1f} ms; "
             f"{guessed / predicted:.0%} of it is not measured")
     if place.a.quick:
         return said, figures
