@@ -62,14 +62,16 @@ Picture draw_beside(const std::string& profile, const Machine& machine) {
   return picture;
 }
 
-// Of the device that a job with this job.device would compute on. Collective.
+// Of the device that a job with this job.device would compute on; ranks may share a GPU where one
+// is asked for. Collective.
 Calibration measured(const Context& context, const CalibrateOptions& options, int threads) {
   JobConfig job;
   job.job.device = options.device;
+  if (options.device == "cuda") job.job.ranks_per_gpu = context.size();
   const DeviceOfJob found = make_device(context, job);
   if (found.description.empty()) return calibrate(context, extent_of(options), threads);
   log_info("each rank measures a GPU, rank 0 " + found.description);
-  const auto memory = static_cast<double>(found.gpu.memory_bytes);
+  const double memory = static_cast<double>(found.gpu.memory_bytes) / found.sharing;
   return calibrate(context, on_gpus(extent_of(options), memory), threads,
                    {.device = *found.device,
                     .name = found.gpu.name,

@@ -47,7 +47,8 @@ std::string compute_text(const ComputeProfile& c) {
   text += micro("launch of a kernel", c.launch);
   std::map<std::string, std::vector<double>> rates;
   for (const GemmPoint& p : c.gemm)
-    rates[p.kernel].push_back(2 * p.m * p.n * p.k / p.seconds.value);
+    rates[p.by.empty() ? p.kernel : p.kernel + " in " + p.by].push_back(2 * p.m * p.n * p.k /
+                                                                        p.seconds.value);
   text += share_of_peak(rates, c.peak_flops.value);
   text += format("  %-32s %12zu shapes\n", "attention", c.attention.size());
   text += format("  %-32s %12zu curves\n", "streaming kernels", c.streaming.size());

@@ -82,8 +82,8 @@ DeviceOfJob on_gpu(const Context& context, const JobConfig& job,
   made.device->compute_in(numerics_of(job));
   if (made.device->numerics().attention != AttentionBy::own)
     made.description += "; attention: " + kernels::cuda::fused_attention_library();
-  const int share = most_ranks_on_a_gpu(ranks);
-  if (share > 1) made.description += format(", shared by %d ranks", share);
+  made.sharing = most_ranks_on_a_gpu(ranks);
+  if (made.sharing > 1) made.description += format(", shared by %d ranks", made.sharing);
   return made;
 }
 

@@ -16,6 +16,7 @@ struct DeviceOfJob {
   std::unique_ptr<Device> device;
   Gpu gpu{};                  // if it is one
   std::string description{};  // "NVIDIA H200 at 0000:1b:00"; empty on CPUs
+  int sharing = 1;            // ranks on a GPU, at most
 };
 
 // What job.device asks for, computing as job.precision and job.matmul say. ConfigError where the

@@ -255,8 +255,9 @@ class Planner {
 
   // Those that the job leaves open.
   std::vector<std::string> algorithms_for(const ShortStep& step) const {
-    const CollectivesSection& asked = job_.collectives;
-    if (asked.algorithm != "auto" || asked.backend == "mpi") return {asked.algorithm};
+    const std::string& asked = job_.collectives.algorithm;
+    const bool theirs = options_.backend == "mpi" || options_.backend == "nccl";
+    if (asked != "auto" || theirs) return {asked};
     std::vector<std::string> all = {"auto"};
     for (const std::string& name : step.algorithms())
       all.push_back(name);

@@ -33,7 +33,7 @@ constexpr double kFirstShare = 0.2;    // of the time, for the first round of ke
 constexpr double kBrief = 1.0 / 2000;  // of the time: what a first visit takes at most, if it can
 constexpr double kMadeUp = 0.1;        // of the time: for what found the machine in rarer states
 constexpr double kOverlapped = 10e-3;  // seconds that an all-reduce beside computation may take
-constexpr std::int64_t kLeastElements = 1 << 8, kMostElements = 1 << 21;  // of that all-reduce
+constexpr std::int64_t kLeastElements = 1 << 8;  // of that all-reduce
 
 // Everything between ranks, for as long as the calibration takes. Links come first: they say what
 // collectives are going to take.
@@ -43,6 +43,7 @@ class Groups {
       : context_(context),
         sampler_(sampler),
         gpu_(device.kind() == DeviceKind::cuda ? &device : nullptr),
+        overlapped_{extent.overlapped_elements, extent.busy_width / 2, extent.overlapping_seconds},
         backend_(make_backend(context, gpu_)),
         net_(gpu_ ? make_device_messages(*backend_, nodes_of(context.world()))
                   : make_transport(duplicate(context.world()))),
@@ -130,19 +131,22 @@ class Groups {
     return steps;
   }
   void add_overlap() {
-    if (!context_.threads_allowed() || gpu_) return;
+    if (!context_.threads_allowed()) return;
     const Machine machine = known();
-    std::int64_t elements = kMostElements;
+    const char* const label = gpu_ ? backend_->choose(barrier_call()).label : "mpi";
+    std::int64_t elements = overlapped_.elements;
     const auto seconds = [&] {
       const auto bytes = static_cast<double>(elements) * sizeof(float);
-      return price_of(machine, Collective::all_reduce, bytes, backend_->shape(), "mpi")
+      return price_of(machine, Collective::all_reduce, bytes, backend_->shape(), label)
           .seconds.value;
     };
     while (elements > kLeastElements && seconds() > kOverlapped)
       elements /= 2;
-    worker_ = make_cpu_device();
-    world_ = Communicator::over(context_.world(), *worker_);
-    overlap_.emplace(sampler_, *world_, *worker_, elements);
+    if (!gpu_) worker_ = make_cpu_device();
+    Device& device = gpu_ ? *gpu_ : *worker_;
+    world_ = Communicator::over(context_.world(), device);
+    overlap_.emplace(sampler_, *world_, device,
+                     Overlapped{elements, overlapped_.width, overlapped_.seconds});
     sampler_.run(0, 1, sampler_.size() - 1);
   }
 
@@ -161,7 +165,8 @@ class Groups {
 
   const Context& context_;
   Sampler& sampler_;
-  Device* const gpu_;  // of this rank; none: what is sent lies in the host's memory
+  Device* const gpu_;            // this rank's; none: what is sent lies in the host's memory
+  const Overlapped overlapped_;  // at most
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Transport> net_;
   std::vector<std::unique_ptr<LinkCalibration>> levels_;

@@ -107,7 +107,8 @@ void ComputeCalibration::add_attention(const Extent& extent, const AttentionKern
 void ComputeCalibration::add_streaming(const Extent& extent) {
   for (const StreamingKernel& kernel : streaming_kernels()) {
     double before = 0;
-    for (std::int64_t n = extent.least_elements; n <= extent.most_elements; n *= 4) {
+    const std::int64_t most = std::min(extent.most_elements, kernel.most);
+    for (std::int64_t n = extent.least_elements; n <= most; n *= 4) {
       const Operation cost = operation_of(kernel, n, values_);
       const double bytes = std::max(cost.bytes_read + cost.bytes_written, 1.0);
       if (bytes > extent.most_bytes) break;

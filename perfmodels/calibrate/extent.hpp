@@ -38,7 +38,9 @@ struct Extent {
   std::size_t least_message = 8, most_message = 16 << 20;
   int message_steps = 2;  // sizes from one power of 2 to the next
   int prtt_messages = 16;
-  std::int64_t skew_width = 256;  // of products, a power of 2
+  std::int64_t busy_width = 256;               // of products that keep a rank at work, a power of 2
+  std::int64_t overlapped_elements = 1 << 21;  // of a sum beside them, at most
+  double overlapping_seconds = 30e-3;          // of them: longer than the sum
   int skew_slices = 64;  // of 0.7 ms: what ranks compute before it is looked at who was slower
 
   std::vector<Collective> collectives{
@@ -79,18 +81,19 @@ inline Extent on_gpus(Extent e, double memory_bytes) {
   e.products = quick ? std::vector<std::int64_t>{512, 2048, 8192, 65536}
                      : std::vector<std::int64_t>{128, 512, 2048, 8192, 65536};
   e.most_flops = quick ? 1.2e12 : 2.3e12;
-  e.most_bytes = memory_bytes / 16;
+  e.most_bytes = memory_bytes / 8;
   e.in_turn = {.cached_bytes = 128 << 20,
                .memory_bytes = std::size_t{512} << 20,
                .most_sets = 512,
                .shortest = 300e-6};  // 0.5 us
   e.least_elements = 1 << 12;
-  e.most_elements = 1 << 26;
+  e.most_elements = 1 << 30;  // logits; parameters
   e.attention_tokens = quick ? std::vector<std::int64_t>{256, 1024}
                              : std::vector<std::int64_t>{128, 512, 1024, 2048, 4096};
   e.attention_channels = {64, 128};
   e.bandwidth_elements = 1 << 27;
-  e.skew_width = 1024;
+  e.busy_width = 1024;
+  e.overlapped_elements = 1 << 24;
   e.most_message = (quick ? 64 : 256) * (std::size_t{1} << 20);
   e.most_vector = (quick ? 128 : 1024) * (std::size_t{1} << 20);
   return e;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <span>
 
 #include "runtime/device/device.hpp"
@@ -25,6 +26,7 @@ struct StreamingKernel {
   const char* name;
   Launch (*prepare)(Device& device, std::int64_t elements);
   Found found = Found::cached;
+  std::int64_t most = std::numeric_limits<std::int64_t>::max();  // elements that a step has of it
 };
 std::span<const StreamingKernel> streaming_kernels();
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "perfmodels/calibrate/filled.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/kernels/gelu.hpp"
 #include "runtime/kernels/linear.hpp"
@@ -11,11 +12,10 @@ namespace lockstep {
 
 namespace {
 
-constexpr std::int64_t kWidth = 128;  // of products: short, so that the end of a sum is noticed
 constexpr std::int64_t kSmaller = 8;  // times, than the large sum: the small one
-constexpr double kComputeSeconds = 30e-3;  // longer than a large sum beside it
 constexpr double kLeastSlowdown =
-    1.05;  // of a core that is shared: nearer to 1 kernels stand still
+    1.05;                             // of a core that is shared: nearer to 1 kernels stand still
+constexpr double kMostOfKernels = 4;  // on a GPU: the sum was over before they were
 
 enum Series : std::uint8_t {
   kAlone,   // kernels
@@ -27,28 +27,28 @@ enum Series : std::uint8_t {
   kNumSeries
 };
 
+// The kernels are short, so that the end of a sum is noticed.
 class OverlapTrial : public Trial {
  public:
-  OverlapTrial(const Communicator& world, Device& device, std::int64_t elements)
+  OverlapTrial(const Communicator& world, Device& device, const Overlapped& of)
       : world_(world),
         device_(device),
-        x_(square()),
-        w_(square()),
-        y_(square()),
-        small_(sum_of(std::max<std::int64_t>(elements / kSmaller, 1))),
-        large_(sum_of(elements)) {
-    for (Tensor* t : {&x_, &w_, &y_})
-      std::fill(t->values().begin(), t->values().end(), 0.01f);
+        on_gpu_(device.kind() == DeviceKind::cuda),
+        x_(filled(device, {of.width, of.width})),
+        w_(filled(device, {of.width, of.width})),
+        y_(filled(device, {of.width, of.width})),
+        small_(sum_of(std::max<std::int64_t>(of.elements / kSmaller, 1))),
+        large_(sum_of(of.elements)) {
     compute(2);
-    products_ = number_for(kComputeSeconds, compute(16) / 16);
+    products_ = number_for(of.seconds, compute(16) / 16);
   }
 
   void run(std::span<double> seconds) override {
     seconds[kAlone] = compute(products_);
-    world_.barrier().wait();
+    meet();
     Work work = world_.all_reduce(large_, ReduceOp::max);  // a sum would overflow in time
     seconds[kBeside] = compute(products_);
-    work.wait();
+    finish(work);
     seconds[kSmallAlone] = alone(small_);
     seconds[kLargeAlone] = alone(large_);
     seconds[kSmallBeside] = beside(small_);
@@ -56,51 +56,67 @@ class OverlapTrial : public Trial {
   }
 
  private:
-  Tensor square() { return Tensor::empty(device_, {kWidth, kWidth}); }
   Tensor sum_of(std::int64_t elements) {
     const auto bytes = static_cast<std::size_t>(elements) * sizeof(float);
     Tensor t = Tensor::over(device_, world_.allocate(bytes), {elements});
-    std::fill(t.values().begin(), t.values().end(), 1.0f);
+    kernels::fill(t, 1, device_.compute());
     return t;
+  }
+  // Only a GPU's kernels wait for a Work.
+  void finish(Work& work) {
+    work.wait();
+    if (on_gpu_) device_.compute().synchronize();
+  }
+  void meet() {
+    Work barrier = world_.barrier();
+    finish(barrier);
   }
 
   // Of all ranks: the same number on each.
   int number_for(double seconds, double each) {
-    Tensor one = Tensor::empty(device_, {1});
-    *one.data() = static_cast<float>(each);
-    world_.all_reduce(one, ReduceOp::max).wait();
-    return std::max(static_cast<int>(seconds / *one.data()), 4);
+    Tensor one = wide(device_, {1}, static_cast<float>(each));
+    Work longest = world_.all_reduce(one, ReduceOp::max);
+    finish(longest);
+    float most = 0;
+    device_.copy_out(&most, one.raw(), sizeof most);
+    return std::max(static_cast<int>(seconds / most), 4);
   }
 
-  double compute(int times) {
-    const double begin = now();
+  void launch(int times) {
     for (int i = 0; i < times; ++i) {
       kernels::linear_forward(y_, x_, w_, {}, device_.compute());
       kernels::gelu_forward(y_, y_, device_.compute());
     }
-    return now() - begin;
+  }
+  double compute(int times) {
+    return device_.compute().seconds_of([&] { launch(times); });
   }
   double alone(Tensor& data) {
-    world_.barrier().wait();
-    const double begin = now();
-    world_.all_reduce(data, ReduceOp::max).wait();
-    return now() - begin;
-  }
-  // Kernels had the core before it, and have it until it is done on this rank.
-  double beside(Tensor& data) {
-    world_.barrier().wait();
-    compute(products_ / 4);
+    meet();
     const double begin = now();
     Work work = world_.all_reduce(data, ReduceOp::max);
-    while (!work.done())
-      compute(1);
+    finish(work);
+    return now() - begin;
+  }
+  // Kernels had the core before it, and have it until it is done on this rank. On a GPU it would
+  // wait for those that were launched before; all are launched at once, and last longer.
+  double beside(Tensor& data) {
+    meet();
+    if (!on_gpu_) compute(products_ / 4);
+    const double begin = now();
+    Work work = world_.all_reduce(data, ReduceOp::max);
+    if (on_gpu_) launch(products_);
+    while (!work.done()) {
+      if (!on_gpu_) compute(1);
+    }
     const double seconds = now() - begin;
-    work.wait();
+    finish(work);
     return seconds;
   }
 
   const Communicator& world_;
   Device& device_;
+  const bool on_gpu_;
   Tensor x_, w_, y_, small_, large_;  // [width,width], [elements]
   int products_ = 1;
 };
@@ -108,25 +124,28 @@ class OverlapTrial : public Trial {
 }  // namespace
 
 OverlapCalibration::OverlapCalibration(Sampler& sampler, const Communicator& world, Device& device,
-                                       std::int64_t elements)
+                                       const Overlapped& of)
     : sampler_(sampler),
       item_(sampler.add({.name = "overlap",
                          .prepare =
-                             [&world, &device, elements] {
-                               return std::make_unique<OverlapTrial>(world, device, elements);
+                             [&world, &device, of] {
+                               device.compute_in({});
+                               return std::make_unique<OverlapTrial>(world, device, of);
                              },
-                         .num_series = kNumSeries})) {}
+                         .num_series = kNumSeries})),
+      apart_(device.kind() == DeviceKind::cuda) {}
 
 // Beside kernels a sum takes delay + slowdown * alone. What the kernels lose they lose while it is
-// at work.
+// at work: where both have one core, not more than the sum has of it.
 OverlapProfile OverlapCalibration::profile() const {
   const auto of = [&](Series s) { return sampler_.samples(item_, s).figure().value; };
   const double longer = of(kLargeAlone) - of(kSmallAlone);
   const double slower = longer > 0 ? (of(kLargeBeside) - of(kSmallBeside)) / longer : 1;
-  const double slowdown = std::max(slower, kLeastSlowdown);
+  const double slowdown = std::max(slower, apart_ ? 1 : kLeastSlowdown);
   const double delay = std::max(of(kSmallBeside) - slowdown * of(kSmallAlone), 0.0);
   const double lost = std::max(of(kBeside) - of(kAlone), 0.0), at_work = slowdown * of(kLargeAlone);
-  const double compute = at_work / std::max(at_work - lost, at_work / slowdown);
+  const double least = at_work / (apart_ ? kMostOfKernels : slowdown);
+  const double compute = at_work / std::max(at_work - lost, least);
   return {.source = "measured, one sum at a time",
           .compute_slowdown = {compute},
           .communication_slowdown = {slowdown},

@@ -11,17 +11,24 @@
 
 namespace lockstep {
 
+// Large sums of so many float32 beside products so wide, which take so many seconds: more than a
+// large sum beside them.
+struct Overlapped {
+  std::int64_t elements = 0, width = 0;
+  double seconds = 0;
+};
+
 class OverlapCalibration {
  public:
   // The communicator's device must have a communication worker, or there is no overlap to measure.
-  // The large sums are of so many float32.
   OverlapCalibration(Sampler& sampler, const Communicator& world, Device& device,
-                     std::int64_t elements);
+                     const Overlapped& of);
   OverlapProfile profile() const;
 
  private:
   Sampler& sampler_;
   std::size_t item_;
+  bool apart_;  // a GPU's streams, not threads of a core
 };
 
 }  // namespace lockstep

@@ -51,7 +51,8 @@ Plot picture_of_compute(const ComputeProfile& compute) {
   double least = 1e300, most = 0;
   for (const GemmPoint& p : compute.gemm) {
     const double flops = 2 * p.m * p.n * p.k;
-    kernels[p.kernel].points.push_back({flops, 1e-9 * flops / p.seconds.value});
+    kernels[p.by.empty() ? p.kernel : p.kernel + " in " + p.by].points.push_back(
+        {flops, 1e-9 * flops / p.seconds.value});
     least = std::min(least, flops);
     most = std::max(most, flops);
   }

@@ -149,7 +149,8 @@ SkewCalibration::SkewCalibration(const Context& context, Sampler& sampler, Devic
     items_.push_back(sampler.add(
         {.name = "skew of the ranks",
          .prepare =
-             [&context, &device, slices = extent.skew_slices, width = extent.skew_width] {
+             [&context, &device, slices = extent.skew_slices, width = extent.busy_width] {
+               device.compute_in({});
                return std::make_unique<SkewTrial>(context, device, slices, width);
              },
          .num_series = 2 * levels_}));

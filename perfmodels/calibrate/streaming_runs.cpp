@@ -274,7 +274,7 @@ constexpr StreamingKernel kStreaming[] = {
     {"copy", copy},
     {"cross_entropy", cross_entropy},
     {"cross_entropy_gradient", cross_entropy_gradient},
-    {"cross_entropy_rescale", cross_entropy_rescale},
+    {"cross_entropy_rescale", cross_entropy_rescale, Found::cached, 1 << 24},  // rows
     {"cross_entropy_statistics", cross_entropy_statistics},
     {"dropout", dropout},
     {"dropout_add", dropout_add, Found::in_memory},
@@ -296,7 +296,7 @@ constexpr StreamingKernel kStreaming[] = {
     {"squared_sums", squared_sums, Found::in_memory},
     {"swiglu_backward", swiglu_backward},
     {"swiglu_forward", swiglu_forward},
-    {"upload", upload},
+    {"upload", upload, Found::cached, 1 << 24},  // tokens
     {"window_embedding_backward", window_embedding_backward, Found::in_memory},
     {"window_embedding_forward", window_embedding_forward, Found::in_memory},
 };

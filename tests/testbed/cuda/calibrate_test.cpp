@@ -37,7 +37,9 @@ Extent tiny() {
   e.bandwidth_elements = 1 << 12;
   e.most_message = 4096;
   e.message_steps = 1;
-  e.skew_width = 16;
+  e.busy_width = 16;
+  e.overlapped_elements = 1 << 12;
+  e.overlapping_seconds = 0;
   e.skew_slices = 4;
   e.collectives = {Collective::all_reduce, Collective::reduce_scatter, Collective::all_gather};
   e.most_vector = 1 << 18;
@@ -123,6 +125,8 @@ TEST_CASE("between GPUs there are messages, and who serves jobs") {
   CHECK(labels.count("mpi") == 1);
   CHECK(labels.count("nccl") == (has_nccl() ? 1 : 0));
   CHECK(labels.count("native/ring") == 1);
+  CHECK(machine.overlap.compute_slowdown.value >= 1);
+  CHECK(machine.overlap.communication_slowdown.value >= 1);
 }
 
 namespace {
