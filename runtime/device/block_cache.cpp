@@ -15,45 +15,15 @@ namespace lockstep {
 
 namespace {
 constexpr std::size_t kLine = 64, kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kOwnPages = 128 << 10;  // bytes; classes from there on are whole pages
+constexpr std::size_t kLong = 128 << 10;  // bytes of a block; shorter ones are the heap's
+constexpr std::size_t kRegion = 16 * kHugePage;
 
-// Bytes from `begin`, a page's, to the next huge page.
-std::size_t to_huge_page(const std::byte* begin) {
-  return (kHugePage - reinterpret_cast<std::uintptr_t>(begin) % kHugePage) % kHugePage;
+std::size_t rounded_up(std::size_t bytes, std::size_t unit) {
+  return (bytes + unit - 1) / unit * unit;
 }
 
-void unmap(void* begin, std::size_t bytes) noexcept {
+void unmap(std::byte* begin, std::size_t bytes) noexcept {
   if (bytes > 0) munmap(begin, bytes);  // fails for no mapping of ours
-}
-
-// From the system and not from the heap, whose pages are small where they were touched before,
-// whatever is advised then: to copy 8 MB of them to another rank takes three times as long.
-void* map_pages(std::size_t bytes) {
-  const bool huge = bytes >= kHugePage;
-  const std::size_t spare = huge ? kHugePage : 0;
-  void* mapped =
-      mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapped == MAP_FAILED) return nullptr;
-  if (!huge) return mapped;
-  auto* begin = static_cast<std::byte*>(mapped);
-  const std::size_t before = to_huge_page(begin);
-  unmap(begin, before);
-  unmap(begin + before + bytes, spare - before);
-  madvise(begin + before, bytes, MADV_HUGEPAGE);  // advice: failure changes nothing
-  return begin + before;
-}
-
-void* from_system(std::size_t bytes) {
-  void* block = bytes >= kOwnPages ? map_pages(bytes) : std::aligned_alloc(kLine, bytes);
-  if (!block) {
-    throw SystemError("out of memory: " + std::to_string(bytes >> 20) +
-                      " MiB more were asked for; use a smaller batch.micro or model");
-  }
-  return block;
-}
-
-void to_system(void* block, std::size_t bytes) noexcept {
-  bytes >= kOwnPages ? unmap(block, bytes) : std::free(block);
 }
 }  // namespace
 
@@ -64,14 +34,52 @@ std::size_t size_class(std::size_t bytes) {
 }
 
 std::size_t most_without_huge_pages() {
-  return kHugePage - kHugePage / 16;  // the class before it
+  return kLong - kLong / 16;  // the class before it
+}
+
+// Whole huge pages; null where the system is out.
+std::byte* BlockCache::map_region(std::size_t bytes) {
+  void* mapped =
+      mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  auto* first = static_cast<std::byte*>(mapped);
+  const auto at = reinterpret_cast<std::uintptr_t>(first);
+  const std::size_t before = rounded_up(at, kHugePage) - at;
+  unmap(first, before);
+  unmap(first + before + bytes, kHugePage - before);
+  madvise(first + before, bytes, MADV_HUGEPAGE);  // advice: failure changes nothing
+  return first + before;
+}
+
+void* BlockCache::cut_from_region(std::size_t bytes) {
+  auto fits = [bytes](const Region& r) { return r.bytes - r.used >= bytes; };
+  auto region = std::find_if(regions_.begin(), regions_.end(), fits);
+  if (region == regions_.end()) {
+    const std::size_t size = rounded_up(std::max(bytes, kRegion), kHugePage);
+    std::byte* begin = map_region(size);
+    if (!begin) return nullptr;
+    region = regions_.insert(regions_.end(), {begin, size, 0});
+  }
+  void* block = region->begin + region->used;
+  region->used += bytes;
+  return block;
+}
+
+void* BlockCache::from_system(std::size_t bytes) {
+  void* block = bytes >= kLong ? cut_from_region(bytes) : std::aligned_alloc(kLine, bytes);
+  if (block) return block;
+  throw SystemError("out of memory: " + std::to_string(bytes >> 20) +
+                    " MiB more were asked for; use a smaller batch.micro or model");
 }
 
 BlockCache::~BlockCache() {
   for (auto& [size, blocks] : free_) {
-    for (void* block : blocks)
-      to_system(block, size);
+    for (void* block : blocks) {
+      if (size < kLong) std::free(block);
+    }
   }
+  for (const Region& region : regions_)
+    unmap(region.begin, region.bytes);
 }
 
 void* BlockCache::take(std::size_t bytes) {

@@ -12,8 +12,7 @@ namespace lockstep {
 
 // Size classes have at most 1/8 waste: eight steps between powers of two, 64 bytes at least.
 std::size_t size_class(std::size_t bytes);
-// The largest blocks without huge pages, where the system has any: longer ones are touched and
-// copied faster, byte for byte.
+// The longest blocks without huge pages, where the system has any.
 std::size_t most_without_huge_pages();
 
 class BlockCache {
@@ -28,8 +27,18 @@ class BlockCache {
   std::size_t reserved() const;
 
  private:
+  struct Region {
+    std::byte* begin;
+    std::size_t bytes, used;
+  };
+
+  void* from_system(std::size_t bytes);
+  void* cut_from_region(std::size_t bytes);
+  static std::byte* map_region(std::size_t bytes);
+
   mutable std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> free_;
+  std::vector<Region> regions_;
   std::size_t reserved_ = 0;
 };
 

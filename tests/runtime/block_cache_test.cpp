@@ -55,21 +55,28 @@ TEST_CASE("blocks are aligned and can be written to their end", "[unit]") {
 TEST_CASE("huge pages begin with the class behind the last without", "[unit]") {
   const std::size_t most = most_without_huge_pages();
   CHECK(size_class(most) == most);
-  CHECK(size_class(most + 1) == std::size_t{2} << 20);
+  CHECK(size_class(most + 1) == std::size_t{128} << 10);
 }
 
-TEST_CASE("long blocks begin pages, and those of two mebibytes huge pages", "[unit]") {
-  constexpr std::size_t kLong = 128 << 10, kPage = 4096, kHugePage = std::size_t{2} << 20;
+TEST_CASE("long blocks lie side by side, from the begin of a huge page on", "[unit]") {
+  constexpr std::size_t kHugePage = std::size_t{2} << 20;
   BlockCache cache;
-  std::vector<std::pair<void*, std::size_t>> blocks;
-  for (const std::size_t bytes : {kLong, kLong + 1, kHugePage - 1, kHugePage, 5 * kHugePage / 2})
-    blocks.emplace_back(cache.take(bytes), bytes);
-  for (const auto& [block, bytes] : blocks) {
-    INFO(bytes);
-    const std::size_t page = bytes >= kHugePage - 1 ? kHugePage : kPage;  // its class is above it
-    CHECK(reinterpret_cast<std::uintptr_t>(block) % page == 0);
-    std::memset(block, 1, size_class(bytes));
-    cache.give_back(block, bytes);
+  std::vector<std::pair<std::byte*, std::size_t>> blocks;
+  for (const std::size_t bytes :
+       {std::size_t{128} << 10, std::size_t{1234567}, 3 * kHugePage, 40 * kHugePage, kHugePage}) {
+    auto* block = static_cast<std::byte*>(cache.take(bytes));
+    std::memset(block, static_cast<int>(blocks.size()), size_class(bytes));
+    blocks.emplace_back(block, size_class(bytes));
+  }
+  CHECK(reinterpret_cast<std::uintptr_t>(blocks[0].first) % kHugePage == 0);
+  CHECK(blocks[1].first == blocks[0].first + blocks[0].second);
+  CHECK(blocks[2].first == blocks[1].first + blocks[1].second);
+  CHECK(reinterpret_cast<std::uintptr_t>(blocks[3].first) % kHugePage == 0);  // too long for it
+  CHECK(blocks[4].first == blocks[2].first + blocks[2].second);
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    CHECK(blocks[i].first[0] == std::byte(i));
+    CHECK(blocks[i].first[blocks[i].second - 1] == std::byte(i));
+    cache.give_back(blocks[i].first, blocks[i].second);
   }
 }
 
