@@ -98,6 +98,22 @@ TEST_CASE("codes and their sums have the bits of the CPU") {
   }
 }
 
+namespace {
+
+// What is taken of n elements, what is left, and the sum of the pairs.
+std::vector<Bytes> largest(const Problem& p, std::int64_t n, std::int64_t k, bool odd) {
+  Tensor waiting = p.random32({n}, 1, 0.5f), sum = p.empty32({n});
+  const Tensor x = odd ? odd_numbers(p, n, 2) : p.random32({n}, 2);
+  if (odd) kernels::fill(waiting, 0.0f, p.stream());  // the same bits after the sum
+  Tensor pairs = Tensor::empty(p.device, {2 * k}, DType::int32);
+  Tensor workspace = kernels::take_largest_workspace(p.device, n);
+  kernels::take_largest(pairs, waiting, x, workspace, p.stream());
+  kernels::add_pairs(sum, pairs, 1, p.stream());
+  return {bytes_of(pairs), k > 0 ? bytes_of(waiting) : Bytes(), bytes_of(sum)};
+}
+
+}  // namespace
+
 TEST_CASE("the largest elements are those of the CPU") {
   if (test::no_gpu()) return;
   const auto cpu = make_cpu_device(), gpu = make_cuda_device(0);
@@ -105,21 +121,15 @@ TEST_CASE("the largest elements are those of the CPU") {
     for (const std::int64_t k : {std::int64_t{0}, std::int64_t{1}, n / 3, n - 1, n}) {
       for (const bool odd : {false, true}) {
         INFO(k << " of " << n << (odd ? ", odd" : ""));
-        const auto run = [&](const Problem& p) {
-          Tensor waiting = p.random32({n}, 1, 0.5f), sum = p.empty32({n});
-          const Tensor x = odd ? odd_numbers(p, n, 2) : p.random32({n}, 2);
-          if (odd) kernels::fill(waiting, 0.0f, p.stream());  // the same bits after the sum
-          Tensor pairs = Tensor::empty(p.device, {2 * k}, DType::int32);
-          Tensor workspace = kernels::take_largest_workspace(p.device, n);
-          kernels::take_largest(pairs, waiting, x, workspace, p.stream());
-          kernels::add_pairs(sum, pairs, 1, p.stream());
-          return std::vector{bytes_of(pairs), k > 0 ? bytes_of(waiting) : Bytes(), bytes_of(sum)};
-        };
-        const bool same = run({*gpu}) == run({*cpu});
+        const bool same = largest({*gpu}, n, k, odd) == largest({*cpu}, n, k, odd);
         CHECK(same);
       }
     }
   }
+  // More chunks of 4096 than one block has threads.
+  constexpr std::int64_t kMany = 260 * 4096 + 7;
+  const bool same = largest({*gpu}, kMany, 30011, true) == largest({*cpu}, kMany, 30011, true);
+  CHECK(same);
 }
 
 TEST_CASE("pairs of several ranks add up in their order") {
