@@ -8,10 +8,15 @@
 
 #include <cuda_runtime_api.h>
 
+#include "runtime/base/cuda_check.hpp"
 #include "runtime/device/stream.hpp"
 #include "tests/testbed/cuda/emulator.hpp"
 
 namespace lockstep {
+
+inline cudaStream_t native(Stream& stream) {
+  return static_cast<cudaStream_t>(stream.native());
+}
 
 struct Launch {
   dim3 grid, block;
