@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums over the rows of a matrix, in a fixed order: gradients of biases and norms.
 //
-// Two kernels. In the first a block takes a strip of columns and one of at most 64 equal ranges of
-// rows; its warps take rows by turns and their sums are added in order. The second adds the ranges
-// in order to what is there. Reads its input once; the partial sums are a small part of it.
+// Two kernels. In the first a block takes a strip of columns and one of several equal ranges of rows,
+// so many that all blocks together fill a GPU, since a warp has one row's load under way at a time; its
+// warps take rows by turns and their sums are added in order. The second adds the ranges in order to
+// what is there. Reads its input once; the partial sums are a small part of it.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +15,7 @@
 
 namespace lockstep::kernels::cuda {
 
-constexpr std::int64_t kRowRanges = 64;
+constexpr std::int64_t kSumBlocks = 1024;  // what Hopper's 132 multiprocessors run at a time
 constexpr int kSumWarps = kThreads / kWarp;
 
 template <class T, int S>
@@ -58,35 +59,48 @@ __global__ void range_sums_kernel(float* partial, Terms terms, std::int64_t rows
   }
 }
 
-// to[s][c] += the ranges' sums. A warp takes 32 columns' s-th sums.
+// to[s][c] += the ranges' sums. A block takes 32 columns' s-th sums, its warps the ranges by turns.
 template <int S>
 struct Sums {
   AnyFloats of[S];
 };
+struct RangeSums {
+  float of_warp[kWarp][kWarp];
+};
 template <int S>
 __global__ void add_ranges_kernel(Sums<S> to, const float* partial, int ranges,
                                   std::int64_t columns) {
-  const std::int64_t c = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  const int s = blockIdx.y;
-  if (c >= columns) return;
+  static_assert(S <= 2);
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, warps = blockDim.x / kWarp;
+  const std::int64_t c = std::int64_t{blockIdx.x} * kWarp + lane;
+  const int s = blockIdx.y, end = c < columns ? ranges : 0;
   float sum = 0;
-  for (int range = 0; range < ranges; ++range)
+  for (int range = warp; range < end; range += warps)
     sum += partial[(std::int64_t{range} * S + s) * columns + c];
-  to.of[s].add(c, sum);
+  auto& all = shared<RangeSums>();
+  all.of_warp[warp][lane] = sum;
+  __syncthreads();
+  if (warp > 0 || c >= columns) return;
+  for (int w = 1; w < warps; ++w)
+    sum += all.of_warp[w][lane];
+  (s == 0 ? to.of[0] : to.of[S - 1]).add(c, sum);
 }
 
 template <class T, int S, class Terms>
 void add_column_sums(const Sums<S>& to, const Terms& terms, std::int64_t rows, std::int64_t columns,
                      Device& device, Stream& stream) {
   const std::int64_t strips = (columns + kWarp * kPack<T> - 1) / (kWarp * kPack<T>);
-  const std::int64_t ranges = std::clamp<std::int64_t>(rows / kSumWarps, 1, kRowRanges);
+  const std::int64_t most = std::max<std::int64_t>(rows / kSumWarps, 1);
+  const std::int64_t ranges = std::clamp<std::int64_t>(kSumBlocks / strips, 1, most);
   const MemoryScope scope(device, MemoryUse::buffers);
   Tensor partial = Tensor::empty(device, {ranges, S, columns});
   launch(range_sums_kernel<T, S, Terms>,
          {dim3(static_cast<unsigned>(strips), static_cast<unsigned>(ranges)), kThreads}, stream,
          partial.data(), terms, rows, columns);
-  launch(add_ranges_kernel<S>, {dim3(static_cast<unsigned>((columns + kWarp - 1) / kWarp), S), kWarp},
-         stream, to, partial.data(), static_cast<int>(ranges), columns);
+  const auto warps = static_cast<unsigned>(std::min<std::int64_t>(ranges, kWarp));
+  launch(add_ranges_kernel<S>,
+         {dim3(static_cast<unsigned>((columns + kWarp - 1) / kWarp), S), warps * kWarp}, stream, to,
+         partial.data(), static_cast<int>(ranges), columns);
 }
 
 }  // namespace lockstep::kernels::cuda

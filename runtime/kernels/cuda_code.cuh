@@ -16,13 +16,30 @@ constexpr int kThreads = 256;  // of a block, where nothing else decides
 template <class T>
 constexpr int kPack = 16 / static_cast<int>(sizeof(T));  // elements of 16 bytes
 
-struct alignas(16) Words {
+struct Words {
   std::uint32_t word[4];
 };
 
-struct alignas(8) HalfWords {
+struct HalfWords {
   std::uint32_t word[2];
 };
+
+// One access each: of a struct of our own nvcc makes one for every word, and of a plain store, too,
+// where another branch stores the same words one by one.
+__device__ inline Words load_words(const void* p) {
+  const uint4 w = *static_cast<const uint4*>(p);
+  return {{w.x, w.y, w.z, w.w}};
+}
+__device__ inline HalfWords load_half_words(const void* p) {
+  const uint2 w = *static_cast<const uint2*>(p);
+  return {{w.x, w.y}};
+}
+__device__ inline void store_words(void* p, const Words& w) {
+  store_vector(static_cast<uint4*>(p), {w.word[0], w.word[1], w.word[2], w.word[3]});
+}
+__device__ inline void store_half_words(void* p, const HalfWords& w) {
+  store_vector(static_cast<uint2*>(p), {w.word[0], w.word[1]});
+}
 
 __device__ inline void unpack(float (&v)[4], const Words& w) {
   for (int j = 0; j < 4; ++j)
@@ -57,7 +74,7 @@ __device__ inline bool aligned(const void* p) {
 template <class T>
 __device__ void load_pack(float (&v)[kPack<T>], const T* p, std::int64_t i, std::int64_t n) {
   if (i + kPack<T> <= n && aligned(p + i)) {
-    unpack(v, *reinterpret_cast<const Words*>(p + i));
+    unpack(v, load_words(p + i));
   } else {
     for (int j = 0; j < kPack<T>; ++j)
       v[j] = i + j < n ? to_float(p[i + j]) : 0.0f;
@@ -71,7 +88,7 @@ __device__ void load_floats(float (&v)[N], const T* p, std::int64_t i, std::int6
     for (int part = 0; part < N; part += kPack<T>)
       load_pack(reinterpret_cast<float(&)[kPack<T>]>(v[part]), p, i + part, n);
   } else if (i + N <= n && reinterpret_cast<std::uintptr_t>(p + i) % 8 == 0) {  // 4 of bfloat16
-    const HalfWords w = *reinterpret_cast<const HalfWords*>(p + i);
+    const HalfWords w = load_half_words(p + i);
     for (int j = 0; j < 2; ++j) {
       v[2 * j] = bits_to_float(w.word[j] << 16);
       v[2 * j + 1] = bits_to_float(w.word[j] & 0xffff0000);
@@ -85,7 +102,7 @@ __device__ void load_floats(float (&v)[N], const T* p, std::int64_t i, std::int6
 template <class T>
 __device__ void store_pack(T* p, const float (&v)[kPack<T>], std::int64_t i, std::int64_t n) {
   if (i + kPack<T> <= n && aligned(p + i)) {
-    *reinterpret_cast<Words*>(p + i) = pack(v);
+    store_words(p + i, pack(v));
   } else {
     for (int j = 0; j < kPack<T> && i + j < n; ++j)
       store(p + i + j, v[j]);
@@ -98,7 +115,7 @@ __device__ void store_floats(T* p, const float (&v)[N], std::int64_t i, std::int
     for (int part = 0; part < N; part += kPack<T>)
       store_pack(p, reinterpret_cast<const float(&)[kPack<T>]>(v[part]), i + part, n);
   } else if (i + N <= n && reinterpret_cast<std::uintptr_t>(p + i) % 8 == 0) {
-    *reinterpret_cast<HalfWords*>(p + i) = {{pack_bfloat16(v[0], v[1]), pack_bfloat16(v[2], v[3])}};
+    store_half_words(p + i, {{pack_bfloat16(v[0], v[1]), pack_bfloat16(v[2], v[3])}});
   } else {
     for (int j = 0; j < N && i + j < n; ++j)
       store(p + i + j, v[j]);

@@ -55,6 +55,12 @@ __device__ inline std::uint32_t float_to_bits(float x) {
   return __float_as_uint(x);
 }
 
+// To global memory.
+template <class Vector>
+__device__ void store_vector(Vector* to, Vector words) {
+  __stwb(to, words);
+}
+
 // 2^x by the special function unit: relative error 2^-22.
 __device__ inline float power_of_two(float x) {
   float y;

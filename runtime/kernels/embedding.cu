@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lookups copy rows. Their gradient is added without atomics, in a fixed order: the blocks of a
-// position whose token has not occurred before walk through all later positions and add the rows
-// of its token. That reads the token ids once per distinct token (from the cache) and every row of
-// dy once.
+// Lookups copy rows. Their gradient is added in a fixed order: the blocks of a token's first
+// position walk through the later ones and add the rows of this token, until they have all of them.
+// Where tokens occur first, and how often, is counted before (integers: the same in any order).
+// That reads every row of dy once, and token ids as far as a token that occurs again lies behind.
+#include <limits>
+
 #include "runtime/kernels/any_floats.cuh"
 #include "runtime/kernels/cuda_code.cuh"
 #include "runtime/kernels/embedding.hpp"
@@ -50,14 +52,25 @@ struct Matches {
   int rows[kTile];
 };
 
-// True where an earlier position has the token.
-__device__ bool occurred(const int* tokens, std::int64_t position, int token) {
-  bool found = false;
-  for (std::int64_t begin = 0; begin < position && !found; begin += kThreads) {
-    const std::int64_t at = begin + threadIdx.x;
-    found = __syncthreads_or(at < position && tokens[at] == token);
-  }
-  return found;
+// Of each row of the table that is here: the first position of its token, and how many there are.
+struct Occurrences {
+  int *first, *count;
+};
+
+__global__ void clear_occurrences_kernel(Occurrences o, std::int64_t held, int none) {
+  const std::int64_t row = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (row >= held) return;
+  o.first[row] = none;
+  o.count[row] = 0;
+}
+
+__global__ void count_occurrences_kernel(Occurrences o, Table table, const int* tokens,
+                                         std::int64_t rows) {
+  const std::int64_t at = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  const std::int64_t row = at < rows ? table.row_of(tokens[at]) : -1;
+  if (row < 0) return;
+  atomicMin(o.first + row, static_cast<int>(at));
+  atomicAdd(o.count + row, 1);
 }
 
 // The positions of a tile that have the token, in order.
@@ -93,21 +106,23 @@ struct RowSums {
 // warps take the rows by turns and their sums are added in order: a text has few tokens that occur
 // thousands of times, and they decide how long this takes.
 template <class T>
-__global__ void add_rows_kernel(Table dtable, const T* dy, const int* tokens, std::int64_t rows,
-                                std::int64_t C) {
+__global__ void add_rows_kernel(Table dtable, Occurrences o, const T* dy, const int* tokens,
+                                std::int64_t rows, std::int64_t C) {
   constexpr int kWarps = kThreads / kWarp, kStrip = kWarp * kPack<T>;
   const std::int64_t position = blockIdx.x, strip = std::int64_t{blockIdx.y} * kStrip;
   const int token = tokens[position];
   const std::int64_t row = dtable.row_of(token);
-  if (row < 0 || occurred(tokens, position, token)) return;  // the same for the whole block
+  if (row < 0 || o.first[row] != position) return;  // the same for the whole block
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const std::int64_t c = strip + lane * kPack<T>;
   auto& memory = shared<RowSums>();
   Matches& matches = memory.matches;
   float sums[kPack<T>] = {}, v[kPack<T>];
-  for (std::int64_t begin = position; begin < rows; begin += kTile) {
+  int left = o.count[row];
+  for (std::int64_t begin = position; left > 0; begin += kTile) {
     const std::int64_t end = begin + kTile < rows ? begin + kTile : rows;
     find_matches(matches, tokens, begin, end, token);
+    left -= matches.num;
     if (c >= C) continue;
 #pragma unroll 4
     for (int m = warp; m < matches.num; m += kWarps) {
@@ -187,13 +202,21 @@ void embedding_forward(Tensor& y, const Tensor& tokens, const Tensor& token_tabl
 void embedding_backward(Tensor& dtoken_table, Tensor& dposition_table, const Tensor& dy,
                         const Tensor& tokens, std::int64_t first, Stream& stream) {
   const std::int64_t C = dtoken_table.dim(1), T = tokens.dim(-1);
+  const Table table = table_of(dtoken_table, first);
+  const MemoryScope scope(dy.device(), MemoryUse::buffers);
+  Tensor occurrences = Tensor::empty(dy.device(), {2, table.held}, DType::int32);
+  const Occurrences o{occurrences.data<int>(), occurrences.data<int>() + table.held};
+  launch(clear_occurrences_kernel, {blocks_of(table.held), kThreads}, stream, o, table.held,
+         std::numeric_limits<int>::max());
+  launch(count_occurrences_kernel, {blocks_of(tokens.count()), kThreads}, stream, o, table,
+         tokens.data<int>(), tokens.count());
   with_float(dy.dtype(), [&](auto zero) {
     using Element = decltype(zero);
     constexpr std::int64_t kStrip = kWarp * kPack<Element>;
     const dim3 grid(static_cast<unsigned>(tokens.count()),
                     static_cast<unsigned>((C + kStrip - 1) / kStrip));
-    launch(add_rows_kernel<Element>, {grid, kThreads}, stream, table_of(dtoken_table, first),
-           dy.data<Element>(), tokens.data<int>(), tokens.count(), C);
+    launch(add_rows_kernel<Element>, {grid, kThreads}, stream, table, o, dy.data<Element>(),
+           tokens.data<int>(), tokens.count(), C);
     if (!dposition_table) return;
     launch(add_places_kernel<Element>, {rows_of_packs<Element>(T, C), kThreads}, stream,
            AnyFloats(dposition_table), dy.data<Element>(), tokens.count() / T, T, C);

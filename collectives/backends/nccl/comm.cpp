@@ -89,12 +89,16 @@ std::shared_ptr<Comm> Comm::split(int color, int key, const Deadline& deadline) 
 
 void Comm::group(const Deadline& deadline, const std::function<void()>& calls) {
   check(library_->group_start());
+  in_group_ = true;
   try {
     calls();
   } catch (...) {
     library_->group_end();
+    in_group_ = false;
+    abort();  // half a group would leave the others waiting
     throw;
   }
+  in_group_ = false;
   check(library_->group_end());
   expect_settled(deadline, "launching an operation of NCCL");
 }
@@ -117,7 +121,7 @@ ncclResult_t Comm::look(Site at) {
 }
 
 void Comm::abort() noexcept {
-  if (comm_) library_->abort(std::exchange(comm_, nullptr));
+  if (comm_ && !in_group_) library_->abort(std::exchange(comm_, nullptr));
 }
 
 ncclComm_t Comm::get() const {

@@ -2,6 +2,12 @@
 // One NCCL communicator, non-blocking: every call returns at once and is waited for by polling, so
 // that setup has a deadline, too. After an error or a deadline it is aborted, which ends what runs
 // on the GPU, and serves nothing more.
+//
+// Not here: ncclCommShrink (2.27), by which the others would go on without a lost rank. It would be
+// one more function in the form of split(), with NCCL_SHRINK_ABORT and the lost ranks. It also
+// takes an agreement on who is lost without MPI (which carries our ids, and ends with a rank), a
+// mesh of other degrees, and the lost shards from copies in memory. A job that loses a rank starts
+// anew instead.
 #pragma once
 
 #include <functional>
@@ -34,6 +40,7 @@ class Comm {
   void check(ncclResult_t code, Site at = Site::here());
   // Throws what NCCL has found meanwhile: a peer gone, a network down. Success, or in progress.
   ncclResult_t look(Site at = Site::here());
+  // Within a group it waits for the group's end: until then NCCL holds the communicator.
   void abort() noexcept;
 
   ncclComm_t get() const;
@@ -51,6 +58,7 @@ class Comm {
   std::shared_ptr<const Library> library_;
   ncclComm_t comm_ = nullptr;
   int rank_, size_;
+  bool in_group_ = false;
 };
 
 }  // namespace lockstep::nccl

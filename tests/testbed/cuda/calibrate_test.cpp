@@ -25,7 +25,7 @@ constexpr double kFewBytes = 4096;  // of which no kernel takes longer than of t
 // One set of tensors, and sizes between which those of job_of() lie.
 Extent tiny() {
   Extent e = quick_extent();
-  e.seconds = 20;  // not used up: one round, and first visits are short
+  e.seconds = 60;  // not used up: one round, and first visits are short
   e.rounds = 1;
   e.in_turn = {.cached_bytes = 0, .memory_bytes = 0, .most_sets = 1, .shortest = 0};
   e.products = {16, 128};

@@ -55,8 +55,7 @@ const std::function<void()>* kernel;
 std::vector<unsigned char> dynamic;
 std::vector<Memory> remembered;
 std::exception_ptr thrown;
-bool vote, any_vote;  // at the barrier that is being reached; at the last one
-unsigned turn;        // counts blocks: the order of threads changes with it
+unsigned turn;  // counts blocks: the order of threads changes with it
 
 [[noreturn]] void fail(const std::string& what) {
   throw SystemError("emulated GPU: block " + std::to_string(block_index.x) + "," +
@@ -149,7 +148,6 @@ bool pass_barrier() {
     if (threads[t].at != At::barrier || threads[t].line != threads[other].line)
       fail("divergence: " + place_of(t) + ", " + place_of(other));
   }
-  any_vote = std::exchange(vote, false);
   for (unsigned t = 0; t < num_threads; ++t)
     threads[t].at = At::runs;
   return false;
@@ -215,12 +213,6 @@ bool remember_shared(void* memory, std::size_t bytes) {
 
 void barrier(int line) {
   stop_at(At::barrier, line);
-}
-
-bool barrier_or(bool mine, int line) {
-  vote |= mine;
-  stop_at(At::barrier, line);
-  return any_vote;
 }
 
 void copy_later(void* to, const void* from, bool valid) {

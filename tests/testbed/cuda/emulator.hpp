@@ -24,7 +24,6 @@ unsigned char* dynamic_shared();
 bool remember_shared(void* memory, std::size_t bytes);
 
 void barrier(int line);
-bool barrier_or(bool mine, int line);  // true for all where it is for one
 
 // A warp operation: when all lanes of the mask are here, the last runs `combine` over what each of
 // them passed (by lane; null for those outside of the mask).

@@ -18,6 +18,7 @@ namespace lockstep::fake {
 void share_one_gpu(bool shared);            // all ranks from now on, for what asks next
 void set_async_error(ncclResult_t error);   // of every communicator, until it is set to success
 void fail_next_launch(ncclResult_t error);  // of the next group
+void fail_next_call(ncclResult_t error);    // the next operation, within its group
 int num_registered();                       // buffers, now
 int num_aborted();                          // communicators, so far
 int num_communicators();                    // now

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The NCCL of fake_gpu.hpp. A collective gathers what all ranks bring by MPI and adds it up in the
 // order of ranks, when its turn in the stream comes.
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -25,7 +26,7 @@ namespace {
 struct Counts {
   int registered = 0, aborted = 0, communicators = 0;
 } counts;
-ncclResult_t async_error = ncclSuccess, next_launch = ncclSuccess;
+ncclResult_t async_error = ncclSuccess, next_launch = ncclSuccess, next_call = ncclSuccess;
 
 constexpr int kPolls = 1;       // of whatever does not block
 constexpr int kMessageTag = 1;  // NCCL's messages have none
@@ -92,6 +93,9 @@ ncclResult_t close_group() {
 }
 
 ncclResult_t add(ncclComm* comm, cudaStream_t stream, Operation operation) {
+  if (next_call != ncclSuccess) return std::exchange(next_call, ncclSuccess);
+  // As NCCL: what does not block is waited for before the communicator is used again.
+  if (comm->polls > 0) return ncclInvalidArgument;
   if (comm->aborted || comm->finalized) return ncclInvalidUsage;
   operation.comm = comm;
   open_group.stream = stream;
@@ -198,6 +202,9 @@ void set_async_error(ncclResult_t error) {
 void fail_next_launch(ncclResult_t error) {
   next_launch = error;
 }
+void fail_next_call(ncclResult_t error) {
+  next_call = error;
+}
 int num_registered() {
   return counts.registered;
 }
@@ -275,6 +282,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm) {
 // It stays in memory: operations in streams look at it.
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
   const auto lock = locked();
+  if (depth > 0) std::abort();  // the group holds it
   comm->aborted = true;
   ++counts.aborted;
   --counts.communicators;

@@ -82,6 +82,19 @@ TEST_CASE("an error at launch is the operation's", "[mpi]") {
   CHECK(holds(error, "an error of the fake NCCL"));
 }
 
+// NCCL holds a communicator until the group ends: the fake one ends a process that aborts it
+// before.
+TEST_CASE("an error within a group aborts the communicator behind the group", "[mpi]") {
+  if (context().size() == 1) return;
+  Fresh fresh(30);
+  const int before = fake::num_aborted();
+  fake::fail_next_call(ncclInvalidArgument);
+  const std::string error = error_of(fresh.group.broadcast(fresh.data, 0));
+  INFO(error);
+  CHECK(holds(error, "an error of the fake NCCL"));
+  CHECK(fake::num_aborted() == before + 1);
+}
+
 // Nobody sends: the kernel that waits is told to end, so that the GPU is free.
 TEST_CASE("after the deadline an operation is aborted", "[mpi]") {
   if (context().size() == 1) return;

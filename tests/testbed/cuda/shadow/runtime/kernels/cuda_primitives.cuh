@@ -111,9 +111,6 @@ inline unsigned __ballot_sync(unsigned mask, bool mine, int line = __builtin_LIN
   lockstep::emulated::together(mask, &vote, lockstep::emulated::Vote::combine, line);
   return vote.all;
 }
-inline bool __syncthreads_or(bool mine, int line = __builtin_LINE()) {
-  return lockstep::emulated::barrier_or(mine, line);
-}
 inline int __popc(unsigned x) {
   return __builtin_popcount(x);
 }
@@ -122,6 +119,13 @@ template <class T>
 T atomicAdd(T* to, T value) {
   const T before = *to;
   *to += value;
+  return before;
+}
+
+template <class T>
+T atomicMin(T* to, T value) {
+  const T before = *to;
+  if (value < before) *to = value;
   return before;
 }
 
@@ -174,6 +178,11 @@ inline float to_float(BFloat16 x) {
 
 inline std::uint32_t pack_bfloat16(float low, float high) {
   return BFloat16(low).bits | std::uint32_t{BFloat16(high).bits} << 16;
+}
+
+template <class Vector>
+void store_vector(Vector* to, Vector words) {
+  *to = words;
 }
 
 inline float power_of_two(float x) {
