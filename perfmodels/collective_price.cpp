@@ -92,12 +92,18 @@ Price from_message(const Machine& machine, double bytes, const GroupShape& group
 }
 
 constexpr int kMostRanks = 64;
-constexpr double kMostBytes = 4 << 20;
+constexpr double kMostBytes = 64 << 20;
 
+// Of many bytes on the line through those of the most and of a quarter of them.
 double replayed_seconds(const Machine& machine, const Algorithm& algorithm, double bytes,
                         const GroupShape& group) {
-  const GroupCall call = priced_call(algorithm.what, bytes, group);
-  return replay(record(algorithm, call), machine_network(machine, group)).seconds;
+  const auto replayed = [&](double n) {
+    const GroupCall call = priced_call(algorithm.what, n, group);
+    return replay(record(algorithm, call), machine_network(machine, group)).seconds;
+  };
+  if (bytes <= kMostBytes) return replayed(bytes);
+  const double most = replayed(kMostBytes), less = replayed(kMostBytes / 4);
+  return most + (most - less) / (0.75 * kMostBytes) * (bytes - kMostBytes);
 }
 
 bool serves(const Algorithm& algorithm, Collective what, double bytes, const GroupShape& group) {
@@ -115,15 +121,13 @@ GroupShape replayable(GroupShape group) {
   return group;
 }
 
-// The value of the replay with the interval of the formula, which misses as much of more bytes and
-// of more nodes.
+// The value of the replay with the interval of the formula, which misses as much of more nodes.
 Price from_replay(const Machine& machine, const Algorithm& algorithm, double bytes,
                   const GroupShape& group, Price price) {
-  const double replayed_bytes = std::min(bytes, kMostBytes);
   const GroupShape replayed = replayable(group);
-  if (!serves(algorithm, algorithm.what, replayed_bytes, replayed)) return price;
-  const double said = algorithm.seconds(replayed, replayed_bytes, links_of(machine));
-  const double seconds = replayed_seconds(machine, algorithm, replayed_bytes, replayed);
+  if (!serves(algorithm, algorithm.what, bytes, replayed)) return price;
+  const double said = algorithm.seconds(replayed, bytes, links_of(machine));
+  const double seconds = replayed_seconds(machine, algorithm, bytes, replayed);
   if (said <= 0 || seconds <= 0) return price;
   Figure& f = price.seconds;
   f = {f.value * seconds / said, f.low * seconds / said, f.high * seconds / said};
