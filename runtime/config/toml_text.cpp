@@ -4,7 +4,8 @@
 // places: outside of quotes and comments, where TOML has only ASCII, and behind the backslash that
 // ends a line of a """text""", where any character may stand. So the first are refused here, and
 // the second reach it as \U escapes, which are the same text. All else passes as it is, but for
-// blanks before each quoted text.
+// blanks before each quoted text and each comment: they change nothing, and end what it scans ahead
+// of a bare value, one, or two where a date might have a time.
 #include "runtime/config/toml_text.hpp"
 
 #include <algorithm>
@@ -19,7 +20,7 @@ namespace lockstep {
 
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF", kBlank = " \t\r\n";
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF", kBlank = " \t\r\n", kEnd = "  ";
 
 [[noreturn]] void refuse(const std::string& name, std::size_t line, std::string_view why) {
   throw ConfigError(name + ":" + std::to_string(line) + ": not valid TOML: " + std::string(why));
@@ -53,6 +54,7 @@ class Walk {
     while (!at_end()) {
       const char c = text_[at_];
       if (c == '#') {
+        out_ += kEnd;
         pass(text_.find('\n', at_) - at_);  // or all of it
       } else if (c == '"' || c == '\'') {
         quoted(c);
@@ -78,10 +80,8 @@ class Walk {
     return std::min(text_.find_first_not_of(characters, at_), text_.size()) - at_;
   }
 
-  // Blanks before it, which change nothing, end what toml++ scans ahead of a bare value: one, or
-  // two where a date might have a time.
   void quoted(char quote) {
-    out_ += "  ";
+    out_ += kEnd;
     const bool long_form = run_of({&quote, 1}) >= 3;
     pass(long_form ? 3 : 1);
     while (!at_end()) {

@@ -55,7 +55,8 @@ __device__ inline float dropped(const DropoutMask& mask, const HeadPlace& head, 
   return uniform01(place < 2 ? low : high) >= mask.share ? 1.0f / (1.0f - mask.share) : 0.0f;
 }
 
-// By tensor cores: bfloat16, D a multiple of 8 up to 128. 64 queries and 64 keys at a time.
+// By tensor cores: bfloat16, D a multiple of 8 up to 128, above 64 where a block may have 103 KiB of
+// shared memory. 64 queries and 64 keys at a time.
 bool tiles_can(const AttentionShape& shape);
 void attention_forward_by_tiles(const AttentionTensors<BFloat16>& t, Stream& stream);
 void attention_backward_by_tiles(const AttentionTensors<BFloat16>& t, Stream& stream);

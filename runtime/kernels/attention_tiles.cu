@@ -8,6 +8,8 @@
 //   dS^T Q
 //
 // Scores stay in registers: the accumulator of one product is the left operand of the next.
+#include <algorithm>
+
 #include "runtime/kernels/attention.cuh"
 
 namespace lockstep::kernels::cuda {
@@ -367,10 +369,21 @@ void backward(const AttentionTensors<BFloat16>& t, Stream& stream) {
                           tiles_for<KeyGradientTiles<kD>>(t.shape, t.shape.kv_heads), stream, t);
 }
 
+// Of a block, at most: 227 KiB on an H100, 99 on most GPUs of workstations.
+std::size_t most_shared_bytes() {
+  int gpu = 0, bytes = 0;
+  check(cudaGetDevice(&gpu));
+  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, gpu));
+  return static_cast<std::size_t>(bytes);
+}
+
 }  // namespace
 
 bool tiles_can(const AttentionShape& shape) {
-  return shape.head_dim % 8 == 0 && shape.head_dim <= 128;
+  if (shape.head_dim % 8 != 0 || shape.head_dim > 128) return false;
+  constexpr std::size_t kMost = std::max(
+      {sizeof(ForwardTiles<128>), sizeof(QueryGradientTiles<128>), sizeof(KeyGradientTiles<128>)});
+  return shape.head_dim <= 64 || kMost <= most_shared_bytes();
 }
 
 void attention_forward_by_tiles(const AttentionTensors<BFloat16>& t, Stream& stream) {

@@ -141,10 +141,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  *value = attribute == cudaDevAttrMemoryPoolsSupported     ? 1
-           : attribute == cudaDevAttrComputeCapabilityMajor ? 9
-           : attribute == cudaDevAttrMultiProcessorCount    ? 132
-                                                            : 0;
+  *value = attribute == cudaDevAttrMemoryPoolsSupported           ? 1
+           : attribute == cudaDevAttrComputeCapabilityMajor       ? 9
+           : attribute == cudaDevAttrMultiProcessorCount          ? 132
+           : attribute == cudaDevAttrMaxSharedMemoryPerBlockOptin ? 227 << 10
+                                                                  : 0;
   return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int* version) {
