@@ -92,7 +92,7 @@ Price from_message(const Machine& machine, double bytes, const GroupShape& group
 }
 
 constexpr int kMostRanks = 64;
-constexpr double kMostBytes = 64 << 20;
+constexpr double kMostBytes = 16 << 20;
 
 // Of many bytes on the line through those of the most and of a quarter of them.
 double replayed_seconds(const Machine& machine, const Algorithm& algorithm, double bytes,
