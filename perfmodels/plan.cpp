@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "parallelism/pipeline/table.hpp"
+#include "perfmodels/plan_keep.hpp"
 #include "perfmodels/plan_price.hpp"
 #include "perfmodels/plan_step.hpp"
 #include "perfmodels/software.hpp"
@@ -36,61 +37,6 @@ std::vector<double> buckets_of(const JobConfig& job, const PlanChoices& choices)
   return sizes;
 }
 
-// Keys that a user may hold as the job has them: which layouts do so. Of one stage any schedule
-// does.
-struct KeptKey {
-  std::string_view key;
-  bool (*same)(const JobConfig&, const Layout&);
-};
-constexpr KeptKey kKeptKeys[] = {
-    {"parallel.data",
-     [](const JobConfig& j, const Layout& l) {
-       return j.parallel.data == 0 || j.parallel.data == l.degrees.data;
-     }},
-    {"parallel.tensor",
-     [](const JobConfig& j, const Layout& l) { return j.parallel.tensor == l.degrees.tensor; }},
-    {"parallel.pipeline",
-     [](const JobConfig& j, const Layout& l) { return j.parallel.pipeline == l.degrees.pipeline; }},
-    {"parallel.chunks",
-     [](const JobConfig& j, const Layout& l) {
-       return l.degrees.pipeline == 1 || j.parallel.chunks == l.chunks;
-     }},
-    {"parallel.schedule",
-     [](const JobConfig& j, const Layout& l) {
-       return l.degrees.pipeline == 1 || j.parallel.schedule == l.schedule;
-     }},
-    {"parallel.sequence_parallel",
-     [](const JobConfig& j, const Layout& l) {
-       return j.parallel.sequence_parallel == l.sequence_parallel;
-     }},
-    {"parallel.recompute",
-     [](const JobConfig& j, const Layout& l) { return j.parallel.recompute == l.recompute; }},
-    {"parallel.bucket_mb",
-     [](const JobConfig& j, const Layout& l) { return j.parallel.bucket_mb == l.bucket_mb; }},
-    {"parallel.zero",
-     [](const JobConfig& j, const Layout& l) { return j.parallel.zero == l.zero; }},
-    {"batch.micro",
-     [](const JobConfig& j, const Layout& l) {
-       return j.batch.micro == 0 ? l.num_micro == 1 : j.batch.micro == l.micro;
-     }},
-};
-
-std::vector<const KeptKey*> kept_keys(const std::vector<std::string>& names) {
-  std::vector<const KeptKey*> keys;
-  for (const std::string& name : names) {
-    const auto* found = std::find_if(std::begin(kKeptKeys), std::end(kKeptKeys),
-                                     [&](const KeptKey& k) { return k.key == name; });
-    if (found == std::end(kKeptKeys)) {
-      std::string all;
-      for (const KeptKey& k : kKeptKeys)
-        all += (all.empty() ? "" : ", ") + std::string(k.key);
-      throw ConfigError("--keep: \"" + name + "\" is no key that layouts vary; these are: " + all);
-    }
-    keys.push_back(found);
-  }
-  return keys;
-}
-
 // Prices of collectives are made once for all layouts, not for the groups of the job's own.
 JobConfig without_layout(JobConfig job) {
   job.parallel = {};
@@ -104,7 +50,7 @@ class Planner {
         ranks_(ranks),
         machine_(machine),
         choices_(choices),
-        kept_(kept_keys(choices.keep)),
+        kept_(choices.keep),
         software_(find_software(job.job.software)),
         options_(options_on(machine, without_layout(job), ranks)),
         times_(machine),
@@ -155,21 +101,17 @@ class Planner {
       }
       for (const double size : buckets_of(job_, choices_)) {
         layout.bucket_mb = size;
-        if (!keeps(layout)) continue;
+        if (!kept_.hold(job_, layout)) continue;
         add_recording(layout);
         if (size >= gradients_mb_) break;  // one bucket holds all: larger ones are the same
       }
     }
   }
 
-  bool keeps(const Layout& l) const {
-    return std::all_of(kept_.begin(), kept_.end(),
-                       [&](const KeptKey* k) { return k->same(job_, l); });
-  }
   // As its user wants and its software can; what it cannot is counted.
   bool may_run(const Layout& l) {
-    const std::string why =
-        keeps(l) ? lockstep::refusal(software_, l, job_.model.layers) : "--keep holds other values";
+    const std::string why = kept_.hold(job_, l) ? lockstep::refusal(software_, l, job_.model.layers)
+                                                : "--keep holds other values";
     if (!why.empty()) ++plan_.left_out[why];
     return why.empty();
   }
@@ -318,7 +260,7 @@ class Planner {
   int ranks_;
   const Machine& machine_;
   const PlanChoices& choices_;
-  std::vector<const KeptKey*> kept_;
+  KeptKeys kept_;
   const Software& software_;
   CommunicatorOptions options_;
   OperationTimes times_;
