@@ -8,6 +8,8 @@
 #include <nmmintrin.h>
 #endif
 
+#include "runtime/base/format.hpp"
+
 namespace lockstep {
 
 namespace {
@@ -82,5 +84,9 @@ std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before) {
   return crc32c_by_table(bytes, before);
 }
 #endif
+
+std::string crc32c_hex(std::string_view text) {
+  return format("%08x", crc32c(std::as_bytes(std::span(text.data(), text.size()))));
+}
 
 }  // namespace lockstep

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 
 namespace lockstep {
 
@@ -16,5 +18,7 @@ namespace lockstep {
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before = 0);
 // The same without the instruction.
 std::uint32_t crc32c_by_table(std::span<const std::byte> bytes, std::uint32_t before = 0);
+
+std::string crc32c_hex(std::string_view text);  // "0a1b2c3d"
 
 }  // namespace lockstep

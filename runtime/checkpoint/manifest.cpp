@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/checkpoint/manifest.hpp"
 
-#include <algorithm>
 #include <limits>
 
 #include <nlohmann/json.hpp>
 
-#include "runtime/base/crc32c.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
+#include "runtime/checkpoint/manifest_frame.hpp"
 
 namespace lockstep {
 
@@ -16,78 +15,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::string_view kBegin = "{\"checkpoint\":";
-constexpr std::string_view kSum = ",\"crc32c\":\"";
-constexpr std::string_view kEnd = "\"}\n";
 constexpr std::int64_t kMost = std::int64_t{1} << 48;  // elements or bytes of anything: no overflow
 constexpr std::size_t kMostDims = 8;
-
-// ---- writing
-
-Json to_json(const Rectangles& region) {
-  Json all = Json::array();
-  for (const Rectangle& r : region)
-    all.push_back({r.row, r.column, r.rows, r.columns});
-  return all;
-}
-
-Json to_json(const StoredPiece& piece) {
-  Json states = Json::object();
-  for (const StoredState& s : piece.states)
-    states[s.kind] = {{"dtype", name_of(s.dtype)}, {"offset", s.offset}};
-  return {{"name", piece.name}, {"region", to_json(piece.region)}, {"states", states}};
-}
-
-Json to_json(const Shard& shard) {
-  Json pieces = Json::array();
-  for (const StoredPiece& piece : shard.pieces)
-    pieces.push_back(to_json(piece));
-  Json json{{"file", shard.file},
-            {"bytes", shard.bytes},
-            {"chunk_bytes", shard.chunk_bytes},
-            {"crc32c", shard.crc32c},
-            {"pieces", pieces}};
-  for (const OwnState& s : shard.own) {
-    json["own"].push_back(
-        {{"name", s.name}, {"dtype", name_of(s.dtype)}, {"count", s.count}, {"offset", s.offset}});
-  }
-  return json;
-}
-
-Json to_json(const Progress& p) {
-  Json json{{"losses", p.losses},
-            {"grad_norms", p.grad_norms},
-            {"went_back", p.went_back},
-            {"skipped", p.skipped},
-            {"skipped_in_row", p.skipped_in_row}};
-  if (p.validation_loss) json["validation_loss"] = *p.validation_loss;
-  if (p.validation_accuracy) json["validation_accuracy"] = *p.validation_accuracy;
-  return json;
-}
-
-Json to_json(const Manifest& m) {
-  Json shards = Json::array();
-  for (const Shard& shard : m.shards)
-    shards.push_back(to_json(shard));
-  return {{"version", m.version},
-          {"program", m.program},
-          {"step", m.step},
-          {"life", m.life},
-          {"optimizer", {{"kind", m.optimizer}, {"steps", m.optimizer_steps}}},
-          {"data",
-           {{"next_sample", m.next_sample},
-            {"train_tokens", m.train_tokens},
-            {"sequence", m.sequence}}},
-          {"random", {{"generator", "philox4x32-10"}, {"seed", m.seed}}},
-          {"layout", m.layout},
-          {"compression", m.compression},
-          {"progress", to_json(m.progress)},
-          {"job", m.job},
-          {"parameters", m.parameters},
-          {"shards", shards}};
-}
-
-// ---- reading
 
 [[noreturn]] void refuse(const std::string& what) {
   throw ConfigError("not a valid manifest: " + what);
@@ -304,30 +233,18 @@ Manifest manifest_of(const Json& json) {
   return m;
 }
 
-std::string hex_sum(std::string_view text) {
-  return format("%08x", crc32c(std::as_bytes(std::span(text.data(), text.size()))));
-}
-
 }  // namespace
 
-std::string to_text(const Manifest& manifest) {
-  const std::string body = std::string(kBegin) + to_json(manifest).dump();
-  return body + std::string(kSum) + hex_sum(body) + std::string(kEnd);
-}
-
 Manifest parse_manifest(std::string_view text) {
-  constexpr std::size_t kTail = kSum.size() + 8 + kEnd.size();
-  if (text.size() < kBegin.size() + kTail || !text.starts_with(kBegin)) {
+  const std::size_t tail = checksum_of("").size();
+  if (text.size() < kManifestBegin.size() + tail || !text.starts_with(kManifestBegin)) {
     refuse("it is cut off or something else");
   }
-  const std::string_view body = text.substr(0, text.size() - kTail);
-  const std::string tail = std::string(kSum) + hex_sum(body) + std::string(kEnd);
-  if (text.substr(body.size()) != tail) refuse("its checksum does not fit: it is damaged");
-  return manifest_of(parse(body.substr(kBegin.size())));
-}
-
-std::string to_text(const Shard& shard) {
-  return to_json(shard).dump();
+  const std::string_view body = text.substr(0, text.size() - tail);
+  if (text.substr(body.size()) != checksum_of(body)) {
+    refuse("its checksum does not fit: it is damaged");
+  }
+  return manifest_of(parse(body.substr(kManifestBegin.size())));
 }
 
 Shard parse_shard(std::string_view text) {

@@ -23,10 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-std::string sum_of(std::string_view text) {
-  return format("%08x", crc32c(std::as_bytes(std::span(text.data(), text.size()))));
-}
-
 Json to_json(const std::vector<Offer>& offers) {
   Json all = Json::array();
   for (const Offer& o : offers)
@@ -119,7 +115,7 @@ std::vector<Offer> MemoryCopies::offers_here() const {
       const std::string text = read_text(checkpoint + "/" + kManifestFile);
       const Manifest manifest = parse_manifest(text);
       CheckpointReader reader(checkpoint, manifest);
-      Offer offer{.step = step, .sum = sum_of(text), .num_shards = manifest.shards.size()};
+      Offer offer{.step = step, .sum = crc32c_hex(text), .num_shards = manifest.shards.size()};
       const auto ranks = static_cast<std::size_t>(context_.local_size());
       for (std::size_t s = static_cast<std::size_t>(context_.local_rank());
            s < manifest.shards.size(); s += ranks) {

@@ -7,9 +7,8 @@
 //   /dev/shm/NAME@HOST/step-00000012/      manifest.json, and the shards that this node keeps
 //   RUN/memory.json                        NAME: what it does not name is left over
 //
-//   memory   of a node, for s bytes of its ranks' shards: 2s, with several nodes 4s (the last
-//   copies
-//            stay until the next ones are complete everywhere), and one shard in each rank
+//   memory   of a node, for s bytes of its ranks' shards: 2s, with several nodes 4s (copies stay
+//            until the next ones are complete everywhere), and one shard in each rank
 //   time     between two steps: a memory copy, checksums, and the shard's way to the next node
 //
 // DLRover's Flash Checkpoint keeps the first copy in shared memory alike. All is collective.
