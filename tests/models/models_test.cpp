@@ -71,6 +71,39 @@ TEST_CASE("weight gradients give the same bits at once and deferred") {
   }
 }
 
+TEST_CASE("products add the residuals, where neither dropout nor a sum over ranks lies between") {
+  struct Passes {
+    std::int64_t added, dropped;  // passes of their own over the residual
+    bool operator==(const Passes&) const = default;
+  };
+  const auto passes = [](ModelSection config, int ranks, double dropout) {
+    config.dropout = dropout;
+    const auto device = make_dry_device();
+    const TensorGroup group(Communicator::dry(*device, ranks, 0), TensorGroup::Rows::all);
+    Build with{.device = *device, .seed = 1, .tensor = group};
+    const auto model = build(plan_model(config), with);
+    Stash stash(test::micro_batch(2, 5));
+    Recording recording;
+    device->record_into(&recording);
+    model->forward(Tensor::empty(*device, {2, 5}, DType::int32), stash);
+    device->record_into(nullptr);
+    Passes all{};
+    for (const Record& r : recording.records()) {
+      all.added += r.operation.name == std::string("add");
+      all.dropped += r.operation.name == std::string("dropout_add");
+    }
+    return all;
+  };
+  for (const char* kind : {"gpt", "llama"}) {
+    ModelSection config = tiny(kind);
+    config.ffn = 12;
+    CHECK(passes(config, 1, 0) == Passes{0, 0});
+    CHECK(passes(config, 3, 0) == Passes{4, 0});  // 2 blocks of 2 branches
+    CHECK(passes(config, 1, 0.1) == Passes{0, 4});
+    CHECK(passes(config, 3, 0.1) == Passes{0, 4});
+  }
+}
+
 TEST_CASE("parameters: counted, named once, started alike for one seed") {
   const auto device = make_cpu_device();
   ModelSection c = tiny("gpt");
