@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallelism/tensor/row_linear.hpp"
 
-#include "runtime/kernels/elementwise.hpp"
+#include "runtime/kernels/dropout.hpp"
 #include "runtime/kernels/linear.hpp"
 
 namespace lockstep {
@@ -23,7 +23,7 @@ Tensor RowLinear::forward_onto(const Tensor& residual, const Tensor& x, Stash& s
   TensorGroup::Pending sum = group_.reduce(std::move(partial));
   stash.save(this, x);
   Tensor y = std::move(sum).wait();
-  if (residual && !complete) kernels::add(y, residual, device.compute());
+  if (residual && !complete) kernels::dropout_add(y, residual, y, {}, device.compute());
   return y;
 }
 
