@@ -24,7 +24,7 @@ TensorAttention::TensorAttention(Device& device, const TensorGroup& group, const
            {init.seed, options.projection_deviation}, options.bias),
       dropout_(name, init.seed, options.dropout) {}
 
-Tensor TensorAttention::forward(const Tensor& x, Stash& stash) {
+Tensor TensorAttention::forward_onto(const Tensor& residual, const Tensor& x, Stash& stash) {
   Tensor qkv = qkv_.forward(x, stash);
   if (options_.rotary) {
     kernels::rotary_forward(qkv, options_.rotary, shape_of(stash.batch()), x.device().compute());
@@ -34,11 +34,11 @@ Tensor TensorAttention::forward(const Tensor& x, Stash& stash) {
   stash.save(this, kept_besides_of(core, stash));
   if (options_.recompute == Recompute::selective) {
     const Forgetful forgetful(stash);
-    return out_.forward(core.o, stash);
+    return out_.forward_onto(residual, core.o, stash);
   }
   stash.save(this, core.o);
   stash.save(this, core.log_sums);
-  return out_.forward(core.o, stash);
+  return out_.forward_onto(residual, core.o, stash);
 }
 
 Tensor TensorAttention::backward_input(Tensor dy, Stash& stash) {

@@ -31,7 +31,10 @@ class TensorAttention : public Module {
   TensorAttention(Device& device, const TensorGroup& group, const std::string& name,
                   const AttentionOptions& options, const Init& init);
 
-  Tensor forward(const Tensor& x, Stash& stash) override;
+  Tensor forward(const Tensor& x, Stash& stash) override {
+    return forward_onto(Tensor(), x, stash);
+  }
+  Tensor forward_onto(const Tensor& residual, const Tensor& x, Stash& stash) override;
   Tensor backward_input(Tensor dy, Stash& stash) override;
   void parameters(std::vector<Parameter*>& into) override;
 

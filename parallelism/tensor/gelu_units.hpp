@@ -17,10 +17,13 @@ class GeluUnits : public Module {
         down_(device, group, name + ".down", ffn, channels, last, nn::Bias::zero) {}
 
   Tensor forward(const Tensor& x, Stash& stash) override {
+    return forward_onto(Tensor(), x, stash);
+  }
+  Tensor forward_onto(const Tensor& residual, const Tensor& x, Stash& stash) override {
     Tensor z;  // [M, ffn/t]
     const Tensor y = up_.forward_gelu(x, z, stash);
     stash.save(this, z);
-    return down_.forward(y, stash);
+    return down_.forward_onto(residual, y, stash);
   }
   Tensor backward_input(Tensor dy, Stash& stash) override {
     Tensor dz = down_.backward_input_gelu(std::move(dy), stash.take(this), stash);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallelism/tensor/row_linear.hpp"
 
+#include "runtime/kernels/dropout.hpp"
 #include "runtime/kernels/linear.hpp"
 
 namespace lockstep {
@@ -13,15 +14,17 @@ RowLinear::RowLinear(Device& device, const TensorGroup& group, const std::string
       bias_(bias == nn::Bias::zero ? make_vector(device, name + ".bias", outputs, 0.0f) : nullptr) {
 }
 
-Tensor RowLinear::forward(const Tensor& x, Stash& stash) {
+Tensor RowLinear::forward_onto(const Tensor& residual, const Tensor& x, Stash& stash) {
   Device& device = x.device();
   Tensor partial = Tensor::empty(device, {x.dim(0), weight_->value.dim(0)}, x.dtype());
-  const bool adds_bias = bias_ && group_.rank() == 0;
+  const bool adds_bias = bias_ && group_.rank() == 0, complete = group_.is_alone();
   kernels::linear_forward(partial, x, weight_->value, adds_bias ? bias_->value : Tensor(),
-                          device.compute());
-  TensorGroup::Pending y = group_.reduce(std::move(partial));
+                          complete ? residual : Tensor(), device.compute());
+  TensorGroup::Pending sum = group_.reduce(std::move(partial));
   stash.save(this, x);
-  return std::move(y).wait();
+  Tensor y = std::move(sum).wait();
+  if (residual && !complete) kernels::dropout_add(y, residual, y, {}, device.compute());
+  return y;
 }
 
 Tensor RowLinear::backward_input(Tensor dy, Stash& stash) {

@@ -7,6 +7,8 @@
 //   backward_weight  nothing
 // A gather is an all_gather under sequence parallelism, else nothing; a reduce is a reduce_scatter,
 // else an all_reduce. The bias is in rank 0's partial sum; its gradient is complete on every rank.
+// A residual joins where the sum is complete: in the product of a rank alone, else behind the sum
+// of all, which in bfloat16 would round it with every partial sum.
 #pragma once
 
 #include "parallelism/tensor/cut.hpp"
@@ -19,7 +21,10 @@ class RowLinear : public Module {
   RowLinear(Device& device, const TensorGroup& group, const std::string& name, std::int64_t inputs,
             std::int64_t outputs, const Init& init, nn::Bias bias);
 
-  Tensor forward(const Tensor& x, Stash& stash) override;
+  Tensor forward(const Tensor& x, Stash& stash) override {
+    return forward_onto(Tensor(), x, stash);
+  }
+  Tensor forward_onto(const Tensor& residual, const Tensor& x, Stash& stash) override;
   Tensor backward_input(Tensor dy, Stash& stash) override;
   Tensor backward_input_gelu(Tensor dy, const Tensor& z, Stash& stash);  // dz, where X is gelu(z)
   void backward_weight(Stash& stash) override;

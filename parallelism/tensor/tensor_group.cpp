@@ -41,7 +41,7 @@ TensorGroup::Pending TensorGroup::gather(const Tensor& x, std::int64_t rows) con
 }
 
 TensorGroup::Pending TensorGroup::reduce(Tensor partial) const {
-  if (size() == 1) return {std::move(partial)};
+  if (is_alone()) return {std::move(partial)};
   if (!shares_rows()) {
     Work work = ranks_.all_reduce(partial, ReduceOp::sum);
     return {std::move(partial), std::move(work)};

@@ -29,6 +29,7 @@ class TensorGroup {
   const Communicator& ranks() const { return ranks_; }
   int rank() const { return ranks_.rank(); }
   int size() const { return ranks_.size(); }
+  bool is_alone() const { return size() == 1; }  // its partial sums are complete
   bool shares_rows() const { return rows_ == Rows::shared; }
 
   // Of M rows, those that this rank has between layers.
@@ -53,7 +54,7 @@ class TensorGroup {
   Pending reduce(Tensor partial) const;
 
  private:
-  bool moves_rows() const { return shares_rows() && size() > 1; }
+  bool moves_rows() const { return shares_rows() && !is_alone(); }
 
   Communicator ranks_;
   Rows rows_;

@@ -2,8 +2,11 @@
 // cuBLASLt is column-major: a row-major C = A B is the column-major C^T = B^T A^T over the same
 // memory, so its first factor is our second. Its bias then runs along our rows, as it should.
 //
-// The gradient of a bias is not one of its epilogues here: they overwrite, and gradients are added
-// (column_sums.cuh adds them in one more pass over dY).
+// The gradient of a bias is a pass over dY of its own (column_sums.cuh), though BGRADB fits dW's
+// types and layout: it overwrites where gradients are added, so a vector and a launch remain; of
+// the four algorithms that cuBLASLt 11.8 has for most of GPT-2's dW on an H100 it leaves two, its
+// first choice among them; and a backward pass of 4.0 s was seen to take 6.6 with it
+// (NVIDIA/CUDALibrarySamples, issue 90). Time it before use.
 #include "runtime/kernels/gemm_cublaslt.hpp"
 
 #include <algorithm>
@@ -76,7 +79,7 @@ struct Problem {
     return std::tuple(m, n, k, a.dtype, a.stride, a.trans, alignment_of(a.data), b.dtype, b.stride,
                       b.trans, alignment_of(b.data), c.dtype, c.stride, c.into,
                       alignment_of(c.data), c.bias != nullptr, alignment_of(c.bias), c.gelu,
-                      alignment_of(c.beside), float32);
+                      alignment_of(c.beside), alignment_of(c.residual), float32);
   }
   std::string text() const {
     return "a product of " + std::to_string(m) + " x " + std::to_string(n) + " x " +
@@ -119,10 +122,12 @@ class Plan {
   bool exists() const { return exists_; }
 
   void run(cublasLtHandle_t handle, const Problem& p, void* workspace, cudaStream_t stream) {
-    const float one = 1.0f, keep = p.c.into == Into::accumulate ? 1.0f : 0.0f;
+    const bool adds = p.c.into == Into::accumulate || p.c.residual;
+    const float one = 1.0f, keep = adds ? 1.0f : 0.0f;
+    const void* added = p.c.residual ? p.c.residual : p.c.data;
     set_places(p);
     library_.check(library_.matmul(handle, desc_, &one, p.b.data, first_, p.a.data, second_, &keep,
-                                   p.c.data, product_, p.c.data, product_, &algorithm_, workspace,
+                                   added, product_, p.c.data, product_, &algorithm_, workspace,
                                    kWorkspaceBytes, stream),
                    p.text());
   }
@@ -163,7 +168,8 @@ class Plan {
     prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, Problem::alignment_of(p.b.data));
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, Problem::alignment_of(p.a.data));
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, Problem::alignment_of(p.c.data));
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
+           Problem::alignment_of(p.c.residual ? p.c.residual : p.c.data));
     // The epilogue reads the bias, and what stands beside, in the vectors that it writes D in.
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES,
            std::min({Problem::alignment_of(p.c.data), Problem::alignment_of(p.c.bias),

@@ -23,7 +23,8 @@ struct Product {
   DType dtype;
   std::int64_t stride;
   Into into = Into::overwrite;
-  const void* bias = nullptr;  // [n] of the product's type, added to each row
+  const void* bias = nullptr;      // [n] of the product's type, added to each row
+  const void* residual = nullptr;  // of C's type and layout, added to C instead of C itself
   // What it is written as: C, gelu(C) with C itself beside it, C gelu'(that matrix). Of C's layout.
   enum class Gelu : std::uint8_t { none, of_product, gradient } gelu = Gelu::none;
   void* beside = nullptr;
@@ -34,7 +35,7 @@ struct Product {
 bool gemm_can(const Product& c, const Factor& a, const Factor& b, std::int64_t m, std::int64_t n,
               std::int64_t k, Device& device);
 
-// C[m,n] = op(A)[m,k] op(B)[k,n] + bias   (+ C), as c.gelu says.   2mnk FLOPs.
+// C[m,n] = op(A)[m,k] op(B)[k,n] + bias   (+ C, or the residual), as c.gelu says.   2mnk FLOPs.
 // The first product of a shape asks for its plan (tens of microseconds), which is kept.
 void gemm(const Product& c, const Factor& a, const Factor& b, std::int64_t m, std::int64_t n,
           std::int64_t k, Device& device, Stream& stream);

@@ -26,12 +26,10 @@ Operation gemm_cost(const char* name, std::int64_t m, std::int64_t n, std::int64
           .detail = in_tf32(factor) ? "tf32" : ""};
 }
 
-void add_bias(float* y, const float* b, std::int64_t rows, std::int64_t columns) {
-  for (std::int64_t i = 0; i < rows; ++i) {
+void add_row(float* y, const float* x, std::int64_t columns) {
 #pragma omp simd
-    for (std::int64_t j = 0; j < columns; ++j)
-      y[i * columns + j] += b[j];
-  }
+  for (std::int64_t j = 0; j < columns; ++j)
+    y[j] += x[j];
 }
 
 // Threads own columns, each sums over all rows in order: no partial sums to combine.
@@ -48,21 +46,29 @@ void add_column_sums(float* sums, const float* x, std::int64_t rows, std::int64_
 
 }  // namespace
 
-void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, Stream& stream) {
+void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b,
+                    const Tensor& residual, Stream& stream) {
   const std::int64_t outputs = w.dim(0), inputs = w.dim(1), m = x.count() / inputs;
   expect(x.dim(-1) == inputs && y.count() == m * outputs, "linear_forward: shapes");
+  expect(!residual || residual.count() == y.count(), "linear_forward: shape of the residual");
+  Operation cost = gemm_cost("linear_forward", m, outputs, inputs, x, y);
+  cost.bytes_read += 1.0 * residual.bytes();
   run_on(
-      stream, gemm_cost("linear_forward", m, outputs, inputs, x, y),
-      [y, x, w, b, m, inputs, outputs]() mutable {
+      stream, cost,
+      [y, x, w, b, residual, m, inputs, outputs]() mutable {
         host_gemm({y.data(), outputs}, {x.data(), inputs}, {w.data(), inputs, Trans::yes}, m,
                   outputs, inputs);
-        if (!b) return;
+        if (!b && !residual) return;
         parallel_ranges(num_threads_for(m * outputs, 16384), m,
                         [&](int, std::int64_t begin, std::int64_t end) {
-                          add_bias(y.data() + begin * outputs, b.data(), end - begin, outputs);
+                          for (std::int64_t i = begin; i < end; ++i) {
+                            float* row = y.data() + i * outputs;
+                            if (b) add_row(row, b.data(), outputs);
+                            if (residual) add_row(row, residual.data() + i * outputs, outputs);
+                          }
                         });
       },
-      [&] { cuda::linear_forward(y, x, w, b, stream); });
+      [&] { cuda::linear_forward(y, x, w, b, residual, stream); });
 }
 
 void linear_backward_input(Tensor& dx, const Tensor& dy, const Tensor& w, Stream& stream) {

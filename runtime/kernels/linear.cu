@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products by cuBLASLt, which adds the bias as it writes; the gradient of the bias by one more pass
-// over dy.
+// Products by cuBLASLt, which adds bias and residual as it writes; the gradient of the bias by one
+// more pass over dy.
 #include "runtime/kernels/column_sums.cuh"
 #include "runtime/kernels/gelu.hpp"
 #include "runtime/kernels/gemm_cublaslt.hpp"
@@ -30,12 +30,17 @@ struct BiasTerms {
 
 }  // namespace
 
-void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, Stream& stream) {
+void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b,
+                    const Tensor& residual, Stream& stream) {
   const std::int64_t outputs = w.dim(0), inputs = w.dim(1), m = x.count() / inputs;
   Product product = product_of(y, outputs);
   if (b) {
     expect(b.dtype() == y.dtype(), "linear_forward: a bias of another type than the result");
     product.bias = b.raw();
+  }
+  if (residual) {
+    expect(residual.dtype() == y.dtype(), "linear_forward: a residual of another type");
+    product.residual = residual.raw();
   }
   gemm(product, factor_of(x, inputs), factor_of(w, inputs, Trans::yes), m, outputs, inputs,
        x.device(), stream);
@@ -59,7 +64,7 @@ void linear_gelu_forward(Tensor& y, Tensor& z, const Tensor& x, const Tensor& w,
   const Factor left = factor_of(x, inputs), right = factor_of(w, inputs, Trans::yes);
   if (outputs % 8 == 0 && gemm_can(product, left, right, m, outputs, inputs, x.device()))
     return gemm(product, left, right, m, outputs, inputs, x.device(), stream);
-  linear_forward(z, x, w, b, stream);
+  linear_forward(z, x, w, b, Tensor(), stream);
   gelu_forward(y, z, stream);
 }
 

@@ -8,8 +8,15 @@
 
 namespace lockstep::kernels {
 
-// y[M,O] = x[M,I] w[O,I]^T + b[O];  an empty b is no bias.
-void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, Stream& stream);
+// y[M,O] = x[M,I] w[O,I]^T + b[O] + residual[M,O];  empty: none.
+// The residual is added where y is written, or its bias is: one read of it instead of a pass of its
+// own, which reads y and it and writes y.
+void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b,
+                    const Tensor& residual, Stream& stream);
+inline void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b,
+                           Stream& stream) {
+  linear_forward(y, x, w, b, Tensor(), stream);
+}
 
 // dx[M,I] = dy[M,O] w[O,I]
 void linear_backward_input(Tensor& dx, const Tensor& dy, const Tensor& w, Stream& stream);
@@ -31,7 +38,8 @@ void linear_gelu_backward_input(Tensor& dz, const Tensor& dy, const Tensor& w, c
 
 // linear.cu, over gemm_cublaslt.hpp
 namespace cuda {
-void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, Stream& stream);
+void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b,
+                    const Tensor& residual, Stream& stream);
 void linear_backward_input(Tensor& dx, const Tensor& dy, const Tensor& w, Stream& stream);
 void linear_backward_weight(Tensor& dw, Tensor& db, const Tensor& dy, const Tensor& x,
                             Stream& stream);

@@ -12,6 +12,7 @@ class Dropout {
  public:
   Dropout(const std::string& name, std::uint64_t seed, float share);
 
+  bool drops(const Stash& stash) const { return stash.training() && share_ > 0; }
   // The mask of a micro-batch with so many elements a sample. Drops nothing in inference.
   kernels::DropoutMask mask(const Stash& stash, std::int64_t elements_per_sample) const;
   // Of the rows x[m,C] that this rank has between the layers.

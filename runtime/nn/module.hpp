@@ -25,6 +25,9 @@ class Module {
   Module& operator=(const Module&) = delete;
 
   virtual Tensor forward(const Tensor& x, Stash& stash) = 0;
+  // residual + f(x), all of one shape; empty: f(x). By a pass of its own, unless a module that ends
+  // with a product lets that add it.
+  virtual Tensor forward_onto(const Tensor& residual, const Tensor& x, Stash& stash);
   // Takes dY by value: its memory may be reused for dX.
   virtual Tensor backward_input(Tensor dy, Stash& stash) = 0;
   virtual void backward_weight(Stash&) {}

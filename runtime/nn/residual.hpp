@@ -16,7 +16,9 @@ class Residual : public Module {
 
   Tensor forward(const Tensor& x, Stash& stash) override {
     stash.save(this, dropout_.mask_kept(x));
-    return dropout_.add_to(x, branch_->forward(norm_->forward(x, stash), stash), stash);
+    const Tensor normed = norm_->forward(x, stash);
+    if (!dropout_.drops(stash)) return branch_->forward_onto(x, normed, stash);
+    return dropout_.add_to(x, branch_->forward(normed, stash), stash);
   }
   Tensor backward_input(Tensor dy, Stash& stash) override {
     stash.take(this);

@@ -4,10 +4,14 @@
 namespace lockstep::nn {
 
 Tensor Sequential::forward(const Tensor& x, Stash& stash) {
+  return forward_onto(Tensor(), x, stash);
+}
+
+Tensor Sequential::forward_onto(const Tensor& residual, const Tensor& x, Stash& stash) {
   Tensor y = x;
   for (const auto& layer : layers_) {
     if (watcher_) watcher_->before(*layer, LayerWatcher::Pass::forward);
-    y = layer->forward(y, stash);
+    y = layer->forward_onto(layer == layers_.back() ? residual : Tensor(), y, stash);
     if (watcher_) watcher_->after(*layer, LayerWatcher::Pass::forward);
   }
   return y;

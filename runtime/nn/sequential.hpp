@@ -24,6 +24,7 @@ class Sequential : public Module {
   explicit Sequential(std::vector<std::unique_ptr<Module>> layers) : layers_(std::move(layers)) {}
 
   Tensor forward(const Tensor& x, Stash& stash) override;
+  Tensor forward_onto(const Tensor& residual, const Tensor& x, Stash& stash) override;
   Tensor backward_input(Tensor dy, Stash& stash) override;
   void parameters(std::vector<Parameter*>& into) override;
   const std::vector<std::unique_ptr<Module>>& layers() const { return layers_; }

@@ -168,6 +168,7 @@ void run_products(const Problem& p, const Sizes& s, const Measure& measure) {
         kernels::linear_gelu_backward_input(y, x, down, z, stream);
       },
       "");
+  measure([&] { kernels::linear_forward(dx, z, down, Tensor(), x, stream); }, ", residual");
 }
 
 void run_update(const Problem& p, const Sizes& s, const Measure& measure) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "models/registry.hpp"
 #include "runtime/base/error.hpp"
 #include "tests/support/gradient_check.hpp"
@@ -68,6 +70,32 @@ TEST_CASE("weight gradients give the same bits at once and deferred") {
     for (std::size_t i = 0; i < now.size(); ++i) {
       CHECK(test::largest_difference(now[i], later[i]) == 0);
     }
+  }
+}
+
+TEST_CASE("products add the residuals, where neither dropout nor a sum over ranks lies between") {
+  const auto passes = [](ModelSection config, int ranks, double dropout) {
+    config.dropout = dropout;
+    const auto device = make_dry_device();
+    const TensorGroup group(Communicator::dry(*device, ranks, 0), TensorGroup::Rows::all);
+    Build with{.device = *device, .seed = 1, .tensor = group};
+    const auto model = build(plan_model(config), with);
+    Stash stash(test::micro_batch(2, 5));
+    Recording recording;
+    device->record_into(&recording);
+    model->forward(Tensor::empty(*device, {2, 5}, DType::int32), stash);
+    device->record_into(nullptr);
+    return std::count_if(
+        recording.records().begin(), recording.records().end(),
+        [](const Record& r) { return r.operation.name == std::string("dropout_add"); });
+  };
+  for (const char* kind : {"gpt", "llama"}) {
+    ModelSection config = tiny(kind);
+    config.ffn = 12;
+    CHECK(passes(config, 1, 0) == 0);
+    CHECK(passes(config, 3, 0) == 4);  // 2 blocks of 2 branches
+    CHECK(passes(config, 1, 0.1) == 4);
+    CHECK(passes(config, 3, 0.1) == 4);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "parallelism/tensor/vocabulary_head.hpp"
 #include "parallelism/tensor/vocabulary_loss.hpp"
 #include "runtime/device/recording.hpp"
+#include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/rotary.hpp"
 #include "tests/parallelism/counted_calls.hpp"
 #include "tests/support/gradient_check.hpp"
@@ -153,6 +154,37 @@ TEST_CASE("layers send what their headers state, exactly, as the flight recorder
         for (std::size_t r = 0; r < at_once.size(); ++r) {
           CHECK(at_once[r] == Passes{forward, backward, 0});
           CHECK(later[r] == Passes{forward, deferred, backward - deferred});
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("what a layer adds to a residual has the bits of a sum behind it, and sends no more") {
+  for (const Case& c : kCases) {
+    for (const int ranks : {1, 2, 3}) {
+      for (const Rows rows : {Rows::all, Rows::shared}) {
+        INFO(c.name << " on " << ranks << " ranks, shared rows " << (rows == Rows::shared));
+        std::vector<float> differences(static_cast<std::size_t>(ranks), 1);
+        std::vector<std::int64_t> elements(differences.size());
+        test::on_counted_ranks(
+            ranks, [&](const Communicator& world, Device& device, test::CountedCalls& calls) {
+              const TensorGroup group(world, rows);
+              const auto me = static_cast<std::size_t>(world.rank());
+              const auto layer = c.make(device, group);
+              const Tensor x = input_of(c, group, device);
+              Stash stash(batch_of(group), Stash::Mode::inference);
+              Tensor wanted = layer->forward(x, stash);
+              const Tensor residual = random_tensor(device, wanted.shape(), 7);
+              kernels::add(wanted, residual, device.compute());
+              calls.take();
+              const Tensor y = layer->forward_onto(residual, x, stash);
+              elements[me] = sent(calls.take(), ranks);
+              differences[me] = test::largest_difference(y, wanted);
+            });
+        for (std::size_t r = 0; r < differences.size(); ++r) {
+          CHECK(differences[r] == 0);
+          CHECK(elements[r] == stated(c.forward, rows, ranks));
         }
       }
     }

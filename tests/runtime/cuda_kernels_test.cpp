@@ -331,12 +331,17 @@ TEST_CASE("linear maps") {
                        const Tensor x = p.random({M, I}, 1), w = p.random({O, I}, 2);
                        const Tensor b = p.random({O}, 3), dy = p.random({M, O}, 4);
                        Tensor y = p.empty({M, O}), bare = p.empty({M, O}), dx = p.empty({M, I});
+                       // One element behind where memory begins: its packs are not aligned.
+                       const Tensor residual = p.random({M * O + 1}, 7).slice(1, M * O + 1);
+                       Tensor onto = p.empty({M, O}), bare_onto = p.empty({M, O});
                        Tensor dw = p.random32({O, I}, 5), db = p.random32({O}, 6);
                        kernels::linear_forward(y, x, w, b, p.stream());
                        kernels::linear_forward(bare, x, w, Tensor(), p.stream());
+                       kernels::linear_forward(onto, x, w, b, residual, p.stream());
+                       kernels::linear_forward(bare_onto, x, w, Tensor(), residual, p.stream());
                        kernels::linear_backward_input(dx, dy, w, p.stream());
                        kernels::linear_backward_weight(dw, db, dy, x, p.stream());
-                       return Tensors{y, bare, dx, dw, db};
+                       return Tensors{y, bare, onto, bare_onto, dx, dw, db};
                      },
                      1e-5});
   }

@@ -2,6 +2,7 @@
 // Every layer's backward against finite differences, at odd sizes and with dropout.
 #include "runtime/kernels/cross_entropy.hpp"
 #include "runtime/kernels/elementwise.hpp"
+#include "runtime/kernels/linear.hpp"
 #include "runtime/nn/embedding.hpp"
 #include "runtime/nn/gelu.hpp"
 #include "runtime/nn/layernorm.hpp"
@@ -42,6 +43,21 @@ TEST_CASE("linear layers pass the gradient check") {
     test::check_gradients(layer, random_tensor(*device, {6, 7}, 1));
     nn::Linear column(*device, "column", 1, 1, kInit, bias);
     test::check_gradients(column, random_tensor(*device, {1, 1}, 1));
+  }
+}
+
+TEST_CASE("a product adds a residual behind its bias, to the bit") {
+  const auto device = make_cpu_device();
+  for (const std::int64_t rows : {1, 6, 700}) {  // one thread, several
+    const Tensor x = random_tensor(*device, {rows, 7}, 1), w = random_tensor(*device, {51, 7}, 2);
+    const Tensor r = random_tensor(*device, {rows, 51}, 3), bias = random_tensor(*device, {51}, 4);
+    for (const Tensor& b : {Tensor(), bias}) {
+      Tensor y = Tensor::empty(*device, r.shape()), wanted = Tensor::empty(*device, r.shape());
+      kernels::linear_forward(y, x, w, b, r, device->compute());
+      kernels::linear_forward(wanted, x, w, b, device->compute());
+      kernels::add(wanted, r, device->compute());
+      CHECK(test::largest_difference(y, wanted) == 0);
+    }
   }
 }
 

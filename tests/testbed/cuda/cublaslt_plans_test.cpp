@@ -28,19 +28,20 @@ struct Asked {
   std::int64_t m, n, k;
   Trans a = Trans::no, b = Trans::no;
   Into into = Into::overwrite;
-  bool bias = false;
+  bool bias = false, residual = false;
   Product::Gelu gelu = Product::Gelu::none;
 };
 
 void ask(const Asked& q, const Places& places, Device& device) {
   Product c{places.at(1), q.product, q.n, q.into};
   if (q.bias) c.bias = places.at(2);
+  if (q.residual) c.residual = places.at(6);
   c.gelu = q.gelu;
   if (q.gelu != Product::Gelu::none) c.beside = places.at(3);
   const Factor a{places.at(4), q.factors, q.a == Trans::no ? q.k : q.m, q.a};
   const Factor b{places.at(5), q.factors, q.b == Trans::no ? q.n : q.k, q.b};
   INFO("m " << q.m << " n " << q.n << " k " << q.k << " shifted " << places.shift << " bias "
-            << q.bias << " gelu " << static_cast<int>(q.gelu));
+            << q.bias << " residual " << q.residual << " gelu " << static_cast<int>(q.gelu));
   if (q.gelu != Product::Gelu::none) CHECK(gemm_can(c, a, b, q.m, q.n, q.k, device));
   CHECK_NOTHROW(gemm(c, a, b, q.m, q.n, q.k, device, device.compute()));
 }
@@ -49,17 +50,20 @@ void ask(const Asked& q, const Places& places, Device& device) {
 void ask_linear(DType type, std::int64_t M, std::int64_t I, std::int64_t O, const Places& places,
                 Device& device) {
   const auto all = [&](Asked q) { ask(q, places, device); };
-  for (const bool bias : {false, true})
-    all({type, type, M, O, I, Trans::no, Trans::yes, Into::overwrite, bias});
+  for (const bool bias : {false, true}) {
+    for (const bool residual : {false, true})
+      all({type, type, M, O, I, Trans::no, Trans::yes, Into::overwrite, bias, residual});
+  }
   all({type, type, M, I, O});
   all({type, type, O, I, M, Trans::yes, Trans::no, Into::accumulate});
   if (type != DType::bfloat16) return;
   if (places.shift % 4 == 0)
     all({type, DType::float32, O, I, M, Trans::yes, Trans::no, Into::accumulate});
   if (I % 8 != 0 || O % 8 != 0) return;
-  all({type, type, M, O, I, Trans::no, Trans::yes, Into::overwrite, true,
+  all({type, type, M, O, I, Trans::no, Trans::yes, Into::overwrite, true, false,
        Product::Gelu::of_product});
-  all({type, type, M, I, O, Trans::no, Trans::no, Into::overwrite, false, Product::Gelu::gradient});
+  all({type, type, M, I, O, Trans::no, Trans::no, Into::overwrite, false, false,
+       Product::Gelu::gradient});
 }
 
 }  // namespace

@@ -151,7 +151,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const void* alpha,
                               const void* a_data, cublasLtMatrixLayout_t a_layout,
                               const void* b_data, cublasLtMatrixLayout_t b_layout, const void* beta,
-                              const void*, cublasLtMatrixLayout_t, void* d_data,
+                              const void* c_data, cublasLtMatrixLayout_t, void* d_data,
                               cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t*, void*,
                               std::size_t, cudaStream_t) {
   const lockstep::fake::OnGpu works;
@@ -182,7 +182,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
         sum += read(a.data, a.half(), a.at(i, k, ta)) * read(b.data, b.half(), b.at(k, j, tb));
       const std::int64_t at = j * d.ld + i;
       float x = scale * sum;
-      if (keep != 0) x += keep * read(d_data, d.half(), at);
+      if (keep != 0) x += keep * read(c_data, d.half(), at);
       if (bias) x += read(bias, d.half(), i);
       const std::int64_t at_beside = j * beside_ld + i;
       if (gelu) {
