@@ -10,6 +10,7 @@
 #include <mpi.h>
 
 #include "collectives/reduce.hpp"
+#include "tests/testbed/cuda/fake_memory.hpp"
 #include "tests/testbed/nccl/fake_gpu.hpp"
 
 struct ncclComm {
@@ -405,6 +406,7 @@ ncclResult_t ncclReduce(const void* in, void* out, std::size_t count, ncclDataTy
 
 ncclResult_t ncclSend(const void* data, std::size_t count, ncclDataType_t type, int peer,
                       ncclComm_t comm, cudaStream_t stream) {
+  if (!on_gpu(data)) return ncclInvalidArgument;
   const std::size_t bytes = count * size_of(type_of(type));
   Operation o;
   o.begin = [=](Operation& self) {
@@ -415,6 +417,7 @@ ncclResult_t ncclSend(const void* data, std::size_t count, ncclDataType_t type, 
 
 ncclResult_t ncclRecv(void* data, std::size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
                       cudaStream_t stream) {
+  if (!on_gpu(data)) return ncclInvalidArgument;
   const std::size_t bytes = count * size_of(type_of(type));
   Operation o;
   o.begin = [=](Operation& self) {
