@@ -16,10 +16,12 @@ namespace {
 
 constexpr double kPatienceSeconds = 60;  // beyond the budget: a rank may come late to the start
 constexpr std::size_t kMessageBytes[] = {8, 4 << 10, 64 << 10, 1 << 20};
+constexpr std::size_t kBytesOfGpus[] = {8, 16 << 10, 256 << 10, 4 << 20};  // faster links
 constexpr std::size_t kLargestMessage = 1 << 20;
 constexpr std::size_t kCombinedBytes = 256 << 10;
 constexpr std::size_t kArrayBytes = 4 << 20;  // beyond a core's own caches
 constexpr int kLeastRepetitions = 3, kMostRepetitions = 60;
+constexpr int kLaunched = 8;  // steps of a GPU that the host waits for together, as in an algorithm
 
 // What one rank found; zero where it measured nothing.
 enum Constant {
@@ -44,36 +46,62 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-template <class F>
-double seconds_of(F&& f) {
-  const double begin = now();
-  f();
-  return now() - begin;
+// Waits for the steps that were only launched.
+void wait_for_steps(Transport& net) {
+  net.end(barrier_call());
 }
 
+// Of one step.
 template <class F>
-double median_seconds(int repetitions, F&& f) {
-  f();  // memory is touched, connections are made
+double median_seconds(Transport& net, int repetitions, F&& step) {
+  const int steps = net.launches() ? kLaunched : 1;
+  const auto seconds_of_each = [&] {
+    const double begin = now();
+    for (int i = 0; i < steps; ++i)
+      step();
+    wait_for_steps(net);
+    return (now() - begin) / steps;
+  };
+  seconds_of_each();  // memory is touched, connections are made
   std::vector<double> seconds;
   for (int i = 0; i < repetitions; ++i)
-    seconds.push_back(seconds_of(f));
+    seconds.push_back(seconds_of_each());
   return median(std::move(seconds));
 }
 
-// float32 memory of this rank, touched.
+template <class T>
+Elements elements_of(std::span<T> values) {
+  return {reinterpret_cast<std::byte*>(values.data()), values.size(), dtype_of<T>()};
+}
+
+// Memory where the transport works, with values of the host.
+template <class T>
 class Array {
  public:
-  explicit Array(std::size_t bytes) : values_(bytes / sizeof(float), 1.0f) {}
-  Elements all() { return part(0, values_.size() * sizeof(float)); }
-  Elements part(std::size_t begin, std::size_t bytes) {
-    const std::size_t first = begin / sizeof(float);
-    return {reinterpret_cast<std::byte*>(values_.data() + first), bytes / sizeof(float),
-            DType::float32};
+  Array(Transport& net, std::span<T> values)
+      : net_(net), count_(values.size()), memory_(net.working_memory(values.size_bytes())) {
+    net.copy(all(), elements_of(values));
+    wait_for_steps(net);
+  }
+  Elements all() const { return {memory_.get(), count_, dtype_of<T>()}; }
+  Elements part(std::size_t begin, std::size_t bytes) const {
+    return {memory_.get() + begin, bytes / sizeof(T), dtype_of<T>()};
+  }
+  void copy_to(std::span<T> values) const {
+    net_.copy(elements_of(values), all());
+    wait_for_steps(net_);
   }
 
  private:
-  std::vector<float> values_;
+  Transport& net_;
+  std::size_t count_;
+  std::shared_ptr<std::byte> memory_;
 };
+
+Array<float> ones(Transport& net, std::size_t bytes) {
+  std::vector<float> values(bytes / sizeof(float), 1.0f);
+  return {net, std::span(values)};
+}
 
 // Ranks of equal place on their nodes, or of one node, in pairs: the other one's rank, -1 for none.
 enum class Level { inside, across };
@@ -98,10 +126,9 @@ int neighbour(const Transport& net, Level level) {
 // Both of a pair exchange what they found and take the larger, so that they agree.
 double agreed(Transport& net, int peer, double value) {
   double other = 0;
-  const auto elements = [](double& x) {
-    return Elements{reinterpret_cast<std::byte*>(&x), 1, DType::float64};
-  };
-  net.exchange(elements(value), peer, elements(other), peer);
+  const Array<double> mine(net, {&value, 1}), theirs(net, {&other, 1});
+  net.exchange(mine.all(), peer, theirs.all(), peer);
+  theirs.copy_to({&other, 1});
   return std::max(value, other);
 }
 
@@ -127,21 +154,22 @@ Line fit(std::span<const double> bytes, std::span<const double> seconds) {
 
 // Messages begin at ever new places of an array that no core's own cache holds.
 Line measure_messages(Transport& net, int peer, double budget) {
-  Array out(kArrayBytes), in(kArrayBytes);
+  const Array<float> out = ones(net, kArrayBytes), in = ones(net, kArrayBytes);
+  const double steps = net.launches() ? kLaunched : 1;
   std::vector<double> bytes, seconds;
   std::size_t begin = 0;
-  for (const std::size_t size : kMessageBytes) {
+  for (const std::size_t size : net.launches() ? kBytesOfGpus : kMessageBytes) {
     const auto exchange = [&] {
       net.exchange(out.part(begin, size), peer, in.part(begin, size), peer);
       begin = (begin + size) % kArrayBytes;
     };
     begin = 0;
-    const double first = agreed(net, peer, median_seconds(kLeastRepetitions, exchange));
-    const double fitting = budget / static_cast<double>(std::size(kMessageBytes)) / first;
+    const double first = agreed(net, peer, median_seconds(net, kLeastRepetitions, exchange));
+    const double fitting = budget / static_cast<double>(std::size(kMessageBytes)) / steps / first;
     const int repetitions =
         static_cast<int>(std::clamp<double>(fitting, kLeastRepetitions, kMostRepetitions));
     bytes.push_back(static_cast<double>(size));
-    seconds.push_back(agreed(net, peer, median_seconds(repetitions, exchange)));
+    seconds.push_back(agreed(net, peer, median_seconds(net, repetitions, exchange)));
   }
   return fit(bytes, seconds);
 }
@@ -155,20 +183,22 @@ void measure_level(Transport& net, Level level, double budget, Found& found) {
 }
 
 void measure_arithmetic(Transport& net, Found& found) {
-  Array a(kArrayBytes), b(kArrayBytes), c(kArrayBytes);
+  const Array<float> a = ones(net, kArrayBytes), b = ones(net, kArrayBytes);
+  const std::size_t combined = net.launches() ? kArrayBytes : kCombinedBytes;
   std::size_t begin = 0;
   const auto combine = [&] {  // as in a ring: the one has just come, the other was left long ago
-    const Elements target = a.part(begin, kCombinedBytes);
-    net.combine(target, target, b.part(0, kCombinedBytes), ReduceOp::sum);
-    begin = (begin + kCombinedBytes) % kArrayBytes;
+    const Elements target = a.part(begin, combined);
+    net.combine(target, target, b.part(0, combined), ReduceOp::sum);
+    begin = (begin + combined) % kArrayBytes;
   };
-  found[gamma_of_all] = median_seconds(31, combine) / static_cast<double>(kCombinedBytes);
+  found[gamma_of_all] = median_seconds(net, 31, combine) / static_cast<double>(combined);
   if (!net.shared()) return;
+  const Array<float> c = ones(net, kArrayBytes);
   const auto bytes = static_cast<double>(kArrayBytes);
-  found[copy] = median_seconds(5, [&] { net.copy(a.all(), b.all()); }) / bytes;
+  found[copy] = median_seconds(net, 5, [&] { net.copy(a.all(), b.all()); }) / bytes;
   const Elements outs[] = {a.all()}, ins[] = {b.all(), c.all()};
   const auto reduce_both = [&] { net.combine_all(outs, ins, ReduceOp::sum); };
-  found[reduce] = median_seconds(5, reduce_both) / (2 * bytes);
+  found[reduce] = median_seconds(net, 5, reduce_both) / (2 * bytes);
 }
 
 void measure_shared(Transport& net, SharedMemory& memory, Found& found) {
@@ -177,22 +207,22 @@ void measure_shared(Transport& net, SharedMemory& memory, Found& found) {
     for (int i = 0; i < kBarriers; ++i)
       memory.barrier();
   };
-  found[sync] = median_seconds(9, barriers) / (kBarriers * net.size());
+  found[sync] = median_seconds(net, 9, barriers) / (kBarriers * net.size());
 
-  Array out(kLargestMessage), in(kLargestMessage);
+  const Array<float> out = ones(net, kLargestMessage), in = ones(net, kLargestMessage);
   const Elements few = out.part(0, kStageBytes / 2), sum = in.part(0, kStageBytes / 2);
   const auto stage_and_reduce = [&] {
     memory.stage(few);
     net.combine_all({&sum, 1}, memory.staged_by_all(net.size()), ReduceOp::sum);
   };
-  const double staged = median_seconds(9, stage_and_reduce) - found[sync] * net.size();
+  const double staged = median_seconds(net, 9, stage_and_reduce) - found[sync] * net.size();
   found[stage] = std::max(staged, 0.0) / (static_cast<double>(few.bytes()) * net.size());
 
   memory.show(out.all());
   if (!memory.addressable() && memory.reads_private()) {
     const int peer = (net.rank() + 1) % net.size();
     const auto fetched = [&](std::size_t bytes) {
-      return median_seconds(9, [&] { memory.fetch(in.part(0, bytes), peer, 0); });
+      return median_seconds(net, 9, [&] { memory.fetch(in.part(0, bytes), peer, 0); });
     };
     constexpr std::size_t kLittle = 64;
     const double little = fetched(kLittle), all = fetched(kLargestMessage);
@@ -214,8 +244,8 @@ Found averaged(Transport& net, const Found& found, const Deadline& deadline) {
     sums[i] = found[i];
     sums[found.size() + i] = found[i] > 0 ? 1 : 0;
   }
-  const Elements all{reinterpret_cast<std::byte*>(sums.data()), sums.size(), DType::float64};
-  const Call call = all_reduce_call(all, all, ReduceOp::sum, net.size());
+  const Array<double> all(net, sums);
+  const Call call = all_reduce_call(all.all(), all.all(), ReduceOp::sum, net.size());
   const auto serves = [shape = net.shape()](const Algorithm* algorithm) {
     return algorithm->what == Collective::all_reduce && !algorithm->refusal(shape);
   };
@@ -223,6 +253,7 @@ Found averaged(Transport& net, const Found& found, const Deadline& deadline) {
   expect(any != algorithms().end(), "no all-reduce serves every group");
   net.begin(call, deadline);
   (*any)->run(net, call);
+  all.copy_to(sums);
   Found mean{};
   for (std::size_t i = 0; i < found.size(); ++i) {
     if (sums[found.size() + i] > 0) mean[i] = sums[i] / sums[found.size() + i];

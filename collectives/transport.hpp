@@ -39,6 +39,8 @@ class Transport {
   // Called after each operation. Where the steps before were only launched, on a GPU, it returns
   // when they are done, and has divided an average.
   virtual void end(const Call&) {}
+  // Whether steps are only launched.
+  virtual bool launches() const { return false; }
 
   // Messages. Posting returns at once; complete() waits for all up to a ticket: `data` may then be
   // reused, or holds the message. From one rank to another they match in the order of posting, and
@@ -55,7 +57,8 @@ class Transport {
   // Both at the same time, so that a ring of exchanges cannot deadlock.
   void exchange(const Elements& out, int to, const Elements& in, int from);
 
-  // Local steps. out = a (op) b; out may be a or b. `copy` has nothing to do where out is in.
+  // Local steps. out = a (op) b; out may be a or b. `copy` has nothing to do where out is in; one
+  // of them may be the host's memory, which stays until end().
   virtual void combine(const Elements& out, const Elements& a, const Elements& b, ReduceOp op);
   virtual void copy(const Elements& out, const Elements& in);
   // Every one of outs = in[0] (op) in[1] (op) ..., from left to right, read once; an out may be

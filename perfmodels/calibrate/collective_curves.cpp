@@ -158,6 +158,36 @@ std::vector<CollectiveCalibration::Line> CollectiveCalibration::lines() const {
   return all;
 }
 
+// Of the same candidate at other sizes, ascending.
+std::vector<InBoth> CollectiveCalibration::in_both_states(const CollectivePoint& like,
+                                                          const std::string& label) const {
+  const std::vector<MachineState>& states = sampler_.states();
+  std::vector<InBoth> all;
+  for (const CollectivePoint& p : points_) {
+    const auto c = static_cast<std::size_t>(std::find(p.labels.begin(), p.labels.end(), label) -
+                                            p.labels.begin());
+    const bool same = p.what == like.what && p.memory == like.memory && c < p.labels.size();
+    if (!same || !sampler_.has(p.item)) continue;
+    const Figure usual = sampler_.figure_in(states[0], p.item, c);
+    const Figure rarer = sampler_.figure_in(states[1], p.item, c);
+    if (usual.known() && rarer.known()) all.push_back({p.place(), usual.value, rarer.value});
+  }
+  std::sort(all.begin(), all.end(), [](const InBoth& a, const InBoth& b) { return a.x < b.x; });
+  return all;
+}
+
+// In the machine's usual state. Where no visit found it in that, a line's other sizes say what it
+// changes: between its states one of some calls takes up to three times as long as the other.
+Figure CollectiveCalibration::seconds(const CollectivePoint& point, std::size_t candidate) const {
+  const Samples& samples = sampler_.samples(point.item, candidate);
+  const std::vector<MachineState>& states = sampler_.states();
+  if (samples.num_counted() > 0 || states.size() < 2) return samples.figure();
+  const Figure rarer = sampler_.figure_in(states[1], point.item, candidate);
+  if (!rarer.known()) return samples.figure();
+  const std::vector<InBoth> both = in_both_states(point, point.labels[candidate]);
+  return both.empty() ? samples.figure() : as_usual(rarer, point.place(), both);
+}
+
 std::vector<CollectiveCurve> CollectiveCalibration::curves() const {
   std::vector<const CollectivePoint*> all;
   for (const CollectivePoint& p : points_) {

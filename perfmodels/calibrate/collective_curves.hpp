@@ -68,9 +68,8 @@ class CollectiveCalibration {
   bool believed(const Line& line, std::size_t i) const;
   bool was_added(const CollectivePoint& point) const;
   double fastest(const CollectivePoint& point, std::size_t candidate) const;
-  Figure seconds(const CollectivePoint& point, std::size_t candidate) const {
-    return sampler_.samples(point.item, candidate).figure();
-  }
+  Figure seconds(const CollectivePoint& point, std::size_t candidate) const;
+  std::vector<InBoth> in_both_states(const CollectivePoint& like, const std::string& label) const;
 
   Sampler& sampler_;
   Backend& group_;

@@ -57,4 +57,13 @@ std::vector<MachineState> states_of(std::vector<Watched> visits) {
   return states;
 }
 
+Figure as_usual(const Figure& rarer, double x, const std::vector<InBoth>& both) {
+  std::vector<Point> ratios;
+  for (const InBoth& place : both)
+    ratios.push_back({place.x, {place.usual / place.rarer}});
+  const double inside = std::clamp(x, ratios.front().x, ratios.back().x);
+  const double ratio = Curve(std::move(ratios)).at(inside);
+  return {rarer.value * ratio, rarer.low * ratio, rarer.high * ratio};
+}
+
 }  // namespace lockstep

@@ -9,6 +9,8 @@
 
 #include <vector>
 
+#include "perfmodels/machine/figure.hpp"
+
 namespace lockstep {
 
 // What the probe said of the machine before a visit and behind it; zeros: nobody looked.
@@ -26,5 +28,13 @@ struct MachineState {
 // The most common first, of those whose bounds are no further apart than one state's values ever
 // are; visits during which it changed are in none. Of no visits none.
 std::vector<MachineState> states_of(std::vector<Watched> visits);
+
+// What was measured at a place of a curve in the usual state, and in a rarer one.
+struct InBoth {
+  double x, usual, rarer;
+};
+// What was seen in the rarer state only, as it would be in the usual one: by what these places,
+// ascending, took there and here, interpolated. Not of none.
+Figure as_usual(const Figure& rarer, double x, const std::vector<InBoth>& both);
 
 }  // namespace lockstep

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "collectives/backends/nccl/nccl.hpp"
+#include "collectives/backends/table.hpp"
 #include "runtime/device/cuda_device.hpp"
 #include "runtime/device/cuda_info.hpp"
 #include "tests/collectives/worlds.hpp"
@@ -150,6 +151,24 @@ TEST_CASE("operations on a GPU's memory: every count and root, and uneven blocks
       }
     }
   }
+}
+
+// As with job.determinism = "fast": on elements where those of the job's calls are.
+TEST_CASE("our algorithms measure the links of GPUs at their start", "[gpu]") {
+  if (no_gpu()) return;
+  const int p = context().size();
+  const CommunicatorOptions fast{
+      .backend = "native", .timeout_seconds = 30, .constants = Constants::measured};
+  const Links links =
+      find_backend("native", DeviceKind::cuda).make(context().world(), gpu(), fast)->links();
+  double found[] = {links.inside.alpha, links.inside.beta, links.inside.gamma};
+  double of_first[] = {found[0], found[1], found[2]};
+  check_mpi(MPI_Bcast(of_first, 3, MPI_DOUBLE, 0, context().world()));
+  for (int i = 0; i < 3; ++i) {
+    CHECK(found[i] > 0);
+    CHECK(found[i] == of_first[i]);
+  }
+  if (p > 1) CHECK(links.inside.source == std::string("measured"));
 }
 
 // Several pieces of what is staged, several segments of what is ours.

@@ -69,3 +69,16 @@ TEST_CASE("figures are of the visits that count, and of all where none does") {
   CHECK(samples.figure().value == 2.9);
   CHECK_FALSE(samples.settled(0.2));
 }
+
+TEST_CASE("what was seen in a rarer state moves as its neighbours do") {
+  const std::vector<InBoth> both{{100, 3, 1}, {400, 1.5, 1}};
+  const Figure seen{10, 8, 14};
+  CHECK(as_usual(seen, 100, both).value == Approx(30));
+  CHECK(as_usual(seen, 400, both).value == Approx(15));
+  CHECK(as_usual(seen, 200, both).value == Approx(10 * std::sqrt(3 * 1.5)));
+  CHECK(as_usual(seen, 10, both).value == Approx(30));  // beyond the ends as at the ends
+  CHECK(as_usual(seen, 9000, both).value == Approx(15));
+  CHECK(as_usual(seen, 100, both).low == Approx(24));
+  CHECK(as_usual(seen, 100, both).high == Approx(42));
+  CHECK(as_usual(seen, 7, {{50, 2, 4}}).value == Approx(5));
+}

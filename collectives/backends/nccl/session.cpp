@@ -53,7 +53,7 @@ void Session::receive(const Elements& data, int from) {
 void Session::copy(const Elements& out, const Elements& in) {
   expect(out.bytes() == in.bytes(), "copy of unequal sizes");
   if (out.data == in.data || in.bytes() == 0) return;
-  check(cudaMemcpyAsync(out.data, in.data, in.bytes(), cudaMemcpyDeviceToDevice, stream_));
+  check(cudaMemcpyAsync(out.data, in.data, in.bytes(), cudaMemcpyDefault, stream_));
 }
 
 void Session::end(const std::string& doing) {

@@ -37,7 +37,8 @@ class Session {
   // Inside of a group; of zero elements no message is sent.
   void send(const Elements& data, int to);
   void receive(const Elements& data, int from);
-  void copy(const Elements& out, const Elements& in);  // nothing to do where out is in
+  // Nothing to do where out is in; one of them may be the host's, until end().
+  void copy(const Elements& out, const Elements& in);
   // Waits for all that was launched.
   void end(const std::string& doing);
 

@@ -51,6 +51,8 @@ class NcclTransport : public Transport {
                                        : "waiting for all ranks of the group");
   }
 
+  bool launches() const override { return true; }
+
   void combine(const Elements& out, const Elements& a, const Elements& b, ReduceOp op) override {
     nccl::combine(out, a, b, op, queue());
   }

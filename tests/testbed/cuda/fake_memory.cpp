@@ -32,6 +32,34 @@ void poison(void* memory, std::size_t bytes) {
 
 constexpr std::size_t kHeader = 256;
 
+class Blocks {
+ public:
+  void add(const void* begin, std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    sizes_[begin] = bytes;
+  }
+  void remove(const void* begin) {
+    const std::lock_guard lock(mutex_);
+    sizes_.erase(begin);
+  }
+  bool have(const void* memory) {
+    const std::lock_guard lock(mutex_);
+    const auto behind = sizes_.upper_bound(memory);
+    if (behind == sizes_.begin()) return false;
+    const auto& [begin, bytes] = *std::prev(behind);
+    return memory < static_cast<const unsigned char*>(begin) + std::max<std::size_t>(bytes, 1);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<const void*, std::size_t> sizes_;
+};
+
+Blocks& open_blocks() {
+  static auto* const made = new Blocks;  // as arena()
+  return *made;
+}
+
 cudaError_t take_open(void** memory, std::size_t bytes) {
   void* taken = nullptr;
   if (posix_memalign(&taken, kHeader, kHeader + bytes) != 0) return cudaErrorMemoryAllocation;
@@ -39,6 +67,7 @@ cudaError_t take_open(void** memory, std::size_t bytes) {
   std::memcpy(block, &bytes, sizeof bytes);
   *memory = block + kHeader;
   poison(*memory, bytes);
+  open_blocks().add(*memory, bytes);
   in_use += bytes;
   return cudaSuccess;
 }
@@ -47,6 +76,7 @@ void give_back_open(void* memory) {
   auto* block = static_cast<unsigned char*>(memory) - kHeader;
   std::size_t bytes = 0;
   std::memcpy(&bytes, block, sizeof bytes);
+  open_blocks().remove(memory);
   in_use -= bytes;
   std::free(block);
 }
@@ -158,7 +188,7 @@ bool guarded() {
 }
 
 bool on_gpu(const void* memory) {
-  return guarded() && arena().has(memory);
+  return guarded() ? arena().has(memory) : open_blocks().have(memory);
 }
 
 std::size_t allocated() {

@@ -12,8 +12,8 @@ namespace lockstep::fake {
 
 cudaError_t take(void** memory, std::size_t bytes);  // begins as NaN
 void give_back(void* memory);
-bool on_gpu(const void* memory);  // only known of guarded memory
-void guard();                     // from now on, before any is taken
+bool on_gpu(const void* memory);
+void guard();  // from now on, before any is taken
 bool guarded();
 std::size_t allocated();
 

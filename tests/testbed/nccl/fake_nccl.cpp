@@ -8,6 +8,7 @@
 #include <mpi.h>
 
 #include "collectives/reduce.hpp"
+#include "tests/testbed/cuda/fake_memory.hpp"
 #include "tests/testbed/nccl/fake_operations.hpp"
 
 namespace lockstep::fake {
@@ -166,6 +167,7 @@ ncclResult_t ncclReduce(const void* in, void* out, std::size_t count, ncclDataTy
 
 ncclResult_t ncclSend(const void* data, std::size_t count, ncclDataType_t type, int peer,
                       ncclComm_t comm, cudaStream_t stream) {
+  if (!on_gpu(data)) return ncclInvalidArgument;
   const std::size_t bytes = count * size_of(type_of(type));
   Operation o;
   o.begin = [=](Operation& self) {
@@ -176,6 +178,7 @@ ncclResult_t ncclSend(const void* data, std::size_t count, ncclDataType_t type, 
 
 ncclResult_t ncclRecv(void* data, std::size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
                       cudaStream_t stream) {
+  if (!on_gpu(data)) return ncclInvalidArgument;
   const std::size_t bytes = count * size_of(type_of(type));
   Operation o;
   o.begin = [=](Operation& self) {
