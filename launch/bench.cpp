@@ -17,6 +17,7 @@
 #include "launch/command.hpp"
 #include "launch/job.hpp"
 #include "launch/machine_of_job.hpp"
+#include "launch/number_checks.hpp"
 #include "perfmodels/collective_price.hpp"
 #include "perfmodels/cost_table.hpp"
 #include "runtime/context/binding.hpp"
@@ -191,7 +192,7 @@ CommandAction prepare_bench(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--factor", words->factor, "From one size to the next")
       ->capture_default_str()
-      ->check(CLI::Range(2, 1 << 20));
+      ->check(count_from(2));
   app.add_option("--backend", words->backends, "Of auto, native, mpi; default: all")
       ->delimiter(',');
   app.add_option("--algorithm", words->algorithms, "Of native; default: all that can serve")
@@ -203,13 +204,13 @@ CommandAction prepare_bench(CLI::App& app) {
       ->capture_default_str();
   app.add_flag("--in-place,!--out-of-place", words->in_place, "One tensor or two; default: one");
   app.add_option("--repetitions", words->repetitions, "Of each candidate; default: by time")
-      ->check(CLI::PositiveNumber);
+      ->check(count_from(1));
   app.add_option("--seconds", words->seconds, "For each candidate at each size")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   app.add_option("--groups", words->groups, "Splits the ranks into groups that run at once")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(count_from(1));
   app.add_flag("--built-in", words->built_in,
                "Prices and auto as with job.determinism = \"run\": constants are not measured");
   app.add_option("--machine", words->machine,

@@ -15,6 +15,7 @@
 #include "launch/command.hpp"
 #include "launch/device_of_job.hpp"
 #include "launch/job.hpp"
+#include "launch/number_checks.hpp"
 #include "perfmodels/calibrate/pictures.hpp"
 #include "perfmodels/machine/profile.hpp"
 #include "runtime/base/file.hpp"
@@ -115,7 +116,7 @@ CommandAction prepare_calibrate(CLI::App& app) {
                "Under 15 s: fewer shapes, sizes and collectives, wider intervals");
   app.add_option("--seconds", options->seconds,
                  "To measure for, about; default: 60, with --quick 10. Too few are exceeded")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   app.add_flag("--json", options->json, "Write the summary as JSON");
   app.footer(
       "Run it as jobs will run: under mpirun or srun, as many ranks on each node, on two\n"

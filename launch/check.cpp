@@ -13,6 +13,7 @@
 #include "launch/build_facts.hpp"
 #include "launch/command.hpp"
 #include "launch/job.hpp"
+#include "launch/number_checks.hpp"
 #include "slurm/preflight/findings.hpp"
 #include "slurm/request.hpp"
 
@@ -107,7 +108,7 @@ CommandAction prepare_check(CLI::App& app) {
       ->allow_extra_args(false)
       ->take_all();
   app.add_option("--seconds", arguments->seconds, "For the links between all pairs (5)")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   app.add_flag("--json", arguments->json, "Write JSON");
   return [arguments] { return run_check(*arguments); };
 }

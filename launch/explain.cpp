@@ -17,6 +17,7 @@
 #include "launch/command.hpp"
 #include "launch/explain_report.hpp"
 #include "launch/job.hpp"
+#include "launch/number_checks.hpp"
 #include "perfmodels/collective_price.hpp"
 #include "perfmodels/cost_table.hpp"
 #include "perfmodels/machine/find_machine.hpp"
@@ -176,8 +177,8 @@ CommandAction prepare_explain(CLI::App& app) {
   auto options = std::make_shared<ExplainOptions>();
   app.add_option("collective", options->collective, "all_reduce, all_gather, ...")->required();
   app.add_option("--bytes", options->bytes, "Size of the full vector: 8, 64K, 4M, 1G");
-  app.add_option("--ranks", options->ranks, "Ranks of the group")->check(CLI::PositiveNumber);
-  app.add_option("--nodes", options->nodes, "Nodes they lie on")->check(CLI::PositiveNumber);
+  app.add_option("--ranks", options->ranks, "Ranks of the group")->check(count_from(1));
+  app.add_option("--nodes", options->nodes, "Nodes they lie on")->check(count_from(1));
   app.add_option("--dtype", options->dtype, "Type of the elements");
   app.add_option("--memory", options->memory, "Of the tensors: plain, shared (allocate)");
   app.add_option("--machine", options->machine,

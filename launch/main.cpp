@@ -53,13 +53,13 @@ void check_name(int argc, char** argv) {
 
 // --help and --version go to stdout, mistakes as one line to stderr; of many ranks the first
 // speaks.
-int end_parse(const CLI::App& app, const CLI::ParseError& e) {
+int end_parse(const CLI::App& app, const CLI::ParseError& e, const std::string& command) {
   const bool mistake = e.get_exit_code() != 0;
   if (rank_from_launcher() == 0) {
     std::ostringstream out, ignored;
     app.exit(e, out, ignored);
     if (mistake) {
-      std::cerr << "lockstep: " << e.what() << " (see lockstep --help)\n";
+      std::cerr << "lockstep: " << e.what() << " (see lockstep " << command << "--help)\n";
     } else {
       std::cout << out.str();
     }
@@ -73,15 +73,17 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
 
   CommandAction chosen;
+  std::string word;  // the subcommand that was named, once it is known to be one
   for (const Command& command : kCommands) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
     sub->final_callback([&chosen, run = command.prepare(*sub)] { chosen = run; });
   }
   try {
     check_name(argc, argv);
+    if (argc > 1 && argv[1][0] != '-') word = std::string(argv[1]) + " ";
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return end_parse(app, e);
+    return end_parse(app, e, word);
   }
   return chosen();
 }

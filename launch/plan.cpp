@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/command.hpp"
+#include "launch/number_checks.hpp"
 #include "launch/prediction.hpp"
 #include "launch/prediction_options.hpp"
 #include "perfmodels/machine/threads.hpp"
@@ -132,10 +133,10 @@ CommandAction prepare_plan(CLI::App& app) {
   add_machine_option(app, *options);
   add_ranks_option(app, *options);
   add_json_option(app, *options);
-  app.add_option("--top", options->top, "Layouts to show (default 10)")->check(CLI::PositiveNumber);
+  app.add_option("--top", options->top, "Layouts to show (default 10)")->check(count_from(1));
   app.add_option("--buckets", options->choices.bucket_mb, "Sizes of buckets to try, MB")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   app.add_option("--compressions", options->choices.compressions,
                  "Compressions of gradients to try (default: the job's; others change the sums)")
       ->delimiter(',');

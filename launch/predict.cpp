@@ -10,6 +10,7 @@
 
 #include "launch/command.hpp"
 #include "launch/job.hpp"
+#include "launch/number_checks.hpp"
 #include "launch/prediction.hpp"
 #include "parallelism/pipeline/gantt.hpp"
 #include "perfmodels/machine/find_machine.hpp"
@@ -58,7 +59,7 @@ CommandAction prepare_predict(CLI::App& app) {
   app.add_option("job", options->file, "Job file (TOML)")->required();
   app.add_option("--machine", options->machine, "Profile: a file, or the name of a shipped one")
       ->required();
-  app.add_option("--ranks", options->ranks, "Ranks of the job")->check(CLI::PositiveNumber);
+  app.add_option("--ranks", options->ranks, "Ranks of the job")->check(count_from(1));
   app.add_option("--set", options->overrides, "Override a key: section.key=value")
       ->allow_extra_args(false)
       ->take_all();

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "launch/job.hpp"
+#include "launch/number_checks.hpp"
 #include "launch/prediction.hpp"
 #include "perfmodels/machine/find_machine.hpp"
 #include "perfmodels/machine/threads.hpp"
@@ -26,7 +27,7 @@ void add_machine_option(CLI::App& app, PredictionOptions& options) {
 }
 
 void add_ranks_option(CLI::App& app, PredictionOptions& options) {
-  app.add_option("--ranks", options.ranks, "Ranks of the job")->check(CLI::PositiveNumber);
+  app.add_option("--ranks", options.ranks, "Ranks of the job")->check(count_from(1));
 }
 
 void add_json_option(CLI::App& app, PredictionOptions& options) {

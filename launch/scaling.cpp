@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/command.hpp"
+#include "launch/number_checks.hpp"
 #include "launch/prediction_options.hpp"
 #include "launch/step_table.hpp"
 #include "perfmodels/machine/threads.hpp"
@@ -200,15 +201,15 @@ CommandAction prepare_scaling(CLI::App& app) {
                                "Rank counts, 1,2,4,... (default: powers of two, as many as the "
                                "machine has)")
                     ->delimiter(',')
-                    ->check(CLI::PositiveNumber);
+                    ->check(count_from(1));
   app.add_option("--nodes", options->nodes, "Node counts instead, with a rank for every device")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber)
+      ->check(count_from(1))
       ->excludes(ranks);
   app.add_option("--efficiency", options->efficiency,
                  "What the job has to keep of the smallest count's speed per rank to deserve more "
                  "(default 0.7)")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(share());
   app.add_option("--plot", options->plot, "Draw it: an SVG file, by gnuplot");
   return [options] { return show_scaling(*options); };
 }

@@ -13,6 +13,7 @@
 #include "launch/command.hpp"
 #include "launch/dry_report.hpp"
 #include "launch/job.hpp"
+#include "launch/number_checks.hpp"
 #include "launch/prediction.hpp"
 #include "launch/supervise.hpp"
 #include "launch/training_run.hpp"
@@ -126,14 +127,14 @@ CommandAction prepare_train(CLI::App& app) {
   app.add_option("--progress", options->progress, "Progress bar: auto, on, off")
       ->check(CLI::IsMember({"auto", "on", "off"}));
   app.add_option("--ranks", options->ranks, "Start so many ranks, by --launcher")
-      ->check(CLI::PositiveNumber);
+      ->check(count_from(1));
   app.add_option("--restarts", options->restarts,
                  "When ranks fail, start again from the last checkpoint, so many times")
-      ->check(CLI::NonNegativeNumber);
+      ->check(count_from(0));
   app.add_option(
          "--least-ranks", options->least_ranks,
          "A restart that comes no farther is followed by one on fewer ranks, at least so many")
-      ->check(CLI::PositiveNumber);
+      ->check(count_from(1));
   app.add_option("--launcher", options->launcher, "What starts ranks")->capture_default_str();
   app.add_flag("--resume", options->resume,
                "Go on in the run directory, from its last complete checkpoint if it has one");

@@ -139,6 +139,7 @@ void TrainingRun::begin_writing() {
 
 int TrainingRun::run() {
   evaluation_ = evaluation_of(checkpoints_->loaded());
+  evaluate_what_was_stopped();
   if (first_step_ > job_.job.steps || (evaluation_ && at_target(*evaluation_)))
     return end_without_steps();
   const bool finished = train();
@@ -146,8 +147,7 @@ int TrainingRun::run() {
   checkpoints_->report();
   checkpoints_->end_life();
   const double train_seconds = now() - train_begin_;
-  const bool has_target = job_.job.target_loss > 0 || job_.job.target_accuracy > 0;
-  mllog_.end_training(finished && (!has_target || target_seconds_ > 0));
+  mllog_.end_training(finished && (!has_target() || target_seconds_ > 0));
   table_.finish();
   if (job_.job.trace_steps > 0) {
     device_->record_into(nullptr);
@@ -157,6 +157,14 @@ int TrainingRun::run() {
   if (finished && job_.job.sample_length > 0) write_sample();
   if (finished && !stop_requested()) return 0;
   return 128 + (stop_signal() ? stop_signal() : SIGTERM);
+}
+
+// At a signal a run saves first, and is evaluated with what time is left: whether it was at its
+// target then the checkpoint does not say.
+void TrainingRun::evaluate_what_was_stopped() {
+  const std::int64_t done = first_step_ - 1;
+  if (evaluation_ || done == 0 || !has_target() || !evaluates_after(done)) return;
+  evaluation_ = measure();
 }
 
 int TrainingRun::end_without_steps() {
@@ -225,6 +233,10 @@ std::int64_t TrainingRun::go_back() {
   return done;
 }
 
+bool TrainingRun::has_target() const {
+  return job_.job.target_loss > 0 || job_.job.target_accuracy > 0;
+}
+
 bool TrainingRun::at_target(const Evaluation& evaluation) const {
   const double loss = job_.job.target_loss, accuracy = job_.job.target_accuracy;
   return (loss > 0 && evaluation.loss <= loss) || (accuracy > 0 && evaluation.accuracy >= accuracy);
@@ -276,10 +288,14 @@ bool TrainingRun::evaluates_after(std::int64_t step) const {
   return step == job_.job.steps || (every > 0 && step % every == 0);
 }
 
+Evaluation TrainingRun::measure() {
+  return step_->evaluate([this](std::int64_t k) { return validation_->validation_batch(k); },
+                         validation_->batches());
+}
+
 Evaluation TrainingRun::evaluate(std::int64_t step) {
   mllog_.begin_evaluation(step);
-  const Evaluation found = step_->evaluate(
-      [this](std::int64_t k) { return validation_->validation_batch(k); }, validation_->batches());
+  const Evaluation found = measure();
   evaluation_ = found;
   if (context_.first()) {
     metrics_->write_evaluation(step, found.loss, found.accuracy);

@@ -46,15 +46,18 @@ class TrainingRun {
   void open_run_directory(const RunOptions& options);
   void begin_writing();
   void introduce(int threads, const std::string& binding) const;
+  void evaluate_what_was_stopped();
   int end_without_steps();
   bool train();  // false: stopped by a signal
   Progress progress() const;
   std::int64_t go_back();
   StepMetrics one_step(std::int64_t step, StepResult& result);
   void note_step(const StepMetrics& metrics);
+  bool has_target() const;
   bool at_target(const Evaluation& evaluation) const;
   bool reaches_target(std::int64_t step);  // evaluates, if it is time
   bool evaluates_after(std::int64_t step) const;
+  Evaluation measure();  // loss and accuracy, of all ranks; says nothing
   Evaluation evaluate(std::int64_t step);
   void start_or_stop_trace(std::int64_t step);
   void summarize(double train_seconds, bool finished);

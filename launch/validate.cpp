@@ -15,6 +15,7 @@
 
 #include "launch/command.hpp"
 #include "launch/job.hpp"
+#include "launch/number_checks.hpp"
 #include "launch/prediction.hpp"
 #include "perfmodels/machine/find_machine.hpp"
 #include "perfmodels/machine/threads.hpp"
@@ -162,7 +163,7 @@ CommandAction prepare_validate(CLI::App& app) {
   app.add_option("--machine", options->machine, "Profile: a file, or the name of a shipped one")
       ->required();
   app.add_option("--job", options->job, "Job file of the trace; otherwise the job.toml beside it");
-  app.add_option("--rows", options->rows, "Operations to show")->check(CLI::PositiveNumber);
+  app.add_option("--rows", options->rows, "Operations to show")->check(count_from(1));
   app.add_flag("--json", options->json, "Write JSON");
   return [options] { return run_validate(*options); };
 }

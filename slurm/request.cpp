@@ -44,7 +44,7 @@ void check_time(const SlurmSection& s) {
     throw ConfigError(
         "slurm.time = \"" + s.time +
         "\" must be minutes (90), hours:minutes:seconds (1:30:00) or days-hours:minutes "
-        "(2-12:30)");
+        "(2-12:30), minutes and seconds below 60");
   }
   if (*limit > s.signal_seconds) return;
   throw ConfigError("slurm.time = \"" + s.time + "\" is over before slurm.signal_seconds = " +
@@ -95,9 +95,10 @@ void check_lines(const JobConfig& job) {
 
 std::optional<std::int64_t> seconds_of(const std::string& time) {
   // days - hours : minutes : seconds, of which the last may be missing; or up to three numbers.
+  // Only the first of them may be above what a day, an hour or a minute has.
   static const std::regex with_days(
-      "([0-9]{1,6})-([0-9]{1,6})(?::([0-9]{1,6}))?(?::([0-9]{1,6}))?");
-  static const std::regex without("([0-9]{1,6})(?::([0-9]{1,6}))?(?::([0-9]{1,6}))?");
+      "([0-9]{1,6})-([01]?[0-9]|2[0-3])(?::([0-5]?[0-9]))?(?::([0-5]?[0-9]))?");
+  static const std::regex without("([0-9]{1,6})(?::([0-5]?[0-9]))?(?::([0-5]?[0-9]))?");
   std::smatch part;
   const auto number = [&part](int i) {
     return part[i].matched ? std::stoll(part[i].str()) : std::int64_t{0};

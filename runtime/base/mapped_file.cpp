@@ -33,7 +33,9 @@ void MappingTraits::destroy(Mapping mapping) noexcept {
 }
 
 MappedFile MappedFile::open(const std::string& path) {
-  const UniqueHandle<DescriptorTraits> file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Without O_NONBLOCK a named pipe would wait for somebody who writes; files do not care.
+  const UniqueHandle<DescriptorTraits> file(
+      ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) refuse(path);
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) refuse(path);

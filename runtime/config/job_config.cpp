@@ -75,6 +75,12 @@ void expect_utf8(const std::string& text) {
   }
 }
 
+std::string trimmed(const std::string& text) {
+  const std::size_t begin = text.find_first_not_of(' ');
+  return begin == std::string::npos ? ""
+                                    : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
+}
+
 // The right side of --set as TOML; what is not TOML is taken as text, so quotes are optional.
 toml::table override_table(const std::string& text) {
   try {
@@ -92,9 +98,9 @@ void apply_override(const std::vector<Section>& all, const std::string& assignme
   if (equals == std::string::npos || dot > equals) {
     throw ConfigError(where + ": must be section.key=value");
   }
-  const std::string name = assignment.substr(0, dot);
-  const std::string key_name = assignment.substr(dot + 1, equals - dot - 1);
-  const std::string text = assignment.substr(equals + 1);
+  const std::string name = trimmed(assignment.substr(0, dot));
+  const std::string key_name = trimmed(assignment.substr(dot + 1, equals - dot - 1));
+  const std::string text = trimmed(assignment.substr(equals + 1));
 
   const Section& section = find_section(all, name, where);
   const Key& key = find_key(all, section, key_name, where);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "runtime/base/error.hpp"
 #include "runtime/config/job_config.hpp"
 
@@ -30,9 +32,43 @@ void check_sequence(const ModelSection& model, const ParallelSection& parallel) 
                     std::to_string(below + parallel.tensor));
 }
 
+// Far above what is trained, and small enough that no product of sizes overflows 64 bits, and that
+// what is made once for each of them ends by itself.
+void check_sizes(const JobConfig& config) {
+  const ModelSection& m = config.model;
+  const struct {
+    const char* key;
+    std::int64_t value, most;
+  } sizes[] = {{"job.steps", config.job.steps, std::int64_t{1} << 36},
+               {"job.threads", config.job.threads, 1 << 10},
+               {"job.evaluate_batches", config.job.evaluate_batches, 1 << 24},
+               {"model.layers", m.layers, 1 << 14},
+               {"model.hidden", m.hidden, 1 << 20},
+               {"model.ffn", m.ffn, 1 << 22},
+               {"model.sequence", m.sequence, 1 << 24},
+               {"model.vocabulary", m.vocabulary, 1 << 30},
+               {"model.context", m.context, 1 << 20},
+               {"batch.global", config.batch.global, 1 << 24}};
+  for (const auto& [key, value, most] : sizes) {
+    if (value > most)
+      throw ConfigError(said(key, value) + " is above " + std::to_string(most) +
+                        ", the most that this version takes");
+  }
+  constexpr double kMostElements = 0x1p50;  // of activations as wide as the model
+  if (double(config.batch.global) * double(m.sequence) * double(std::max(m.hidden, m.ffn)) <
+      kMostElements)
+    return;
+  throw ConfigError(said("batch.global", config.batch.global) + " sequences of " +
+                    said("model.sequence", m.sequence) +
+                    " tokens are more than this version takes at such a width; use fewer or "
+                    "shorter ones");
+}
+
 void check_stages(const ModelSection& model, const ParallelSection& parallel) {
   const std::int64_t parts = std::int64_t{parallel.pipeline} * parallel.chunks;
   if (parts <= model.layers) return;
+  if (parallel.chunks > model.layers)
+    not_above("parallel.chunks", parallel.chunks, "model.layers", model.layers);
   throw ConfigError(said("parallel.pipeline", parallel.pipeline) +
                     (parallel.chunks > 1 ? " x " + said("parallel.chunks", parallel.chunks) : "") +
                     " is above " + said("model.layers", model.layers) + "; use at most " +
@@ -151,6 +187,7 @@ void check_data(const DataSection& data, const JobSection& job) {
 }  // namespace
 
 void validate(const JobConfig& config) {
+  check_sizes(config);
   check_model(config.model, config.parallel);
   check_batch(config.batch, config.parallel);
   check_zero(config.parallel, config.collectives);

@@ -110,8 +110,9 @@ int set_threads(int job_threads, const Binding& binding) {
   const int threads = choose_threads(std::getenv("OMP_NUM_THREADS"), job_threads, binding.cores);
   if (threads > binding.cores) {
     log_info(std::to_string(threads) + " threads on " + std::to_string(binding.cores) +
-             (binding.cores == 1 ? " core" : " cores") +
-             ": set OMP_NUM_THREADS or start fewer ranks on this node");
+             (binding.cores == 1 ? " core" : " cores") + ": lower " +
+             (std::getenv("OMP_NUM_THREADS") ? "OMP_NUM_THREADS" : "job.threads") +
+             " or start fewer ranks on this node");
   }
   omp_set_num_threads(threads);
   return threads;

@@ -125,7 +125,7 @@ class Resume(unittest.TestCase):
             shutil.rmtree(self.dir / "two")
 
     def test_what_compression_held_back_goes_on(self):
-        for method in ("top_k", "powersgd"):
+        for method in ("int8", "top_k", "powersgd"):
             sets = [f"collectives.compression={method}", "collectives.compression_rank=2", "job.evaluate_every=0"]
             with self.subTest(method=method):
                 self.train("whole", *sets, ranks=2)
@@ -153,6 +153,16 @@ class Resume(unittest.TestCase):
         self.assertEqual(self.metrics("run"), before)
         self.train("run", "job.evaluate_every=2", "job.target_loss=0.01", resume=True)  # a lower one is to be reached
         self.assertEqual([m["step"] for m in self.metrics("run") if "loss" in m], list(range(1, STEPS + 1)))
+
+    def test_a_run_that_was_stopped_at_its_target_is_done(self):
+        sets = ["job.evaluate_every=2", "job.target_loss=100"]
+        inject = 'faults.inject=["terminate rank 0 step 2", "delay rank 0 step 2 seconds 0.2"]'
+        result = self.train("run", *sets, inject, ranks=2, expect=128 + signal.SIGTERM)
+        self.assertIn("target loss 100 reached after step 2", result.stderr)
+        before = self.metrics("run")
+        result = self.train("run", *sets, ranks=2, resume=True)
+        self.assertIn("nothing is left to do: target loss 100 was reached after step 2", result.stderr)
+        self.assertEqual(self.metrics("run"), before)
 
     def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(self):
         self.train("run")

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include <sys/stat.h>
+
 #include "runtime/config/job_config.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/config_error.hpp"
@@ -212,6 +214,28 @@ TEST_CASE("keys that do not fit each other are named together") {
         "job.toml: job.sample_length writes bytes as text; data.kind = \"tokens\" has no text: "
         "use 0");
   CHECK_NOTHROW(with({"model.kind=mlp", "model.heads=3"}));  // an MLP has no heads
+  CHECK(set_error("parallel.chunks=5") ==
+        "job.toml: parallel.chunks = 5 is above model.layers = 4");
+}
+
+TEST_CASE("sizes beyond all reason are refused before anything is made of them") {
+  for (const char* key :
+       {"job.steps", "job.evaluate_batches", "model.layers", "model.hidden", "model.ffn",
+        "model.sequence", "model.vocabulary", "model.context", "batch.global"}) {
+    const std::string huge = "9223372036854775807";
+    CHECK_THAT(
+        set_error(std::string(key) + "=" + huge),
+        Catch::Matchers::StartsWith("job.toml: " + std::string(key) + " = " + huge + " is above "));
+  }
+  CHECK(set_error("job.threads=100000") ==
+        "job.toml: job.threads = 100000 is above 1024, the most that this version takes");
+  CHECK_THAT(error_of("", {"batch.global=16777216", "model.sequence=16777216"}),
+             Catch::Matchers::StartsWith("job.toml: batch.global = 16777216 sequences of "));
+}
+
+TEST_CASE("blanks around the parts of --set do not count") {
+  CHECK(with({" job.steps = 3"}).job.steps == 3);
+  CHECK(with({"job.name = a b "}).job.name == "a b");
 }
 
 TEST_CASE("files that are missing, unreadable or not TOML") {
@@ -222,6 +246,8 @@ TEST_CASE("files that are missing, unreadable or not TOML") {
   CHECK(load_error(dir.path("none.toml")) ==
         dir.path("none.toml") + ": cannot be read (No such file or directory)");
   CHECK(load_error(dir.path()) == dir.path() + ": is not a regular file");
+  REQUIRE(mkfifo(dir.path("pipe").c_str(), 0600) == 0);  // nobody writes into it
+  CHECK(load_error(dir.path("pipe")) == dir.path("pipe") + ": is not a regular file");
   const std::string broken = dir.write("broken.toml", "[job]\nsteps = \n");
   CHECK_THAT(load_error(broken), Catch::Matchers::StartsWith(broken + ":2: not valid TOML: "));
   CHECK(load_error(broken).find('\n') == std::string::npos);

@@ -60,7 +60,8 @@ TEST_CASE("times are Slurm's", "[unit]") {
     CHECK(*seconds_of(text) == seconds);
   }
   for (const char* text :
-       {"", "2h", "1:2:3:4", "1-", "-1", "1.5", "1:", " 1", "1-2:3:4:5", "12:30pm"}) {
+       {"", "2h", "1:2:3:4", "1-", "-1", "1.5", "1:", " 1", "1-2:3:4:5", "12:30pm", "1:99:00",
+        "1:00:60", "90:60", "1-24", "1-12:60", "1-12:30:60"}) {
     INFO(text);
     CHECK_FALSE(seconds_of(text));
   }
