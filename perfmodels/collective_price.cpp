@@ -6,6 +6,7 @@
 
 #include "collectives/algorithms/table.hpp"
 #include "perfmodels/models/hockney.hpp"
+#include "perfmodels/models/nccl.hpp"
 #include "perfmodels/simulate/networks.hpp"
 
 namespace lockstep {
@@ -179,6 +180,21 @@ Price cheapest(const Machine& machine, Collective what, double bytes, const Grou
   return best;
 }
 
+// GPUs communicate by NCCL; of a group that nobody has measured, what it expects itself.
+bool by_nccl(const Machine& machine, const std::string& label) {
+  return label == "nccl" || (label.empty() && machine.device == "cuda");
+}
+
+Price from_nccl(const Machine& machine, Collective what, double bytes, const GroupShape& group) {
+  const Links links = links_of(machine);
+  const LinkProfile* const across = machine.find_link("across");
+  const double ports = across ? across->ports : 1;
+  const NcclNetwork net{.inside = 1 / links.inside.beta,
+                        .across = 1 / links.across.beta,
+                        .ports_per_gpu = ports / std::max(machine.devices_per_node, 1)};
+  return {{nccl_seconds(what, bytes, group, net)}, "NCCL's model", false};
+}
+
 const Algorithm* find_labelled(Collective what, const std::string& label) {
   for (const Algorithm* algorithm : algorithms()) {
     if (algorithm->what == what && algorithm->label == label) return algorithm;
@@ -203,6 +219,7 @@ Price price_of(const Machine& machine, Collective what, double bytes, const Grou
     const bool ended = bytes > curve->seconds.points().back().x && group.nodes > 1;
     return ended && algorithm ? beyond(machine, *curve, *algorithm, bytes, group) : price;
   }
+  if (by_nccl(machine, label)) return from_nccl(machine, what, bytes, group);
   if (!algorithm) return cheapest(machine, what, bytes, group);
   return from_model(machine, *algorithm, bytes, group);
 }

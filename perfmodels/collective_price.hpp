@@ -3,7 +3,7 @@
 // same algorithm in such a group, else the schedule of the algorithm replayed message by message,
 // else its formula.
 //
-// Curves belong to one number of ranks and nodes; between nodes, past their last point they grow as
+// On GPUs NCCL serves (models/nccl.hpp), unless the label says otherwise. Curves belong to one number of ranks and nodes; between nodes, past their last point they grow as
 // the replay does. Replays are of up to 64 ranks and 4 MiB: beyond,
 // the replay of 4 MiB grows as the formula does.
 #pragma once
@@ -23,7 +23,8 @@ Links links_of(const Machine& machine);
 
 struct Price {
   Figure seconds{};
-  std::string by{};  // "curve", "replay", "replay of fewer" ranks, "formula"; empty: nobody can
+  // "curve", "replay", "replay of fewer" ranks, "formula", "NCCL's model"; empty: nobody can
+  std::string by{};
   bool in_range = false;  // false: beyond what was measured, or with default constants
 };
 

@@ -210,9 +210,9 @@ CommunicatorOptions options_on_gpus(const Machine& machine, const JobConfig& job
 }  // namespace
 
 CommunicatorOptions options_on(const Machine& machine, const JobConfig& job, int ranks) {
-  // On a machine that nobody has measured the job will choose by what it finds there.
-  if (machine.calibrated && machine.device == "cuda" && job.job.device != "cpu")
+  if (machine.device == "cuda" && job.job.device != "cpu")
     return options_on_gpus(machine, job, ranks);
+  // On a machine that nobody has measured the job will choose by what it finds there.
   const bool as_here = machine.calibrated || !job.collectives.machine.empty();
   return as_here ? communicator_options(job, ranks) : communicator_options(job, machine, ranks);
 }

@@ -81,7 +81,8 @@ std::vector<Operation> unfused(const Operation& o) {
           pass("attention_dropout_gradient", o, S, kHalf + 1, kHalf),
           pass("attention_softmax_gradient", o, S, 2 * kHalf, kHalf),
           product("attention_queries_gradient", o, T, D, T),
-          product("attention_keys_gradient", o, T, D, T)};
+          product("attention_keys_gradient", o, T, D, T),
+          pass("attention_inputs_gradient", o, 3 * C, kHalf, kHalf)};
 }
 
 // Logits n: to float32 (6 bytes), maximum, difference, exponential, sum; then quotient, times the
@@ -91,6 +92,14 @@ Operation entropy_pass(Operation o, double read, double written) {
   o.bytes_read = read * elements;
   o.bytes_written = written * elements;
   return o;
+}
+
+// The gradient of a normalization's input is written, and added to the residual's by another pass.
+std::vector<Operation> sum_of_gradients(const Operation& o) {
+  const auto n = static_cast<std::int64_t>(o.bytes_written / kHalf);
+  const bool adds = o.bytes_read > 2 * o.bytes_written;
+  if (!adds) return {o};
+  return {o, pass("residual_gradient", o, n, kHalf, kHalf)};
 }
 
 // Gradients n: unscaled and checked, clipped, used, and the values copied to 16 bits.
@@ -108,6 +117,7 @@ std::vector<Operation> separated(const Operation& o) {
     return {o, pass("gradient_accumulation", o, m * n, kHalf + 4, 4),
             pass("bias_gradient", o, m * k, kHalf, 0)};
   }
+  if (name == "layernorm_backward_input") return sum_of_gradients(o);
   if (name == "adamw_update") return update_passes(o);
   if (name == "cross_entropy_statistics") return {entropy_pass(o, 2 + 4 + 4 + 4 + 4, 4 + 4 + 4)};
   if (name == "cross_entropy_gradient") return {entropy_pass(o, 4 + 4 + 4, 4 + 4 + 2)};

@@ -9,12 +9,14 @@
 //             as Megatron-LM with gradients accumulated in float32
 //   separate  Megatron-LM of 2021 and 2022 (D. Narayanan et al., SC 2021; V. Korthikanti et al.,
 //   2022):
-//             attention as products and passes over the T x T scores, as before FlashAttention; the
-//             cross entropy in passes over float32 logits; weight gradients added to those of the
-//             step, and those of biases summed, by passes of their own; nothing computed while the
-//             tensor group communicates; the update in passes (unscaled, clipped, copied to 16
-//             bits); it keeps of an attention what it needs of T x T scores (softmax, mask, what
-//             dropout leaves), and every mask of dropout, which we draw again
+//             attention as products and passes over the T x T scores, as before FlashAttention, and
+//             the gradients of queries, keys and values joined by a copy; the cross entropy in
+//             passes over float32 logits; weight gradients added to those of the step, those of
+//             biases summed, and a branch's added to the residual's, by passes of their own
+//             (PyTorch's autograd); nothing computed while the tensor group communicates; the
+//             update in passes (unscaled, clipped, copied to 16 bits); it keeps of an attention
+//             what it needs of T x T scores (softmax, mask, what dropout leaves), and every mask of
+//             dropout, which we draw again
 #pragma once
 
 #include <array>

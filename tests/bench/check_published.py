@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Published step times and memory of GPT on A100 clusters against `lockstep predict --machine a100`.
+"""Published step times and memory of GPT on GPU clusters against `lockstep predict`.
 
-    tests/bench/check_published.py [--lockstep PATH] [--plan]
+    tests/bench/check_published.py [--lockstep PATH] [--plan] [--zero]
 
 Every row is predicted with the one shipped profile. The jobs say what the published software was:
 Megatron-LM of 2021 or 2022 in 16 bits (job.software, perfmodels/software.hpp), dropout of 0.1, and
 layouts as printed (perfmodels/published). Prints each error, Calculon's beside it where it is known,
 and fails above the bars: 9 % mean of absolute errors in Narayanan's table, 6 % in Korthikanti's, 5 %
-of each quantity of memory. With --plan each row is a job to be laid out anew: by layouts that its
+of each quantity of memory. With --zero also runs of PyTorch FSDP on A100 and H100 nodes: how
+throughput scales with nodes (the bar: 5 % on average), and how much longer than this program's
+predicted step they take, which is not judged: their software fuses less. With --plan each row is a job to be laid out anew: by layouts that its
 software can run, with what the experiment held fixed (recomputation; Korthikanti: sequence
 parallelism too) kept; the published layout must be within 10 % of the best that is found.
 """
@@ -71,10 +73,20 @@ def korthikanti_job(row, recompute=None, sequence_parallel=None):
     return keys, int(row["gpus"])
 
 
-def run(lockstep, command, keys, ranks, *more):
+def zero_job(row):
+    keys = {"model.kind": "gpt", "model.layers": row["layers"], "model.hidden": row["hidden"],
+            "model.heads": row["heads"], "model.sequence": row["sequence"], "model.vocabulary": 50368,
+            "model.dropout": 0, "job.precision": "bfloat16", "parallel.zero": 3,
+            "parallel.data": row["gpus"], "parallel.recompute": row["recompute"],
+            "batch.micro": row["micro_batch"],
+            "batch.global": int(row["gpus"]) * int(row["micro_batch"]) * int(row["accumulation"])}
+    return keys, int(row["gpus"])
+
+
+def run(lockstep, command, keys, ranks, *more, machine="a100"):
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as job:
         sets = [f"--set={key}={value}" for key, value in keys.items()]
-        done = subprocess.run([lockstep, command, job.name, "--machine", "a100", "--ranks", str(ranks),
+        done = subprocess.run([lockstep, command, job.name, "--machine", machine, "--ranks", str(ranks),
                                "--json", *sets, *more], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{command} of {keys}: {done.stderr}{done.stdout}")
@@ -106,6 +118,38 @@ def check_steps(lockstep, title, jobs, bar, verbose):
     print(f"mean of absolute errors {size:.2f} %, largest {max(map(abs, errors)):.1f} %, "
           f"mean {mean(errors):.1f} %; the bar is {bar} %")
     return size <= bar
+
+
+def check_zero(lockstep, bar):
+    """Each node count against the least of the same model and accumulation, on the same machine."""
+    print("\nPyTorch FSDP in bfloat16 (llm-foundry, 2023): tokens per second and GPU")
+    print(f"{'':34}{'GPUs':>6}{'published':>11}{'predicted':>11}{'ratio':>7}"
+          f"{'scaled, published':>19}{'predicted':>11}")
+    first, errors, ratios = {}, [], {}
+    for row in sorted(rows_of("llmfoundry2023_zero3.csv"), key=lambda r: int(r["gpus"])):
+        machine = row["machine"].split("-")[0]
+        keys, gpus = zero_job(row)
+        predicted = run(lockstep, "predict", keys, gpus, machine=machine)
+        tokens = int(keys["batch.global"]) * int(row["sequence"])
+        published = float(row["tokens_per_second"]) / gpus
+        own = tokens / predicted["step_seconds"] / gpus
+        ratios.setdefault(row["machine"], []).append(own / published)
+        chain = (row["machine"], row["model"], row["sequence"], row["recompute"], row["accumulation"])
+        base = first.setdefault(chain, (gpus, published, own))
+        scaled = ""
+        if gpus > base[0]:
+            theirs, ours = 100 * published / base[1], 100 * own / base[2]
+            errors.append(abs(ours - theirs))
+            scaled = f"{theirs:17.1f} %{ours:9.1f} %"
+        print(f"{row['machine']:10} {row['model']:5}{row['sequence']:>6} {row['recompute']:10}{gpus:7}"
+              f"{published:11.0f}{own:11.0f}{own / published:7.2f}{scaled}")
+    for machine, values in ratios.items():
+        values.sort()
+        print(f"{machine}: {len(values)} rows; predicted speed over published: median "
+              f"{values[len(values) // 2]:.2f}, {values[0]:.2f} to {values[-1]:.2f}")
+    print(f"scaling: {len(errors)} points, mean of absolute errors {mean(errors):.1f} points, largest "
+          f"{max(errors):.1f}; the bar is {bar}")
+    return mean(errors) <= bar
 
 
 def check_memory(lockstep, bar):
@@ -166,6 +210,7 @@ def main():
     parser.add_argument("--lockstep", default=str(ROOT / "build/release/lockstep"))
     parser.add_argument("--plan", action="store_true", help="rank all layouts of each row, too")
     parser.add_argument("--verbose", action="store_true", help="where the seconds go")
+    parser.add_argument("--zero", action="store_true", help="PyTorch FSDP on A100 and H100, too")
     options = parser.parse_args()
 
     narayanan = [(row["params_B"] + " B", *narayanan_job(row), float(row["step_s_derived"]), "")
@@ -178,6 +223,8 @@ def main():
             check_steps(options.lockstep, "Korthikanti et al. 2022, Table 5 (Calculon: 3.65 %)",
                         korthikanti, 6, options.verbose),
             check_memory(options.lockstep, 5)]
+    if options.zero:
+        good.append(check_zero(options.lockstep, 5))
     if options.plan:
         good.append(check_plan(options.lockstep, narayanan + korthikanti))
     sys.exit(0 if all(good) else 1)
