@@ -115,6 +115,8 @@ Explanation explain_machine(const ExplainOptions& options) {
   };
   for (Choice& choice : choices)
     choice.seconds = price(choice.label).seconds.value;
+  const bool on_gpus = machine.device == "cuda";  // which NCCL serves, whatever it costs
+  if (on_gpus) choices.push_back({.label = "nccl", .seconds = price("nccl").seconds.value});
   const Price library = price("mpi");
   if (library.by == "curve") {
     choices.push_back({.label = "mpi", .seconds = library.seconds.value});
@@ -125,7 +127,10 @@ Explanation explain_machine(const ExplainOptions& options) {
   for (const Choice& choice : choices)
     e.by.push_back(by_text(price(choice.label)));
   e.candidates = choices;
-  if (!choices.empty()) e.chosen = choices.front();
+  const auto chosen = std::find_if(choices.begin(), choices.end(), [&](const Choice& c) {
+    return !on_gpus || c.label == std::string("nccl");
+  });
+  if (chosen != choices.end()) e.chosen = *chosen;
   constexpr double kMostBytes = 64 << 20;  // of a replay that nobody waits long for
   if (e.chosen.algorithm && e.by.front().starts_with("replay") && bytes <= kMostBytes) {
     e.why = difference(machine, *e.chosen.algorithm, bytes, group).text();

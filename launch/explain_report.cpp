@@ -57,7 +57,9 @@ const Choice* next_best(const Explanation& e) {
 std::string verdict(const Explanation& e) {
   const Choice* next = next_best(e);
   if (e.candidates.empty()) return "nobody serves it";
-  const std::string chosen = std::string("auto chooses ") + e.chosen.label;
+  const bool nccl = e.chosen.label == std::string("nccl");
+  const std::string chosen =
+      std::string("auto chooses ") + e.chosen.label + (nccl ? ", as on all GPUs" : "");
   if (!next) return chosen + ": it is the only candidate";
   if (e.chosen.seconds == next->seconds) {
     return chosen + ": " + next->label + " costs the same, and stands behind it in the table";
