@@ -26,6 +26,7 @@ namespace {
 struct Counts {
   int registered = 0, aborted = 0, communicators = 0;
 } counts;
+std::vector<cudaStream_t> launched;
 ncclResult_t async_error = ncclSuccess, next_launch = ncclSuccess, next_call = ncclSuccess;
 
 constexpr int kPolls = 1;       // of whatever does not block
@@ -88,6 +89,8 @@ ncclResult_t close_group() {
   for (const auto& o : group.operations)
     o->comm->polls = kPolls;
   const cudaStream_t stream = group.stream;
+  const auto lock = locked();
+  launched.push_back(stream);
   enqueue(stream, [group = std::make_shared<Group>(std::move(group))] { return group->step(); });
   return ncclInProgress;
 }
@@ -204,6 +207,14 @@ void fail_next_launch(ncclResult_t error) {
 }
 void fail_next_call(ncclResult_t error) {
   next_call = error;
+}
+std::vector<cudaStream_t> launches() {
+  const auto lock = locked();
+  return launched;
+}
+void forget_launches() {
+  const auto lock = locked();
+  launched.clear();
 }
 int num_registered() {
   return counts.registered;
