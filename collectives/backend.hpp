@@ -13,10 +13,12 @@
 #include "collectives/call.hpp"
 #include "collectives/deadline.hpp"
 #include "collectives/links.hpp"
+#include "runtime/device/under_way.hpp"
 
 namespace lockstep {
 
 class Device;
+class Stream;
 struct Algorithm;
 
 // How a call is served.
@@ -44,11 +46,15 @@ class Backend {
   // The first of these, or the one that was asked for by name.
   virtual Choice choose(const Call& call) const = 0;
 
-  // Returns when the call is complete on this rank. A DeadlineError after the deadline. Not for
-  // messages:
+  // Device work goes into this stream from now on.
+  virtual void launch_into(Stream&) {}
+  // Returns when the call is complete on this rank, or has left the rest of it under way on a GPU.
+  // A DeadlineError after the deadline. Not for messages:
   virtual void run(const Call& call, const Choice& choice, const Deadline& deadline) = 0;
   // Sends and receives that go on at the same time.
   virtual void transfer(std::span<const Call> messages, const Deadline& deadline) = 0;
+  // What the last call has left under way; null: nothing. Its patience is that of the call.
+  virtual std::unique_ptr<UnderWay> launched() { return nullptr; }
 
   // The group of the ranks r of equal colors[r], in the order of this group. Every rank knows all
   // colours, so that the dry backend, which has nobody to ask, can split too. Collective.

@@ -68,6 +68,7 @@ void Seat::publish(std::uint64_t at, const CallRecord& record) {
 void Seat::leave(std::uint64_t at, CallState state, double time) {
   constexpr std::size_t kLeft = offsetof(CallRecord, left) / sizeof(std::uint64_t);
   constexpr std::size_t kState = offsetof(CallRecord, state) / sizeof(std::uint64_t);
+  if (at + kCalls < written_.load(std::memory_order_relaxed)) return;  // forgotten meanwhile
   Slot& slot = slots_[at % kCalls];
   const std::uint64_t version = slot.version.load(std::memory_order_relaxed);
   auto word = slot.words[kState].load(std::memory_order_relaxed);

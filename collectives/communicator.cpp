@@ -18,7 +18,7 @@
 namespace lockstep {
 
 // Shared by the copies of a communicator, which are const; what changes belongs to the one
-// operation that is under way.
+// operation that is being carried out.
 struct Communicator::Group {
   std::string name;
   Device* device;
@@ -28,21 +28,13 @@ struct Communicator::Group {
   mutable FlightRecorder::Group calls{};
   mutable std::uint64_t splits = 0;
   OperationGroup recorded{};  // for recordings
+  mutable std::unique_ptr<FlightRecorder::Flight> flight{};
 
-  // Runs `body` with a deadline as these calls (the messages of one transfer, or one other call).
-  // An error says which call it was, and who is to blame; what MPI may then still be at work on,
-  // the backend and copies of `tensors`, is kept.
-  struct Times {
-    double begin, end;
-  };
-  template <class Body, class... Tensors>
-  Times carry_out(std::span<const Call> now_called, const char* label, Body body,
-                  const Tensors&... tensors) const;
-  Times serve(const Call& call, const Choice& choice, const Tensor& out, const Tensor& in) const;
+  Stream& queue() const { return device->communication(lane_of(name)); }
+  FlightRecorder* watch() const { return backend->size() > 1 ? recorder.get() : nullptr; }
 
- private:
-  [[noreturn]] void fail(const Call& call, const char* label, const SystemError& error,
-                         double seconds) const;
+  [[noreturn]] void fail(FlightRecorder::Flight& under_way, const Call& call, const char* label,
+                         const SystemError& error, double seconds) const;
 };
 
 namespace {
@@ -84,48 +76,97 @@ Operation operation_of(const Call& call, const char* label, int rank, const Oper
 
 }  // namespace
 
+void Communicator::Group::fail(FlightRecorder::Flight& under_way, const Call& call,
+                               const char* label, const SystemError& error, double seconds) const {
+  const std::string text = text_of(call, label, name, backend->size());
+  if (!watch()) throw SystemError(text + ": " + error.what());
+  recorder->keep(backend);
+  recorder->fail(under_way, text, error, seconds);
+}
+
+// The rest of an operation, behind its body.
+template <class... Tensors>
+class Communicator::Launched : public UnderWay {
+ public:
+  Launched(std::shared_ptr<const Group> group, std::unique_ptr<UnderWay> work, const Call& call,
+           const char* label, double begin, const Tensors&... tensors)
+      : group_(std::move(group)),
+        flight_(std::exchange(group_->flight, nullptr)),
+        work_(std::move(work)),
+        call_(call),
+        label_(label),
+        begin_(begin),
+        tensors_(tensors...) {}
+
+  bool done() override {
+    FlightRecorder* const watch = group_->watch();
+    try {
+      if (!work_->done()) return false;
+    } catch (const SystemError& error) {
+      if (watch) watch->keep(std::make_shared<std::tuple<Tensors...>>(tensors_));
+      group_->fail(*flight_, call_, label_, error, now() - begin_);
+    }
+    if (watch) watch->leave(*flight_, CallState::complete, now());
+    return true;
+  }
+  void give_up() noexcept override { work_->give_up(); }
+
+ private:
+  std::shared_ptr<const Group> group_;
+  std::unique_ptr<FlightRecorder::Flight> flight_;
+  std::unique_ptr<UnderWay> work_;
+  Call call_;
+  const char* label_;
+  double begin_;
+  std::tuple<Tensors...> tensors_;
+};
+
+// Runs `body` with a deadline as these calls (the messages of one transfer, or one other call). An
+// error says which call it was, and who is to blame; what MPI may then still be at work on, the
+// backend and copies of `tensors`, is kept.
 template <class Body, class... Tensors>
-Communicator::Group::Times Communicator::Group::carry_out(std::span<const Call> now_called,
-                                                          const char* label, Body body,
-                                                          const Tensors&... tensors) const {
+Communicator::Times Communicator::carry_out(const std::shared_ptr<const Group>& group,
+                                            std::span<const Call> now_called, const char* label,
+                                            Body body, const Tensors&... tensors) {
   const double begin = now();
-  FlightRecorder* watch = backend->size() > 1 ? recorder.get() : nullptr;
-  if (watch) watch->enter(calls, now_called, begin);
-  if (options.tamper && backend->size() > 1)
-    std::for_each(now_called.begin(), now_called.end(), options.tamper);
+  FlightRecorder* const watch = group->watch();
+  if (!group->flight) group->flight = std::make_unique<FlightRecorder::Flight>();
+  FlightRecorder::Flight& flight = *group->flight;
+  if (watch) watch->enter(flight, group->calls, now_called, begin);
+  if (group->options.tamper && group->backend->size() > 1)
+    std::for_each(now_called.begin(), now_called.end(), group->options.tamper);
   try {
-    body({begin + options.timeout_seconds, watch});
+    body({begin + group->options.timeout_seconds, watch ? &flight : nullptr});
   } catch (const SystemError& error) {
     if (watch) watch->keep(std::make_shared<std::tuple<Tensors...>>(tensors...));
-    fail(now_called.front(), label, error, now() - begin);
+    group->fail(flight, now_called.front(), label, error, now() - begin);
   }
   const double end = now();
-  if (watch) watch->leave(CallState::complete, end);
+  if (auto work = group->backend->launched()) {
+    group->queue().attend(std::make_unique<Launched<Tensors...>>(
+        group, std::move(work), now_called.front(), label, begin, tensors...));
+  } else if (watch) {
+    watch->leave(flight, CallState::complete, end);
+  }
   return {begin, end};
 }
 
-void Communicator::Group::fail(const Call& call, const char* label, const SystemError& error,
-                               double seconds) const {
-  const std::string text = text_of(call, label, name, backend->size());
-  if (!recorder || backend->size() == 1) throw SystemError(text + ": " + error.what());
-  recorder->keep(backend);
-  recorder->fail(text, error, seconds);
-}
-
-Communicator::Group::Times Communicator::Group::serve(const Call& call, const Choice& choice,
-                                                      const Tensor& out, const Tensor& in) const {
+Communicator::Times Communicator::serve(const std::shared_ptr<const Group>& group, const Call& call,
+                                        const Choice& choice, const Tensor& out, const Tensor& in) {
+  Backend& backend = *group->backend;
   const auto body = [&](const Deadline& deadline) {
-    backend->run(call, choice, deadline);
-    const bool holds_result = call.what != Collective::reduce || backend->rank() == call.root;
-    const bool on_host = device->kind() == DeviceKind::cpu;
-    if (holds_result && on_host) finish(call.out, call.op, backend->size());
+    backend.run(call, choice, deadline);
+    const bool holds_result = call.what != Collective::reduce || backend.rank() == call.root;
+    const bool on_host = group->device->kind() == DeviceKind::cpu;
+    if (holds_result && on_host) finish(call.out, call.op, backend.size());
   };
-  return carry_out({&call, 1}, choice.label, body, out, in);
+  return carry_out(group, {&call, 1}, choice.label, body, out, in);
 }
 
 Communicator::Communicator(Group group) {
   const GroupShape shape = group.backend->shape();
   group.recorded = {group.name, shape.ranks, shape.nodes, shape.even};
+  group.backend->launch_into(group.queue());
   group_ = std::make_shared<Group>(std::move(group));
 }
 
@@ -193,7 +234,7 @@ Communicator Communicator::split(const std::string& name,
   colors.reserve(static_cast<std::size_t>(size()));
   for (int r = 0; r < size(); ++r)
     colors.push_back(color_of(r));
-  group_->device->communication().synchronize();  // the backend serves one thread at a time
+  group_->device->synchronize_communication();  // the backend serves one thread at a time
   expect_all();
   Group part{name, group_->device, group_->backend->split(colors), group_->options,
              group_->recorder};
@@ -210,7 +251,7 @@ Communicator Communicator::split(const std::string& name,
 }
 
 std::shared_ptr<void> Communicator::allocate(std::size_t bytes) const {
-  group_->device->communication().synchronize();
+  group_->device->synchronize_communication();
   expect_all();
   return group_->backend->allocate(*group_->device, bytes);
 }
@@ -316,27 +357,34 @@ Work Communicator::transfer(std::vector<Transfer> transfers) const {
     operation.bytes_written += static_cast<double>(calls[i].out.bytes());
   }
   if (calls.size() > 1) operation.name = "transfer";
-  device.communication().wait(device.compute().record());
-  device.communication().run(operation, [group = group_, calls, keep = std::move(transfers)] {
+  Stream& queue = group_->queue();
+  queue.wait(device.compute().record());
+  queue.run(operation, [group = group_, calls, keep = std::move(transfers)] {
     Backend& backend = *group->backend;
-    group->carry_out(
-        calls, backend.choose(calls.front()).label,
+    carry_out(
+        group, calls, backend.choose(calls.front()).label,
         [&](const Deadline& deadline) { backend.transfer(calls, deadline); }, keep);
   });
-  return {device.compute(), device.communication().record()};
+  return {device.compute(), queue.record()};
 }
 
 Work Communicator::run(const char* name, std::int64_t count, double bytes_read,
                        double bytes_written, std::function<void()> body) const {
-  Device& device = *group_->device;
-  device.communication().wait(device.compute().record());
-  device.communication().run({.name = name,
-                              .kind = OperationKind::streaming,
-                              .shape = {count},
-                              .bytes_read = bytes_read,
-                              .bytes_written = bytes_written},
-                             std::move(body));
-  return {device.compute(), device.communication().record()};
+  return local_step([&](Stream& queue) {
+    queue.run({.name = name,
+               .kind = OperationKind::streaming,
+               .shape = {count},
+               .bytes_read = bytes_read,
+               .bytes_written = bytes_written},
+              std::move(body));
+  });
+}
+
+Work Communicator::local_step(const std::function<void(Stream& queue)>& submit) const {
+  Stream &queue = group_->queue(), &compute = group_->device->compute();
+  queue.wait(compute.record());
+  submit(queue);
+  return {compute, queue.record()};
 }
 
 Work Communicator::submit(Call call, const Tensor& out, const Tensor& in) const {
@@ -345,7 +393,7 @@ Work Communicator::submit(Call call, const Tensor& out, const Tensor& in) const 
   const Operation operation = operation_of(call, choice.label, rank(), group_->recorded);
 
   Device& device = *group_->device;
-  Stream& queue = device.communication();
+  Stream& queue = group_->queue();
   // A GPU's compute stream has no reason to wait until the worker has looked at it: some 50 us of
   // the thread that launches kernels, for each collective of an axis of one rank.
   const bool done = size() == 1 && call.in.data == call.out.data;
@@ -353,11 +401,11 @@ Work Communicator::submit(Call call, const Tensor& out, const Tensor& in) const 
     return {device.compute(), Event()};
   queue.wait(device.compute().record());
   if (queue.immediate()) {  // nothing needs to be kept: half of what a short call costs
-    const auto [begin, end] = group_->serve(call, choice, out, in);
+    const auto [begin, end] = serve(group_, call, choice, out, in);
     queue.note(operation, begin, end);
   } else {
     queue.run(operation,
-              [group = group_, call, choice, out, in] { group->serve(call, choice, out, in); });
+              [group = group_, call, choice, out, in] { serve(group, call, choice, out, in); });
   }
   return {device.compute(), queue.record()};
 }
@@ -368,7 +416,8 @@ void Communicator::expect_all() const {
   if (!group_->recorder) return;
   const Call call = barrier_call();
   const Choice choice = group_->backend->choose(call);
-  group_->serve(call, choice, {}, {});
+  serve(group_, call, choice, {}, {});
+  group_->queue().synchronize();
 }
 
 // The same answer on every rank: a rank may be without elements of a call, but where there is a

@@ -3,8 +3,10 @@
 //
 // Every operation is submitted to the communication stream of the group's device, behind all that
 // the compute stream was given before, and returns a Work. All groups and backends of a rank share
-// that one ordered queue: every rank must submit the operations of a group in the same order, and
-// then no two groups can deadlock each other. A group of one rank is real: it answers at once.
+// one order: every rank must submit the operations of a group in the same order, and then no two
+// groups can deadlock each other. On the cpu that order is one queue. On a GPU it is the order of
+// launches; what is launched goes into the lane of the group's name, an axis of the mesh, and waits
+// for no other lane. A group of one rank is real: it answers at once.
 //
 // A rank that does not come by collectives.timeout_seconds, or that calls something else, is a
 // SystemError that names it, thrown by wait(): a VerdictError of the flight recorder, which world()
@@ -13,6 +15,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +31,7 @@ class Backend;
 class Context;
 class FlightRecorder;
 class Transport;
+struct Choice;
 
 // One of the messages that go on at the same time.
 struct Transfer {
@@ -96,10 +100,22 @@ class Communicator {
   // sends: `count` elements, bytes as recorded. The body owns (copies of) the tensors it uses.
   Work run(const char* name, std::int64_t count, double bytes_read, double bytes_written,
            std::function<void()> body) const;
+  // The same by kernels, which `submit` gives to the stream of this group.
+  Work local_step(const std::function<void(Stream& queue)>& submit) const;
 
  private:
   struct Group;
+  struct Times {
+    double begin, end;
+  };
+  template <class... Tensors>
+  class Launched;
   explicit Communicator(Group group);
+  template <class Body, class... Tensors>
+  static Times carry_out(const std::shared_ptr<const Group>& group, std::span<const Call> calls,
+                         const char* label, Body body, const Tensors&... tensors);
+  static Times serve(const std::shared_ptr<const Group>& group, const Call& call,
+                     const Choice& choice, const Tensor& out, const Tensor& in);
   Work submit(Call call, const Tensor& out, const Tensor& in) const;
   void expect_all() const;
   MemoryKind memory_of(const Call& call) const;

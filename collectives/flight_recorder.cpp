@@ -123,22 +123,23 @@ CallRecord FlightRecorder::record_of(Group& group, const Call& call, double time
           .memory = static_cast<std::uint64_t>(call.memory)};
 }
 
-void FlightRecorder::enter(Group& group, std::span<const Call> calls, double time) {
-  group_ = &group;
-  under_way_.clear();
-  places_.clear();
+void FlightRecorder::enter(Flight& flight, Group& group, std::span<const Call> calls, double time) {
+  flight.recorder_ = this;
+  flight.group_ = &group;
+  flight.calls_.clear();
+  flight.places_.clear();
   for (const Call& call : calls) {
-    under_way_.push_back(record_of(group, call, time));
-    places_.push_back(seat_.enter(under_way_.back()));
+    flight.calls_.push_back(record_of(group, call, time));
+    flight.places_.push_back(seat_.enter(flight.calls_.back()));
   }
 }
 
-void FlightRecorder::leave(CallState state, double time) {
-  for (std::size_t i = 0; i < places_.size(); ++i) {
-    under_way_[i].state = state;
-    seat_.leave(places_[i], state, time);
+void FlightRecorder::leave(Flight& flight, CallState state, double time) {
+  for (std::size_t i = 0; i < flight.places_.size(); ++i) {
+    flight.calls_[i].state = state;
+    seat_.leave(flight.places_[i], state, time);
   }
-  places_.clear();
+  flight.places_.clear();
 }
 
 RankReports FlightRecorder::neighbours() const {
@@ -151,46 +152,47 @@ RankReports FlightRecorder::neighbours() const {
 }
 
 // Two that disagree do not tell who is wrong: the others, who are about to come, decide.
-RankReports FlightRecorder::neighbours_when_all_have_come() const {
+RankReports FlightRecorder::neighbours_when_all_have_come(const Flight& flight) const {
   const double until = now() + kVoteSeconds;
   for (;;) {
     RankReports known = neighbours();
-    if (all_have_come(under_way_, *group_, known) || now() > until) return known;
+    if (all_have_come(flight.calls_, *flight.group_, known) || now() > until) return known;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
 }
 
-void FlightRecorder::look() {
-  const std::string found = verdict(under_way_, *group_, neighbours(), Patience::waiting);
+void FlightRecorder::Flight::look() {
+  const std::string found = verdict(calls_, *group_, recorder_->neighbours(), Patience::waiting);
   if (found.empty()) return;
-  const bool first = board_->claim_voice();
+  const bool first = recorder_->board_->claim_voice();
   throw VerdictError(found,
                      first ? VerdictError::Voice::this_rank : VerdictError::Voice::another_rank);
 }
 
-std::string FlightRecorder::ordinal() const {
-  const bool message = is_message(under_way_.front().what);
-  return message ? "" : ", call " + std::to_string(under_way_.front().number);
+std::string FlightRecorder::ordinal(const Flight& flight) {
+  const CallRecord& call = flight.calls_.front();
+  return is_message(call.what) ? "" : ", call " + std::to_string(call.number);
 }
 
 // Of all ranks of a node the first one asks the other nodes and speaks; the others end with it.
-void FlightRecorder::fail(const std::string& call, const SystemError& error, double waited) {
-  leave(CallState::failed, now());
-  const std::string head = call + ordinal() + ": ";
+void FlightRecorder::fail(Flight& flight, const std::string& call, const SystemError& error,
+                          double waited) {
+  leave(flight, CallState::failed, now());
+  const std::string head = call + ordinal(flight) + ": ";
   if (const auto* found = dynamic_cast<const VerdictError*>(&error)) {
     throw VerdictError(head + found->what(), found->voice());
   }
   const bool late = dynamic_cast<const DeadlineError*>(&error) != nullptr;
   const bool disagree = dynamic_cast<const DisagreementError*>(&error) != nullptr;
-  RankReports known = disagree ? neighbours_when_all_have_come() : neighbours();
+  RankReports known = disagree ? neighbours_when_all_have_come(flight) : neighbours();
   const Patience patience = late ? Patience::deadline_passed : Patience::waiting;
-  std::string why = verdict(under_way_, *group_, known, patience);
+  std::string why = verdict(flight.calls_, *flight.group_, known, patience);
   if (why.empty() && !late && !disagree) throw SystemError(head + error.what());
 
   const bool first = board_->claim_voice();
   if (remote_ && first) {
     remote_->ask(known, kAnswerSeconds);
-    why = verdict(under_way_, *group_, known, late ? Patience::all_asked : patience);
+    why = verdict(flight.calls_, *flight.group_, known, late ? Patience::all_asked : patience);
   }
   if (why.empty()) why = error.what();
   if (late) why = "not complete after " + seconds_text(waited) + ": " + why;

@@ -25,7 +25,7 @@ namespace lockstep {
 class Context;
 class RemoteBoards;
 
-class FlightRecorder : public Watch {
+class FlightRecorder {
  public:
   // A group and its counters.
   struct Group : GroupView {
@@ -34,29 +34,42 @@ class FlightRecorder : public Watch {
     std::map<std::pair<int, Collective>, std::uint64_t> messages;  // by peer and direction
   };
 
+  // One operation of this rank while it is under way: its call, or the messages of one transfer.
+  // A GPU may have several. Its look() throws VerdictError if something is wrong that no patience
+  // cures.
+  class Flight : public Watch {
+   public:
+    void look() override;
+
+   private:
+    friend class FlightRecorder;
+    FlightRecorder* recorder_ = nullptr;
+    const Group* group_ = nullptr;
+    std::vector<CallRecord> calls_{};
+    std::vector<std::uint64_t> places_{};  // on the seat
+  };
+
   // Collective. The context must outlive it.
   static std::shared_ptr<FlightRecorder> of_job(const Context& context);
   // One per rank that is a thread.
   static std::vector<std::shared_ptr<FlightRecorder>> of_threads(int ranks);
-  ~FlightRecorder() override;
+  ~FlightRecorder();
 
   Group world() const;
   // The part of `group` with those members, the `nth` split of it.
   Group part(const Group& group, std::uint64_t nth, const std::string& name,
              const std::vector<int>& members_there, int me) const;
 
-  // Around the one operation that is under way on this rank: its call, or the messages of one
-  // transfer.
-  void enter(Group& group, std::span<const Call> calls, double time);
-  void leave(CallState state, double time);
+  // Around an operation, by one thread at a time.
+  void enter(Flight& flight, Group& group, std::span<const Call> calls, double time);
+  void leave(Flight& flight, CallState state, double time);
 
   // What this rank called, the latest first: as much as a seat remembers.
   std::vector<CallRecord> calls() const { return seat_.calls(); }
 
-  // Throws VerdictError if something is wrong that no patience cures.
-  void look() override;
-  // Why the operation under way failed with `error`, for an error text that begins with `call`.
-  [[noreturn]] void fail(const std::string& call, const SystemError& error, double waited);
+  // Why an operation failed with `error`, for an error text that begins with `call`.
+  [[noreturn]] void fail(Flight& flight, const std::string& call, const SystemError& error,
+                         double waited);
 
   // MPI may still use it: kept until MPI has ended.
   void keep(std::shared_ptr<const void> what) const;
@@ -64,19 +77,15 @@ class FlightRecorder : public Watch {
  private:
   FlightRecorder(std::shared_ptr<Board> board, int seat, int ranks);
   RankReports neighbours() const;
-  RankReports neighbours_when_all_have_come() const;
+  RankReports neighbours_when_all_have_come(const Flight& flight) const;
   CallRecord record_of(Group& group, const Call& call, double time) const;
-  std::string ordinal() const;
+  static std::string ordinal(const Flight& flight);
 
   std::shared_ptr<Board> board_;
   Seat& seat_;
   int ranks_;
   const Context* context_ = nullptr;
   std::unique_ptr<RemoteBoards> remote_;  // null where all ranks are on one node
-
-  const Group* group_ = nullptr;       // of the operation under way
-  std::vector<CallRecord> under_way_;  // its calls
-  std::vector<std::uint64_t> places_;  // on the seat
 };
 
 // What a neighbour can tell of the ranks of its node.

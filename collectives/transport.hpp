@@ -14,8 +14,11 @@
 #include "collectives/deadline.hpp"
 #include "collectives/links.hpp"
 #include "collectives/shared_memory.hpp"
+#include "runtime/device/under_way.hpp"
 
 namespace lockstep {
+
+class Stream;
 
 // Messages of one transport are numbered as they are posted.
 using Ticket = std::uint64_t;
@@ -36,11 +39,13 @@ class Transport {
   // Called before each operation: what it is, and until when it must be complete.
   // Messages of operations that differ are kept apart or refused, never mixed up.
   virtual void begin(const Call& call, const Deadline& deadline);
-  // Called after each operation. Where the steps before were only launched, on a GPU, it returns
-  // when they are done, and has divided an average.
+  // Called after each operation. Where the steps before were only launched, on a GPU, it has
+  // divided an average, and launched() is what is under way now.
   virtual void end(const Call&) {}
   // Whether steps are only launched.
   virtual bool launches() const { return false; }
+  virtual std::unique_ptr<UnderWay> launched() { return nullptr; }
+  virtual void launch_into(Stream&) {}  // device work, from now on
 
   // Messages. Posting returns at once; complete() waits for all up to a ticket: `data` may then be
   // reused, or holds the message. From one rank to another they match in the order of posting, and

@@ -6,6 +6,7 @@
 #include <deque>
 #include <set>
 
+#include "perfmodels/exposed.hpp"
 #include "perfmodels/guesses.hpp"
 #include "perfmodels/stage_compose.hpp"
 
@@ -36,16 +37,6 @@ double busy(const std::vector<Span>& spans) {
   for (const Span& s : spans)
     seconds += s.seconds();
   return seconds;
-}
-
-// How much of `span` the kernels cover. Both streams are in order: `next` moves along.
-double covered(const Span& span, const std::vector<Span>& kernels, std::size_t& next) {
-  while (next < kernels.size() && kernels[next].end <= span.begin)
-    ++next;
-  double hidden = 0;
-  for (std::size_t k = next; k < kernels.size() && kernels[k].begin < span.end; ++k)
-    hidden += std::min(kernels[k].end, span.end) - std::max(kernels[k].begin, span.begin);
-  return hidden;
 }
 
 class PipelineStep {
@@ -144,8 +135,10 @@ class PipelineStep {
     for (std::size_t s = 0; s < spans.size(); ++s) {
       const ComposedStage& stage = step_.stages[s];
       StageShare own{.computing = busy(spans[s].compute)};
-      own.exposed = add_communication(b, stage, spans[s], share);
-      if (step_.apart) own.exposed += add_received(b, stage, spans, s, share);
+      const CommunicationSeconds sent =
+          add_communication(b.axes, sent_by(spans, s), spans[s].compute, share);
+      own.exposed = sent.exposed;
+      b.hidden += share * sent.hidden;
       own.bubble = p.seconds - own.computing - own.exposed;
       add_kernels(b, stage.kernels, own.computing, share);
       b.exposed += share * own.exposed;
@@ -167,46 +160,18 @@ class PipelineStep {
     b.overlap_loss += share * (computing - k.seconds());
   }
 
-  // Returns the seconds that no kernel hides.
-  static double add_communication(Breakdown& b, const ComposedStage& stage, const StageSpans& spans,
-                                  double share) {
-    double exposed = 0;
-    std::size_t next = 0;
-    for (std::size_t i = 0; i < spans.communication.size(); ++i) {
-      const Span& span = spans.communication[i];
-      const double hidden = covered(span, spans.compute, next);
-      const OperationGroup* group = stage.operations[i]->group;
-      CommunicationSeconds& axis = b.axes[group ? group->name : "local"];
-      axis.hidden += share * hidden;
-      axis.exposed += share * (span.seconds() - hidden);
-      b.hidden += share * hidden;
-      exposed += span.seconds() - hidden;
-    }
-    return exposed;
-  }
-
-  // Messages apart, as who waits for them sees them.
-  double add_received(Breakdown& b, const ComposedStage& stage,
-                      const std::vector<StageSpans>& spans, std::size_t s, double share) const {
-    std::vector<Span> received;
+  // Messages apart as who waits for them sees them.
+  std::vector<AxisSpan> sent_by(const std::vector<StageSpans>& spans, std::size_t s) const {
+    static const OperationGroup kPipeline{.name = "pipeline"};
+    const ComposedStage& stage = step_.stages[s];
+    std::vector<AxisSpan> sent;
+    for (std::size_t i = 0; i < spans[s].communication.size(); ++i)
+      sent.push_back({spans[s].communication[i], stage.operations[i]->group});
     for (const ActionItems& a : stage.actions) {
-      if (a.message >= 0 && !sends(a.action.kind)) received.push_back(span_of(a, spans, s));
+      if (step_.apart && a.message >= 0 && !sends(a.action.kind))
+        sent.push_back({span_of(a, spans, s), &kPipeline});
     }
-    std::sort(received.begin(), received.end(),
-              [](const Span& x, const Span& y) { return x.begin < y.begin; });
-    double exposed = 0, until = 0;
-    std::size_t next = 0;
-    for (Span span : received) {
-      span.begin = std::max(span.begin, until);  // two at once are waited for once
-      if (span.end <= span.begin) continue;
-      until = span.end;
-      const double hidden = covered(span, spans[s].compute, next);
-      b.axes["pipeline"].hidden += share * hidden;
-      b.axes["pipeline"].exposed += share * (span.seconds() - hidden);
-      b.hidden += share * hidden;
-      exposed += span.seconds() - hidden;
-    }
-    return exposed;
+    return sent;
   }
 
   void set_memory(StepPrediction& p) const {
@@ -267,7 +232,7 @@ class PipelineStep {
     }
     for (std::size_t i = 0; i < spans.communication.size(); ++i) {
       timeline->add(*stage.operations[i], StreamKind::communication, spans.communication[i].begin,
-                    spans.communication[i].end);
+                    spans.communication[i].end, stage.items.communication[i].lane);
     }
     return timeline;
   }

@@ -11,6 +11,7 @@
 #include "perfmodels/message_time.hpp"
 #include "perfmodels/operation_time.hpp"
 #include "perfmodels/software.hpp"
+#include "perfmodels/stage_replay.hpp"
 #include "runtime/base/format.hpp"
 
 namespace lockstep {
@@ -151,7 +152,7 @@ double PlanPrices::passes(const Layout& l, const BlockCosts& b, const Stages& st
   ScheduleTimes times{.parts = stages.parts};
   times.message = message_time(machine_, b.message_bytes, place, kind).seconds.value;
   PipelineSchedule schedule = make_schedule(l.schedule, {P, simulated, l.chunks});
-  const bool apart = machine_.device == "cuda";
+  const bool apart = communicates_apart(machine_);
   times.queue = apart ? MessageQueue::messages_only : MessageQueue::shared;
   if (!apart && !kind.awaited) schedule = with_messages(schedule);
   const SimulatedSchedule done =
@@ -190,8 +191,10 @@ PlanPrices::DataSeconds PlanPrices::data(const Layout& l, const BlockCosts& b,
   const double values = elements * b.parameter_bytes;
   const double all = stages.seconds[stages.slowest];
   // A chunk is done with its gradients while others have still P micro-batches to go; where they
-  // are summed after every one, or a tensor group needs the queue, too, it is one.
-  const bool alone = l.degrees.tensor == 1 && l.zero < 2;
+  // are summed after every one, or a tensor group needs the same queue or links, it is one.
+  const bool same_queue = l.degrees.tensor > 1 && !communicates_apart(machine_);
+  const bool same_links = l.degrees.tensor > 1 && D <= per_node;
+  const bool alone = !same_queue && !same_links && l.zero < 2;
   const double passes_left = l.chunks > 1 && alone ? l.degrees.pipeline : 1;
   const double passes = b.block.forward + b.block.backward;
   double forward = all * b.block.forward / passes;
@@ -199,10 +202,16 @@ PlanPrices::DataSeconds PlanPrices::data(const Layout& l, const BlockCosts& b,
   // In the same queue: who needs at once what its tensor group gathers, at the begin of a layer,
   // waits for all before it. Without such gathers the sums of attention and MLP halve a layer's
   // pass, and what goes with a layer is behind the first half of what is computed first.
-  if (l.degrees.tensor > 1 && (l.sequence_parallel || l.zero >= 2)) {
+  if (same_queue && (l.sequence_parallel || l.zero >= 2)) {
     const double until_sum = l.sequence_parallel ? 0 : 0.5;
     backward = until_sum * (l.recompute == "full" ? forward : backward);
     forward *= until_sum;
+  }
+  // What two lanes send over the same links takes its time beside kernels only.
+  if (!same_queue && same_links) {
+    const double computing = std::min(b.block.computing / passes, 1.0);
+    forward *= computing;
+    backward *= computing;
   }
   // What nothing hides: the last bucket; where layers are summed and gathered each by itself, the
   // table.

@@ -21,6 +21,8 @@ std::vector<bool> waited_for(const std::vector<Record>& records) {
   std::vector<bool> waited(records.size());
   for (const Record& r : records) {
     if (r.after >= 0) waited[static_cast<std::size_t>(r.after)] = true;
+    for (const int other : r.besides)
+      waited[static_cast<std::size_t>(other)] = true;
   }
   return waited;
 }
@@ -68,7 +70,9 @@ ShortStep::ShortStep(const StepRecord& record, OperationTimes& times) : times_(t
     if (computes) seconds += times.kernels().profile(r.operation).launch.value;
     if (computes && begin <= i && i < end) micro_seconds_ += seconds;
     if (r.after >= 0) r.after = place[static_cast<std::size_t>(r.after)];
-    append(r, seconds, open && computes && r.after < 0);
+    for (int& other : r.besides)
+      other = place[static_cast<std::size_t>(other)];
+    append(r, seconds, open && computes && r.after < 0 && r.besides.empty());
     place[i] = static_cast<int>(records_.size()) - 1;
     open = computes && !waited[i];
   }
@@ -94,7 +98,8 @@ ShortStep::Times ShortStep::replayed(const std::string& algorithm,
     op.detail = by->label;
     seconds[i] = times_.of(op).seconds.value;
   }
-  const std::vector<Span> spans = replay(records_, seconds, slowdowns);
+  const Queues queues = queues_of(times_.machine());
+  const std::vector<Span> spans = replay(records_, seconds, slowdowns, {}, queues);
   Times t;
   double communicating = 0;
   for (std::size_t i = 0; i < records_.size(); ++i) {
@@ -107,11 +112,11 @@ ShortStep::Times ShortStep::replayed(const std::string& algorithm,
       communicating += took;
     }
   }
-  // One of the two streams is always at work.
+  // Some stream is always at work.
   t.exposed = t.end - t.computing;
   t.hidden = std::max(communicating - t.exposed, 0.0);
   const std::vector<double> late = lateness_of(records_, seconds, times_.machine(), value_of);
-  t.waiting = end_of(replay(records_, seconds, slowdowns, late)) - t.end;
+  t.waiting = end_of(replay(records_, seconds, slowdowns, late, queues)) - t.end;
   t.end += t.waiting;
   return t;
 }

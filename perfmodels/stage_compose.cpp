@@ -47,11 +47,17 @@ class MessageTimes {
     const std::tuple key{from, to, bytes};
     const auto known = known_.find(key);
     if (known != known_.end()) return known->second;
-    const MessagePlace place = message_place(from, to, degrees_, machine_.devices_per_node);
+    const MessagePlace place = place_of(from, to);
     return known_.emplace(key, message_time(machine_, bytes, place, kind_)).first->second;
   }
 
+  bool across(int from, int to) const { return place_of(from, to).across; }
+
  private:
+  MessagePlace place_of(int from, int to) const {
+    return message_place(from, to, degrees_, machine_.devices_per_node);
+  }
+
   const Machine& machine_;
   MeshDegrees degrees_;
   MessageKind kind_;
@@ -111,6 +117,12 @@ class Composer {
     }
   }
 
+  // A group over stages is no lane's but the world's.
+  static void set_lane(ReplayItem& item, const StretchItem& of) {
+    item.lane = of.joint || of.lane == Lane::pipeline ? Lane::world : of.lane;
+    item.path = path_of(*of.operation);
+  }
+
   // The first kernels of a pass wait for its message.
   void append_kernels(const StretchItem& item, int message) {
     int after = apart_ ? -1 : message;
@@ -126,6 +138,7 @@ class Composer {
 
   void append_communication(const StretchItem& item) {
     const int place = add(item.seconds, item.operation);
+    if (apart_) set_lane(into_.items.communication.back(), item);
     if (item.after == After::nothing) into_.items.communication.back().after = -1;
     collectives_.push_back(place);
     if (item.joint) meetings_.collectives[item.operation->group->name].push_back(place);
@@ -137,7 +150,8 @@ class Composer {
     const bool sends = is_send(a.kind);
     const std::pair ends = sends ? std::pair{stage_, other} : std::pair{other, stage_};
     const Figure& seconds = messages_.of(ends.first, ends.second, bytes_of(recorded)).seconds;
-    const int place = apart_ ? add_apart(seconds, sends) : add(seconds, &recorded);
+    const Path path = messages_.across(ends.first, ends.second) ? Path::across : Path::inside;
+    const int place = apart_ ? add_apart(seconds, sends, path) : add(seconds, &recorded);
     // Apart, activations and gradients are matched each for themselves.
     const bool activation =
         a.kind == ActionKind::send_activation || a.kind == ActionKind::receive_activation;
@@ -170,10 +184,10 @@ class Composer {
   }
 
   // An item of the sender; of the receiver the number of its action.
-  int add_apart(const Figure& seconds, bool sends) {
+  int add_apart(const Figure& seconds, bool sends, Path path) {
     if (!sends) return static_cast<int>(into_.actions.size());
     const int kernels = static_cast<int>(into_.items.compute.size());
-    into_.items.messages.push_back({seconds.value, kernels - 1});
+    into_.items.messages.push_back({.seconds = seconds.value, .after = kernels - 1, .path = path});
     into_.messages.push_back(seconds);
     return static_cast<int>(into_.items.messages.size()) - 1;
   }
@@ -297,7 +311,7 @@ ComposedStep compose(const StepRecord& record, const std::vector<StageSegments>&
   ComposedStep step;
   step.stages.resize(P);
   const bool awaited = record.messages.awaited;
-  step.apart = awaited || machine.device == "cuda";
+  step.apart = awaited || communicates_apart(machine);
   std::vector<Meetings> meetings(P);
   MessageTimes messages(machine, record);
   for (std::size_t s = 0; s < P; ++s) {

@@ -17,6 +17,8 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 struct Queue {
   const std::vector<ReplayItem>* items = nullptr;
   std::vector<Span>* spans = nullptr;
+  std::vector<int> own{};  // places of its items, where other lanes have the rest
+  bool divided = false;
   std::size_t next = 0;
   double left = 0;  // of the item at work, as if alone
   bool at_work = false;
@@ -24,21 +26,40 @@ struct Queue {
   bool done = false;                       // with its share of that
   double until = kNever, begins = kNever;  // of one that waits: the last rank, then a core
 
-  bool empty() const { return next == items->size(); }
-  const ReplayItem& front() const { return (*items)[next]; }
-  Span& span() const { return (*spans)[next]; }
+  bool empty() const { return next == (divided ? own.size() : items->size()); }
+  std::size_t place() const { return divided ? static_cast<std::size_t>(own[next]) : next; }
+  const ReplayItem& front() const { return (*items)[place()]; }
+  Span& span() const { return (*spans)[place()]; }
 };
 
-constexpr std::size_t kStreams = 3;  // compute, communication, messages
+constexpr std::size_t kStreams = 1 + kNumLanes;
+constexpr std::size_t kCompute = 0, kWorld = place_of(StreamKind::communication, Lane::world),
+                      kMessages = place_of(StreamKind::communication, Lane::pipeline);
 
 struct Rank {
   std::array<Queue, kStreams> queues{};
+  std::vector<int> turns{};  // of each communication item in its lane, where these are several
   double now = 0;
   double due = kNever;  // when something ends next, if nobody else changes it
   unsigned version = 0;
 
-  bool both() const { return queues[0].at_work && (queues[1].at_work || queues[2].at_work); }
+  bool communicates() const {
+    bool any = false;
+    for (std::size_t s = kWorld; s < kStreams; ++s)
+      any = any || queues[s].at_work;
+    return any;
+  }
+  bool has_ended(int communication) const {
+    const auto item = static_cast<std::size_t>(communication);
+    if (turns.empty()) return queues[kWorld].next > item;
+    const Lane lane = (*queues[kWorld].items)[item].lane;
+    const auto turn = static_cast<std::size_t>(turns[item]);
+    return queues[place_of(StreamKind::communication, lane)].next > turn;
+  }
 };
+
+// Factors on the time of each stream.
+using Paces = std::array<double, kStreams>;
 
 // Of a joint operation under way.
 struct Progress {
@@ -50,7 +71,7 @@ class Replay {
   Replay(const std::vector<StageItems>& stages, const std::vector<Joint>& joints,
          const Slowdowns& slowdowns)
       : joints_(joints),
-        slower_{slowdowns.compute, slowdowns.communication, slowdowns.communication},
+        slower_(slowdowns),
         spans_(stages.size()),
         delay_(slowdowns.delay),
         ranks_(stages.size()),
@@ -60,13 +81,16 @@ class Replay {
     for (std::size_t s = 0; s < stages.size(); ++s) {
       spans_[s].compute.resize(stages[s].compute.size());
       spans_[s].communication.resize(stages[s].communication.size());
-      ranks_[s].queues[0].items = &stages[s].compute;
-      ranks_[s].queues[0].spans = &spans_[s].compute;
-      ranks_[s].queues[1].items = &stages[s].communication;
-      ranks_[s].queues[1].spans = &spans_[s].communication;
       spans_[s].messages.resize(stages[s].messages.size());
-      ranks_[s].queues[2].items = &stages[s].messages;
-      ranks_[s].queues[2].spans = &spans_[s].messages;
+      for (Queue& lane : ranks_[s].queues) {
+        lane.items = &stages[s].communication;
+        lane.spans = &spans_[s].communication;
+      }
+      ranks_[s].queues[kCompute].items = &stages[s].compute;
+      ranks_[s].queues[kCompute].spans = &spans_[s].compute;
+      ranks_[s].queues[kMessages].items = &stages[s].messages;
+      ranks_[s].queues[kMessages].spans = &spans_[s].messages;
+      divide(ranks_[s], stages[s].communication);
     }
   }
 
@@ -92,6 +116,20 @@ class Replay {
     unsigned version;
     bool operator>(const Due& other) const { return time > other.time; }
   };
+
+  // Lanes of their own; all in that of the world is one queue.
+  static void divide(Rank& rank, const std::vector<ReplayItem>& items) {
+    const auto apart = [](const ReplayItem& i) { return i.lane != Lane::world; };
+    const bool several = std::any_of(items.begin(), items.end(), apart);
+    for (std::size_t s = kWorld; s < kMessages; ++s)
+      rank.queues[s].divided = several || s > kWorld;
+    for (std::size_t i = 0; several && i < items.size(); ++i) {
+      expect(items[i].lane != Lane::pipeline, "the lane of the pipeline is that of its messages");
+      Queue& lane = rank.queues[place_of(StreamKind::communication, items[i].lane)];
+      rank.turns.push_back(static_cast<int>(lane.own.size()));
+      lane.own.push_back(static_cast<int>(i));
+    }
+  }
 
   Rank& at(int stage) { return ranks_[static_cast<std::size_t>(stage)]; }
 
@@ -125,25 +163,28 @@ class Replay {
       Queue& q = r.queues[s];
       if (q.at_work || q.came || q.empty()) continue;
       const ReplayItem& item = q.front();
-      const Queue& other = r.queues[s == 0 ? 1 : 0];
-      if (item.after >= 0 && other.next <= static_cast<std::size_t>(item.after)) continue;
+      if (item.after >= 0 && !is_past(r, s, item.after)) continue;
       if (item.needs >= 0 && !arrived_[static_cast<std::size_t>(item.needs)]) continue;
-      if (s == 2 && awaits_receiver(item.joint)) continue;
-      if (item.joint >= 0 && s == 1) {
+      if (s == kMessages && awaits_receiver(item.joint)) continue;
+      if (item.joint >= 0 && s != kMessages) {
         come(stage, q);
       } else {
         begin(r, q, item.seconds);
-        if (s == 1) wait_to_begin(r);
+        if (s != kCompute && s != kMessages) wait_to_begin(r, q);
       }
     }
-    begin_waiting(r);
+    for (std::size_t s = kWorld; s < kMessages; ++s)
+      begin_waiting(r, r.queues[s]);
+  }
+  static bool is_past(const Rank& r, std::size_t stream, int after) {
+    if (stream == kCompute) return r.has_ended(after);
+    return r.queues[kCompute].next > static_cast<std::size_t>(after);
   }
   bool awaits_receiver(int message) const {
     const auto number = static_cast<std::size_t>(message);
     return joints_[number].awaited && !posted_[number];
   }
-  void wait_to_begin(Rank& r) const {
-    Queue& q = r.queues[1];
+  void wait_to_begin(const Rank& r, Queue& q) const {
     const int after = q.front().after;
     const double launched =
         after < 0 ? 0 : (*r.queues[0].spans)[static_cast<std::size_t>(after)].end;
@@ -153,8 +194,7 @@ class Replay {
     q.came = true;
   }
   // Where the kernels leave the core there is no delay.
-  static void begin_waiting(Rank& r) {
-    Queue& q = r.queues[1];
+  static void begin_waiting(const Rank& r, Queue& q) {
     if (!r.queues[0].at_work) q.begins = q.until;
     if (q.begins > r.now) return;
     q.at_work = true;
@@ -180,7 +220,7 @@ class Replay {
     for (const int other : joint.stages) {
       Rank& r = at(other);
       if (other != stage) advance(r, at(stage).now);
-      begin(r, r.queues[1], r.queues[1].front().seconds);
+      begin(r, r.queues[kWorld], r.queues[kWorld].front().seconds);
       if (other != stage) proceed(other);
     }
   }
@@ -190,51 +230,75 @@ class Replay {
     const double now = at(comes_now).now;
     const Rank& from = at(joint.stages[0]);
     Rank& to = at(joint.stages[1]);
-    const Queue& sending = from.queues[1];
+    const Queue& sending = from.queues[kWorld];
     double left = 0;
     if (sending.at_work &&
         &joints_[static_cast<std::size_t>(std::max(sending.front().joint, 0))] == &joint) {
-      const double passed = (now - from.now) / (from.both() ? slower_[1] : 1);
+      const double passed = (now - from.now) / paces_of(from)[kWorld];
       left = std::max(0.0, sending.left - passed);
     }
     if (joint.stages[1] != comes_now) advance(to, now);
-    begin(to, to.queues[1], left);
+    begin(to, to.queues[kWorld], left);
     if (joint.stages[1] != comes_now) proceed(joint.stages[1]);
+  }
+
+  // Lanes at work on the same links share their rate.
+  Paces paces_of(const Rank& r) const {
+    Paces paces;
+    paces.fill(1);
+    std::array<int, 3> senders{};  // by path
+    for (std::size_t s = kWorld; s < kStreams; ++s) {
+      if (r.queues[s].at_work) ++senders[static_cast<std::size_t>(r.queues[s].front().path)];
+    }
+    senders[static_cast<std::size_t>(Path::none)] = 1;
+    const bool computes = r.queues[kCompute].at_work;
+    if (computes && r.communicates()) paces[kCompute] = slower_.compute;
+    for (std::size_t s = kWorld; s < kStreams; ++s) {
+      if (!r.queues[s].at_work) continue;
+      paces[s] = (computes ? slower_.communication : 1) *
+                 senders[static_cast<std::size_t>(r.queues[s].front().path)];
+    }
+    return paces;
   }
 
   void advance(Rank& r, double to) const {
     const double step = to - r.now;
-    const bool both = r.both();
+    const Paces paces = paces_of(r);
     for (std::size_t s = 0; s < kStreams; ++s) {
       Queue& q = r.queues[s];
-      if (q.at_work) q.left = std::max(0.0, q.left - step / (both ? slower_[s] : 1));
+      if (q.at_work) q.left = std::max(0.0, q.left - step / paces[s]);
     }
     r.now = to;
   }
 
   double next_end(const Rank& r) const {
-    const bool both = r.both();
+    const Paces paces = paces_of(r);
     double due = kNever;
     for (std::size_t s = 0; s < kStreams; ++s) {
       const Queue& q = r.queues[s];
-      if (q.at_work) due = std::min(due, r.now + q.left * (both ? slower_[s] : 1));
+      if (q.at_work) due = std::min(due, r.now + q.left * paces[s]);
+      due = std::min(due, q.begins);
     }
-    return std::min(due, r.queues[1].begins);
+    return due;
   }
 
   // The stream that has least left has come to the end of its item.
   void finish_next(int stage) {
     Rank& r = at(stage);
-    if (r.queues[1].begins <= r.now) return;  // nothing has: communication begins
-    const bool both = r.both();
+    for (const Queue& q : r.queues) {
+      if (q.begins <= r.now) return;  // nothing has: communication begins
+    }
+    const Paces paces = paces_of(r);
     const auto needs = [&](std::size_t s) {
-      return r.queues[s].at_work ? r.queues[s].left * (both ? slower_[s] : 1) : kNever;
+      return r.queues[s].at_work ? r.queues[s].left * paces[s] : kNever;
     };
-    std::size_t next = needs(1) < needs(0) ? 1 : 0;
-    if (needs(2) < needs(next)) next = 2;
+    std::size_t next = kCompute;
+    for (std::size_t s = kWorld; s < kStreams; ++s) {
+      if (needs(s) < needs(next)) next = s;
+    }
     Queue& q = r.queues[next];
     const int joint = q.front().joint, posts = q.front().posts;
-    if (next == 2) return arrive(r, q, joint);
+    if (next == kMessages) return arrive(r, q, joint);
     if (posts >= 0) return post(r, q, posts);
     if (joint < 0 || joints_[static_cast<std::size_t>(joint)].eager) return finish(r, q);
     q.at_work = false;
@@ -245,7 +309,7 @@ class Replay {
     for (const int other : all.stages) {
       Rank& o = at(other);
       if (other != stage) advance(o, r.now);
-      finish(o, o.queues[1]);
+      finish(o, o.queues[kWorld]);
       if (other != stage) proceed(other);
     }
   }
@@ -270,7 +334,7 @@ class Replay {
   }
 
   const std::vector<Joint>& joints_;
-  std::array<double, kStreams> slower_;
+  Slowdowns slower_;
   std::vector<StageSpans> spans_;
   double delay_;
   std::vector<Rank> ranks_;
@@ -284,6 +348,16 @@ class Replay {
 bool shares_cores(const Machine& machine) {
   return machine.device == "cpu" &&
          machine.threads_per_device * machine.devices_per_node >= machine.cores_per_node;
+}
+
+bool communicates_apart(const Machine& machine) {
+  return machine.device == "cuda";
+}
+
+Path path_of(const Operation& operation) {
+  const OperationGroup* group = operation.group;
+  if (!group || group->ranks == 1) return Path::none;
+  return group->nodes > 1 ? Path::across : Path::inside;
 }
 
 Slowdowns slowdowns_of(const Machine& machine) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "perfmodels/stage_replay.hpp"
 #include "runtime/base/error.hpp"
 
 namespace lockstep {
@@ -133,7 +134,8 @@ class StageSegments::Cutter {
 
   bool add_kernel(Stretch& stretch, const Record& r, bool open) {
     const Figure seconds = sum(times_.of(r.operation).seconds, launch_of(r.operation));
-    const auto [after, back] = wait_of(r);
+    wait_besides(stretch, r);
+    const auto [after, back] = wait_of(r.after);
     if (open && after == After::nothing) {
       stretch.items.back().seconds = sum(stretch.items.back().seconds, seconds);
     } else {
@@ -158,25 +160,38 @@ class StageSegments::Cutter {
     if (o.name == std::string_view("attention_backward")) k.flops_again += o.flops / 4;
   }
 
+  // Of several lanes: one item without seconds for each of the others. In one queue the last says
+  // it all.
+  void wait_besides(Stretch& stretch, const Record& r) {
+    if (!communicates_apart(times_.machine())) return;
+    for (const int other : r.besides) {
+      const auto [after, back] = wait_of(other);
+      if (records_[static_cast<std::size_t>(other)].stream == StreamKind::communication)
+        stretch.items.push_back({StreamKind::compute, after, back});
+    }
+  }
+
   void add_communication(Stretch& stretch, const Record& r) {
+    wait_besides(stretch, r);
     StretchItem item{.stream = StreamKind::communication,
                      .after = r.after >= 0 ? After::kernels : After::nothing,
                      .seconds = times_.of(r.operation).seconds,
-                     .operation = &r.operation};
+                     .operation = &r.operation,
+                     .lane = r.lane};
     const OperationGroup* group = r.operation.group;
     item.joint = group && group->ranks > 1 && !is_of_one_stage(*group);
     ordinal_.emplace(static_cast<int>(at_), ++collectives_);
     stretch.items.push_back(item);
   }
 
-  std::pair<After, int> wait_of(const Record& kernel) const {
-    if (kernel.after < 0) return {After::nothing, 0};
-    const Record& other = records_[static_cast<std::size_t>(kernel.after)];
+  std::pair<After, int> wait_of(int record) const {
+    if (record < 0) return {After::nothing, 0};
+    const Record& other = records_[static_cast<std::size_t>(record)];
     if (is_sent(other)) {
       const bool receives = std::string_view(other.operation.name) == "receive";
       return {receives ? After::message : After::messages, 0};
     }
-    return {After::collective, collectives_ - ordinal_.at(kernel.after) + 1};
+    return {After::collective, collectives_ - ordinal_.at(record) + 1};
   }
 
   StageSegments& into_;

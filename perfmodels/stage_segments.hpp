@@ -38,6 +38,7 @@ struct StretchItem {
   Figure seconds{};
   const Operation* operation = nullptr;  // of communication, in the recording
   bool joint = false;                    // other stages take part
+  Lane lane = Lane::world;
 };
 
 struct Stretch {

@@ -50,27 +50,70 @@ void set_phases(std::vector<Span>& spans, const std::vector<Record>& records) {
   }
 }
 
-std::vector<Span> replay(const std::vector<Record>& records, const std::vector<double>& seconds,
-                         const Slowdowns& slowdowns, const std::vector<double>& late) {
-  std::vector<StageItems> rank(1);
-  std::vector<int> place(records.size());  // in its stream
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    const Record& r = records[i];
-    if (is_phase(r)) continue;
-    auto& items =
-        r.stream == StreamKind::compute ? rank.front().compute : rank.front().communication;
-    place[i] = static_cast<int>(items.size());
-    items.push_back({.seconds = seconds[i],
-                     .after = r.after < 0 ? -1 : place[static_cast<std::size_t>(r.after)],
-                     .late = late.empty() ? 0 : late[i]});
+Queues queues_of(const Machine& machine) {
+  return communicates_apart(machine) ? Queues::each_lane : Queues::one;
+}
+
+namespace {
+
+// The records of one rank as items.
+class Items {
+ public:
+  Items(const std::vector<Record>& records, Queues queues)
+      : records_(records), queues_(queues), places_(records.size()) {}
+
+  void add(std::size_t i, double seconds, double late) {
+    const Record& r = records_[i];
+    ReplayItem item{.seconds = seconds, .after = place_at(r.after), .late = late};
+    if (queues_ == Queues::each_lane) {
+      // Which no rank of a pipeline makes that has one stage.
+      item.lane = r.lane == Lane::pipeline ? Lane::world : r.lane;
+      item.path = path_of(r.operation);
+      wait_besides(r, item);
+    }
+    auto& items = r.stream == StreamKind::compute ? items_.compute : items_.communication;
+    places_[i] = static_cast<int>(items.size());
+    items.push_back(item);
   }
-  const std::vector<StageSpans> done = replay(rank, {}, slowdowns);
+
+  const StageItems& items() const { return items_; }
+  std::size_t place(std::size_t record) const { return static_cast<std::size_t>(places_[record]); }
+
+ private:
+  int place_at(int record) const {
+    return record < 0 ? -1 : places_[static_cast<std::size_t>(record)];
+  }
+
+  // The compute stream waits for one lane after the other, and another lane for it.
+  void wait_besides(const Record& r, ReplayItem& item) {
+    for (const int other : r.besides) {
+      items_.compute.push_back({.after = place_at(other)});
+      if (r.stream == StreamKind::communication)
+        item.after = static_cast<int>(items_.compute.size()) - 1;
+    }
+  }
+
+  const std::vector<Record>& records_;
+  Queues queues_;
+  std::vector<int> places_;  // in its stream
+  StageItems items_{};
+};
+
+}  // namespace
+
+std::vector<Span> replay(const std::vector<Record>& records, const std::vector<double>& seconds,
+                         const Slowdowns& slowdowns, const std::vector<double>& late,
+                         Queues queues) {
+  Items rank(records, queues);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (!is_phase(records[i])) rank.add(i, seconds[i], late.empty() ? 0 : late[i]);
+  }
+  const StageSpans done = replay({rank.items()}, {}, slowdowns).front();
   std::vector<Span> spans(records.size());
   for (std::size_t i = 0; i < records.size(); ++i) {
     if (is_phase(records[i])) continue;
-    const auto& of = records[i].stream == StreamKind::compute ? done.front().compute
-                                                              : done.front().communication;
-    spans[i] = of[static_cast<std::size_t>(place[i])];
+    const bool computes = records[i].stream == StreamKind::compute;
+    spans[i] = (computes ? done.compute : done.communication)[rank.place(i)];
   }
   set_phases(spans, records);
   return spans;

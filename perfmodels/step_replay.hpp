@@ -12,11 +12,16 @@
 
 namespace lockstep {
 
+// Whether all communication is one queue, or each lane.
+enum class Queues : std::uint8_t { one, each_lane };
+Queues queues_of(const Machine& machine);
+
 // `seconds` of each record alone; `late`: how much later than this rank the last one is there
 // (skew.hpp), empty: nobody is. A record spans the waiting. Phases span the kernels that belong to
 // them, or, without such, the communication.
 std::vector<Span> replay(const std::vector<Record>& records, const std::vector<double>& seconds,
-                         const Slowdowns& slowdowns, const std::vector<double>& late = {});
+                         const Slowdowns& slowdowns, const std::vector<double>& late = {},
+                         Queues queues = Queues::one);
 
 // When the last of them ends.
 double end_of(const std::vector<Span>& spans);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "perfmodels/exposed.hpp"
 #include "perfmodels/pipeline_time.hpp"
 #include "perfmodels/skew.hpp"
 
@@ -40,7 +41,8 @@ class Step {
     set_interval(p);
     set_guesses(p);
     set_rates(p);
-    p.breakdown = breakdown_of(replay(records_, alone, slowdowns_of(machine_)), alone);
+    p.breakdown = breakdown_of(
+        replay(records_, alone, slowdowns_of(machine_), {}, queues_of(machine_)), alone);
     p.breakdown.waiting = waiting_in(alone);
     p.memory = record_.memory;
     p.timeline = timeline_of(spans);
@@ -67,16 +69,17 @@ class Step {
 
   std::vector<Span> replayed(const std::vector<double>& seconds, Value of) const {
     const std::vector<double> late = lateness_of(records_, seconds, machine_, of);
-    return replay(records_, seconds, slowdowns_of(machine_), late);
+    return replay(records_, seconds, slowdowns_of(machine_), late, queues_of(machine_));
   }
   double end_at(Value of) const { return end_of(replayed(seconds_at(of), of)); }
 
   Figure waiting_in(const std::vector<double>& seconds) const {
     const Slowdowns slowdowns = slowdowns_of(machine_);
-    const double together = end_of(replay(records_, seconds, slowdowns));
+    const Queues queues = queues_of(machine_);
+    const double together = end_of(replay(records_, seconds, slowdowns, {}, queues));
     const auto waited = [&](Value of) {
       const std::vector<double> late = lateness_of(records_, seconds, machine_, of);
-      return end_of(replay(records_, seconds, slowdowns, late)) - together;
+      return end_of(replay(records_, seconds, slowdowns, late, queues)) - together;
     };
     return {waited(middle), waited(low), waited(high)};
   }
@@ -172,33 +175,22 @@ class Step {
     return b;
   }
 
-  // Communication while some kernel runs is hidden. Both streams are in order: one pass.
   void add_axes(Breakdown& b, const std::vector<Span>& spans) const {
     std::vector<Span> busy;
+    std::vector<AxisSpan> sent;
     for (std::size_t i = 0; i < records_.size(); ++i) {
       if (computes(i)) busy.push_back(spans[i]);
+      if (records_[i].stream == StreamKind::communication)
+        sent.push_back({spans[i], records_[i].operation.group});
     }
-    std::size_t next = 0;
-    for (std::size_t i = 0; i < records_.size(); ++i) {
-      if (records_[i].stream != StreamKind::communication) continue;
-      const Span& span = spans[i];
-      while (next < busy.size() && busy[next].end <= span.begin)
-        ++next;
-      double hidden = 0;
-      for (std::size_t k = next; k < busy.size() && busy[k].begin < span.end; ++k)
-        hidden += std::min(busy[k].end, span.end) - std::max(busy[k].begin, span.begin);
-      const OperationGroup* group = records_[i].operation.group;
-      CommunicationSeconds& axis = b.axes[group ? group->name : "local"];
-      axis.hidden += hidden;
-      axis.exposed += span.end - span.begin - hidden;
-      b.hidden += hidden;
-    }
+    b.hidden += add_communication(b.axes, std::move(sent), busy).hidden;
   }
 
   std::unique_ptr<Recording> timeline_of(const std::vector<Span>& spans) const {
     auto timeline = std::make_unique<Recording>();
     for (std::size_t i = 0; i < records_.size(); ++i)
-      timeline->add(records_[i].operation, records_[i].stream, spans[i].begin, spans[i].end);
+      timeline->add(records_[i].operation, records_[i].stream, spans[i].begin, spans[i].end,
+                    communicates_apart(machine_) ? records_[i].lane : Lane::world);
     return timeline;
   }
 

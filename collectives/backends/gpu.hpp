@@ -7,7 +7,7 @@
 //   mpi      the library's collectives: on the GPUs' memory where it is CUDA-aware and nothing is
 //            reduced, else staged through page-locked memory
 //
-// All of them put device work into the communication stream of the device, or wait for it there
+// All of them put device work into the lane of the group, or wait for it there
 // before they make a call of MPI: one program order, whoever serves. An average is divided here.
 // Groups of one rank are alone.hpp. CMake chooses gpu.cpp or gpu_absent.cpp.
 #pragma once

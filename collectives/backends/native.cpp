@@ -59,6 +59,9 @@ class NativeBackend : public Backend {
     net_->end(messages.front());
   }
 
+  void launch_into(Stream& stream) override { net_->launch_into(stream); }
+  std::unique_ptr<UnderWay> launched() override { return net_->launched(); }
+
   std::shared_ptr<void> allocate(Device& device, std::size_t bytes) override {
     if (auto memory = net_->allocate(bytes)) return device.adopt(std::move(memory), bytes);
     return device.allocate(bytes);

@@ -61,6 +61,7 @@ class StagedBackend : public Backend {
     return host_->candidates(call);
   }
   Choice choose(const Call& call) const override { return host_->choose(call); }
+  void launch_into(Stream& stream) override { copies_.go_out_in(stream); }
 
   void run(const Call& call, const Choice& choice, const Deadline& deadline) override {
     copies_.enter();

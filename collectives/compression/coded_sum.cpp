@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collectives/compression/coded_sum.hpp"
 
-#include "collectives/compression/local_step.hpp"
 #include "runtime/kernels/elementwise.hpp"
 
 namespace lockstep {
@@ -32,17 +31,16 @@ class CodedSum : public Compression {
     const int me = group.rank();
     const std::int64_t bytes = kernels::code_bytes(blocks_.code, blocks_.block);
     Tensor sum = gathered_.slice(me * bytes, (me + 1) * bytes);
-    in_order(local_step(device_, [&](Stream& stream) {
+    in_order(group.local_step([&](Stream& stream) {
       kernels::encode_blocks(sent_, bucket, contribution_lost_, blocks_, stream);
     }));
     in_order(group.all_to_all(received_, sent_));
-    in_order(local_step(device_, [&](Stream& stream) {
+    in_order(group.local_step([&](Stream& stream) {
       kernels::sum_codes(sum, received_, sum_lost_, blocks_, me, stream);
     }));
     in_order(group.all_gather(gathered_, sum));
-    return local_step(device_, [&](Stream& stream) {
-      kernels::decode_blocks(bucket, gathered_, blocks_, stream);
-    });
+    return group.local_step(
+        [&](Stream& stream) { kernels::decode_blocks(bucket, gathered_, blocks_, stream); });
   }
 
   std::vector<Tensor> kept() const override {

@@ -14,7 +14,6 @@
 // T. Vogels, S. P. Karimireddy, M. Jaggi, "PowerSGD", NeurIPS 2019.
 #include <algorithm>
 
-#include "collectives/compression/local_step.hpp"
 #include "collectives/compression/table.hpp"
 #include "runtime/kernels/elementwise.hpp"
 #include "runtime/kernels/low_rank.hpp"
@@ -43,8 +42,7 @@ kernels::LowRankLayout lay_out(const BucketParts& bucket, int rank) {
 class PowerSgd : public Compression {
  public:
   PowerSgd(const Communicator& group, Device& device, const BucketParts& parts, int rank)
-      : device_(device),
-        low_rank_(kernels::make_low_rank(device, lay_out(parts, rank))),
+      : low_rank_(kernels::make_low_rank(device, lay_out(parts, rank))),
         waiting_(Tensor::empty(device, {parts.count})),
         p_(shared(group, device, low_rank_->layout.p_count)),
         q_(shared(group, device, low_rank_->layout.q_count)) {
@@ -53,17 +51,14 @@ class PowerSgd : public Compression {
   }
 
   Work all_reduce(const Communicator& group, Tensor& bucket) override {
-    in_order(local_step(device_, [&](Stream& stream) {
-      kernels::project(p_, waiting_, bucket, q_, low_rank_, stream);
-    }));
+    in_order(group.local_step(
+        [&](Stream& stream) { kernels::project(p_, waiting_, bucket, q_, low_rank_, stream); }));
     in_order(group.all_reduce(p_, ReduceOp::sum));
-    in_order(local_step(device_, [&](Stream& stream) {
-      kernels::project_back(q_, p_, waiting_, low_rank_, stream);
-    }));
+    in_order(group.local_step(
+        [&](Stream& stream) { kernels::project_back(q_, p_, waiting_, low_rank_, stream); }));
     in_order(group.all_reduce(q_, ReduceOp::sum));
-    return local_step(device_, [&](Stream& stream) {
-      kernels::multiply_factors(bucket, q_, p_, low_rank_, stream);
-    });
+    return group.local_step(
+        [&](Stream& stream) { kernels::multiply_factors(bucket, q_, p_, low_rank_, stream); });
   }
 
   std::vector<Tensor> kept() const override { return {waiting_, q_}; }
@@ -74,7 +69,6 @@ class PowerSgd : public Compression {
     return Tensor::over(device, group.allocate(bytes), {count});
   }
 
-  Device& device_;
   kernels::LowRankPointer low_rank_;
   Tensor waiting_;  // [count of the bucket] M: the contribution and what was left before
   Tensor p_, q_;

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "collectives/compression/local_step.hpp"
 #include "collectives/compression/table.hpp"
 #include "runtime/kernels/elementwise.hpp"
 
@@ -27,8 +26,7 @@ std::int64_t taken(std::int64_t count, double share) {
 class TopK : public Compression {
  public:
   TopK(const Communicator& group, Device& device, std::int64_t count, double share)
-      : device_(device),
-        waiting_(Tensor::empty(device, {count})),
+      : waiting_(Tensor::empty(device, {count})),
         workspace_(kernels::take_largest_workspace(device, count)),
         pairs_(shared(group, device, 2 * taken(count, share))),
         all_(shared(group, device, 2 * taken(count, share) * group.size())) {
@@ -36,12 +34,12 @@ class TopK : public Compression {
   }
 
   Work all_reduce(const Communicator& group, Tensor& bucket) override {
-    in_order(local_step(device_, [&](Stream& stream) {
+    in_order(group.local_step([&](Stream& stream) {
       kernels::take_largest(pairs_, waiting_, bucket, workspace_, stream);
     }));
     in_order(group.all_gather(all_, pairs_));
-    return local_step(
-        device_, [&](Stream& stream) { kernels::add_pairs(bucket, all_, group.size(), stream); });
+    return group.local_step(
+        [&](Stream& stream) { kernels::add_pairs(bucket, all_, group.size(), stream); });
   }
 
   std::vector<Tensor> kept() const override { return {waiting_}; }
@@ -53,7 +51,6 @@ class TopK : public Compression {
                         {count}, DType::int32);
   }
 
-  Device& device_;
   Tensor waiting_;  // [n] what has not travelled yet
   Tensor workspace_;
   Tensor pairs_, all_;  // [2k], [ranks * 2k]

@@ -73,9 +73,8 @@ TrainingStep::TrainingStep(const ModelPlan& plan, const Mesh& mesh, Device& devi
 StepResult TrainingStep::run(const std::function<HostBatch()>& next, double learning_rate,
                              bool stop_requested) {
   Stream& compute = device_.compute();
-  const Stream& communication = device_.communication();
-  const double busy_before = communication.busy_seconds();
-  const double blocked_before = communication.exposed_seconds();
+  const double busy_before = device_.communication_busy_seconds();
+  const double blocked_before = device_.communication_exposed_seconds();
   const std::int64_t num_losses = sums_by_tree_ ? split_.data * split_.count : 1;
   const std::int64_t ranks = mesh_.world().size(), me = mesh_.world().rank();
   Tensor status = Tensor::empty(device_, {num_losses + 1 + ranks});
@@ -90,7 +89,7 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
   {
     PhaseSpan span(compute, "reduce");
     data_->finish();
-    result.blocked_seconds = communication.exposed_seconds() - blocked_before;
+    result.blocked_seconds = device_.communication_exposed_seconds() - blocked_before;
     Tensor mine = blocked.slice(me, me + 1);
     kernels::fill(mine, static_cast<float>(result.blocked_seconds), compute);
     sum_over_mesh(status);
@@ -104,7 +103,7 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
     result.applied = acceptable(result);
     result.applied ? update(learning_rate, norm) : leave_out();
   }
-  result.comm_seconds = communication.busy_seconds() - busy_before;
+  result.comm_seconds = device_.communication_busy_seconds() - busy_before;
   split_blocked(result, blocked_before, blocked);
   return result;
 }
@@ -113,7 +112,7 @@ StepResult TrainingStep::run(const std::function<HostBatch()>& next, double lear
 // least time came last.
 void TrainingStep::split_blocked(StepResult& result, double before, const Tensor& of_ranks) const {
   const double own = result.blocked_seconds;
-  result.blocked_seconds = device_.communication().exposed_seconds() - before;
+  result.blocked_seconds = device_.communication_exposed_seconds() - before;
   result.exposed_comm_seconds = result.blocked_seconds;
   if (device_.kind() != DeviceKind::cpu) return;
   const std::vector<float> all = read_floats(of_ranks);

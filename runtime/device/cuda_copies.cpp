@@ -33,6 +33,10 @@ CudaCopies::CudaCopies(Device& device)
 
 CudaCopies::~CudaCopies() = default;
 
+void CudaCopies::go_out_in(Stream& stream) {
+  state_->outward = static_cast<cudaStream_t>(stream.native());
+}
+
 void CudaCopies::enter() const {
   check(cudaSetDevice(state_->gpu));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies of what is communicated, both ways at the same time: out of the GPU in the order of the
-// communication stream, into it in that of a stream beside it. For bodies of the communication
-// stream, on any thread.
+// communication stream (the device's, or the lane's), into it in that of a stream beside it. For
+// bodies of that stream, on any thread.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,7 @@ class CudaCopies {
   ~CudaCopies();
   CudaCopies(const CudaCopies&) = delete;
   CudaCopies& operator=(const CudaCopies&) = delete;
+  void go_out_in(Stream& stream);
 
   void enter() const;  // the calling thread works on this GPU now
   // Launched; `host` is page-locked.

@@ -73,7 +73,7 @@ class CudaDevice : public Device {
 
  private:
   CudaDevice(int gpu, CudaStreams streams)
-      : Device(std::move(streams.compute), std::move(streams.communication)),
+      : Device(std::move(streams.compute), std::move(streams.lanes)),
         gpu_(gpu),
         queue_(std::move(streams.queue)),
         pool_(keeping_pool(gpu)) {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A GPU as a Device: one CUDA stream computes, one communicates beside a thread that feeds it,
+// A GPU as a Device: one CUDA stream computes, one of each lane communicates, fed by a thread,
 // memory comes from the GPU's stream-ordered pool, which keeps what it once took.
 //
 // CMake chooses cuda_device.cpp or cuda_absent.cpp.

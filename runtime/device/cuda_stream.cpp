@@ -7,6 +7,8 @@
 
 #include <nvtx3/nvToolsExt.h>
 
+#include "runtime/device/cuda_worker.hpp"
+
 namespace lockstep {
 namespace {
 
@@ -23,31 +25,47 @@ class CudaEvent : public Event::State {
   explicit CudaEvent(CudaEventHandle event) : event_(std::move(event)) {}
 
   cudaEvent_t get() const { return event_.get(); }
-  // When the worker has put it into its CUDA stream; that of the compute stream is there at once.
+  // Of a lane; what is in the compute stream is there at once. `exposed`: who waits adds how long.
+  void of_lane(CudaWorker& worker, Lane lane, double* exposed) {
+    worker_ = &worker;
+    lane_ = lane;
+    exposed_ = exposed;
+  }
   void submitted_at(Event event) { submitted_ = std::move(event); }
-  void wait_until_submitted() const { submitted_.wait(); }
+  void follow(std::uint64_t attended) { attended_ = attended; }  // what is under way before it
+  double* exposed() const { return exposed_; }
 
   bool complete() override {
     if (!submitted_.done()) return false;
+    if (worker_ && !worker_->done(lane_, attended_)) return false;
     const cudaError_t state = cudaEventQuery(event_.get());
     if (state == cudaErrorNotReady) return false;
     check(state);
     return true;
   }
-  void wait() override {
+  // All that the host has to see done.
+  void wait_on_host() {
     submitted_.wait();
+    if (worker_) worker_->wait(lane_, attended_);
+  }
+  void wait() override {
+    wait_on_host();
     check(cudaEventSynchronize(event_.get()));
   }
 
  private:
   CudaEventHandle event_;
+  CudaWorker* worker_ = nullptr;
+  Lane lane_ = Lane::world;
+  double* exposed_ = nullptr;
   Event submitted_;
+  std::uint64_t attended_ = 0;
 };
 
 // What is put into `queue` from now on waits for the event.
 void hold(CudaQueue& queue, const Event& event) {
-  if (const auto* cuda = dynamic_cast<const CudaEvent*>(event.state())) {
-    cuda->wait_until_submitted();
+  if (auto* cuda = dynamic_cast<CudaEvent*>(event.state())) {
+    cuda->wait_on_host();
     check(cudaStreamWaitEvent(queue.stream(), cuda->get(), 0));
   } else {
     event.wait();
@@ -56,57 +74,61 @@ void hold(CudaQueue& queue, const Event& event) {
 
 // Carries out a body and notes when the GPU was at what it put there.
 void timed(CudaQueue& queue, double& sum, Recording* into, const Operation& operation,
-           StreamKind kind, const Stream::Body& body) {
+           StreamKind kind, const Stream::Body& body, Lane lane = Lane::world) {
   CudaEventHandle begin = queue.mark();
   body();
   CudaEventHandle end = queue.mark();
-  const int record = into ? into->add(operation, kind) : -1;
+  const int record = into ? into->add(operation, kind, 0, 0, lane) : -1;
   queue.span(std::move(begin), std::move(end), {&sum, into, record});
 }
 
-class CudaCommunicationStream : public Stream {
+class CudaLane : public Stream {
  public:
-  CudaCommunicationStream(std::shared_ptr<CudaQueue> queue, CommunicationDriver driver)
-      : Stream(StreamKind::communication),
+  CudaLane(Lane lane, std::shared_ptr<CudaQueue> queue, std::shared_ptr<CudaQueue> compute,
+           std::shared_ptr<CudaWorker> worker)
+      : Stream(StreamKind::communication, lane),
         queue_(std::move(queue)),
-        bodies_(driver == CommunicationDriver::worker_thread
-                    ? make_worker_stream(StreamKind::communication)
-                    : make_inline_stream(StreamKind::communication)) {}
+        compute_(std::move(compute)),
+        worker_(std::move(worker)) {}
 
   // Bodies hold tensors, which go back to the compute stream: not before the GPU is done with them.
-  ~CudaCommunicationStream() override {
-    bodies_.reset();
+  ~CudaLane() override {
+    try {
+      settle();
+    } catch (const std::exception&) {  // whoever waited has it
+    }
     (void)cudaStreamSynchronize(queue_->stream());
   }
 
   void run(const Operation& operation, Body body) override {
-    submit([this, operation, body = std::move(body), into = recording()]() mutable {
+    worker_->submit([this, operation, body = std::move(body), into = recording()]() mutable {
       const NvtxRange range(operation.name);
-      timed(*queue_, busy_, into, operation, kind(), body);
+      timed(*queue_, busy_, into, operation, kind(), body, lane());
       keep(std::move(body));
     });
   }
+  void attend(std::unique_ptr<UnderWay> work) override { worker_->attend(lane(), std::move(work)); }
   Event record() override {
     auto event = std::make_shared<CudaEvent>(make_cuda_event());
-    submit([this, event] { check(cudaEventRecord(event->get(), queue_->stream())); });
-    event->submitted_at(bodies_->record());
+    event->of_lane(*worker_, lane(), &exposed_);
+    worker_->submit([this, event] {
+      event->follow(worker_->attended(lane()));
+      check(cudaEventRecord(event->get(), queue_->stream()));
+    });
+    event->submitted_at(worker_->record());
     return Event(std::move(event));
   }
   void wait(const Event& event) override {
-    submit([this, event] { hold(*queue_, event); });
+    worker_->submit([this, event] { hold(*queue_, event); });
   }
-  void wake() override { bodies_->wake(); }
+  void wake() override { worker_->wake(); }
   void* native() const override { return queue_->stream(); }
   void record_into(Recording* recording) override {
     settle();
     Stream::record_into(recording);
   }
   double busy_seconds() const override { return queue_->read(busy_); }
-  double exposed_seconds() const override { return compute_ ? compute_->read(exposed_) : 0; }
-
-  // Whoever waits for an event of this stream notes here how long.
-  double& exposed() { return exposed_; }
-  void waited_for_by(std::shared_ptr<CudaQueue> compute) { compute_ = std::move(compute); }
+  double exposed_seconds() const override { return compute_->read(exposed_); }
 
  private:
   struct Kept {
@@ -114,39 +136,29 @@ class CudaCommunicationStream : public Stream {
     CudaEventHandle done;
   };
 
-  // A thread has a GPU of its own, and whoever waits may carry out a body.
-  template <class F>
-  void submit(F body) {
-    bodies_->run({}, [this, body = std::move(body)]() mutable {
-      check(cudaSetDevice(queue_->gpu()));
-      body();
-    });
-  }
   void keep(Body body) {
     kept_.push_back({std::move(body), queue_->mark(EventTime::no)});
-    while (cudaEventQuery(kept_.front().done.get()) == cudaSuccess) {
+    while (!kept_.empty() && cudaEventQuery(kept_.front().done.get()) == cudaSuccess)
       kept_.pop_front();
-      if (kept_.empty()) return;
-    }
   }
   void settle() {
-    bodies_->synchronize();
+    synchronize();
     queue_->finish();
   }
 
   std::shared_ptr<CudaQueue> queue_, compute_;
+  std::shared_ptr<CudaWorker> worker_;
   double busy_ = 0, exposed_ = 0;
   std::deque<Kept> kept_;
-  std::unique_ptr<Stream> bodies_;  // last: its thread uses the others
 };
 
 class CudaComputeStream : public Stream {
  public:
-  CudaComputeStream(std::shared_ptr<CudaQueue> queue, CudaCommunicationStream& beside)
-      : Stream(StreamKind::compute), queue_(std::move(queue)), beside_(beside) {}
+  CudaComputeStream(std::shared_ptr<CudaQueue> queue, std::shared_ptr<CudaWorker> beside)
+      : Stream(StreamKind::compute), queue_(std::move(queue)), beside_(std::move(beside)) {}
 
   void run(const Operation& operation, Body body) override {
-    beside_.wake();
+    beside_->wake();
     const NvtxRange range(operation.name);
     if (!recording()) return body();
     timed(*queue_, busy_, recording(), operation, kind(), body);
@@ -155,10 +167,11 @@ class CudaComputeStream : public Stream {
     return Event(std::make_shared<CudaEvent>(queue_->mark(EventTime::no)));
   }
   void wait(const Event& event) override {
-    if (!event.state()) return;
+    const auto* of_lane = dynamic_cast<const CudaEvent*>(event.state());
+    if (!of_lane) return event.wait();
     CudaEventHandle begin = queue_->mark();
     hold(*queue_, event);
-    queue_->span(std::move(begin), queue_->mark(), {&beside_.exposed()});
+    queue_->span(std::move(begin), queue_->mark(), {of_lane->exposed()});
   }
   void* native() const override { return queue_->stream(); }
   void record_into(Recording* into) override {
@@ -191,7 +204,7 @@ class CudaComputeStream : public Stream {
 
  private:
   std::shared_ptr<CudaQueue> queue_;
-  CudaCommunicationStream& beside_;
+  std::shared_ptr<CudaWorker> beside_;
   double busy_ = 0;
   std::vector<CudaEventHandle> phases_;
 };
@@ -202,12 +215,16 @@ class CudaComputeStream : public Stream {
 CudaStreams make_cuda_streams(int gpu, CommunicationDriver driver) {
   check(cudaSetDevice(gpu));
   auto clock = std::make_shared<CudaClock>();
-  auto queue = std::make_shared<CudaQueue>(gpu, CudaPriority::usual, clock);
-  auto communication = std::make_unique<CudaCommunicationStream>(
-      std::make_shared<CudaQueue>(gpu, CudaPriority::high, clock), driver);
-  communication->waited_for_by(queue);
-  auto compute = std::make_unique<CudaComputeStream>(queue, *communication);
-  return {std::move(queue), std::move(compute), std::move(communication)};
+  const auto worker = std::make_shared<CudaWorker>(gpu, driver);
+  CudaStreams streams;
+  streams.queue = std::make_shared<CudaQueue>(gpu, CudaPriority::usual, clock);
+  streams.compute = std::make_unique<CudaComputeStream>(streams.queue, worker);
+  for (std::size_t lane = 0; lane < kNumLanes; ++lane) {
+    streams.lanes.push_back(std::make_unique<CudaLane>(
+        static_cast<Lane>(lane), std::make_shared<CudaQueue>(gpu, CudaPriority::high, clock),
+        streams.queue, worker));
+  }
+  return streams;
 }
 
 }  // namespace lockstep

@@ -40,10 +40,27 @@ const char* name_of(MemoryUse use) {
   return kNames[static_cast<int>(use)];
 }
 
-Device::Device(std::unique_ptr<Stream> compute, std::unique_ptr<Stream> communication)
-    : ledger_(std::make_shared<Ledger>()),
-      compute_(std::move(compute)),
-      communication_(std::move(communication)) {}
+Device::Device(std::unique_ptr<Stream> compute, Lanes lanes)
+    : ledger_(std::make_shared<Ledger>()), compute_(std::move(compute)), lanes_(std::move(lanes)) {}
+
+void Device::synchronize_communication() {
+  for (const auto& lane : lanes_)
+    lane->synchronize();
+}
+
+double Device::communication_busy_seconds() const {
+  double seconds = 0;
+  for (const auto& lane : lanes_)
+    seconds += lane->busy_seconds();
+  return seconds;
+}
+
+double Device::communication_exposed_seconds() const {
+  double seconds = 0;
+  for (const auto& lane : lanes_)
+    seconds += lane->exposed_seconds();
+  return seconds;
+}
 
 std::shared_ptr<void> Device::allocate(std::size_t bytes) {
   return adopt(take(bytes), bytes);
@@ -93,7 +110,8 @@ const DryPolicy& Device::policy() const {
 
 void Device::record_into(Recording* recording) {
   compute_->record_into(recording);
-  communication_->record_into(recording);
+  for (const auto& lane : lanes_)
+    lane->record_into(recording);
 }
 
 void Device::copy_in(void* to, const void* host, std::size_t bytes) {
@@ -124,9 +142,14 @@ class CpuDevice : public Device {
   std::size_t reserved() const override { return cache_->reserved(); }
 
  private:
+  static Lanes only(std::unique_ptr<Stream> communication) {
+    Lanes lanes;
+    lanes.push_back(std::move(communication));
+    return lanes;
+  }
   explicit CpuDevice(std::unique_ptr<Stream> communication)
       : Device{make_inline_stream(StreamKind::compute, communication.get()),  // in this order
-               std::move(communication)},
+               only(std::move(communication))},
         cache_(std::make_shared<BlockCache>()) {}
 
   std::shared_ptr<BlockCache> cache_;
@@ -135,8 +158,7 @@ class CpuDevice : public Device {
 class DryDevice : public Device {
  public:
   explicit DryDevice(const DryPolicy& policy)
-      : Device(make_dry_stream(StreamKind::compute, policy),
-               make_dry_stream(StreamKind::communication, policy)),
+      : Device(make_dry_stream(StreamKind::compute, policy), lanes(policy)),
         policy_(policy),
         held_(held_per_byte(policy)) {}
 
@@ -151,6 +173,14 @@ class DryDevice : public Device {
   }
 
  private:
+  static Lanes lanes(const DryPolicy& policy) {
+    Lanes lanes;
+    for (std::size_t lane = 0; lane < kNumLanes; ++lane) {
+      lanes.push_back(make_dry_stream(StreamKind::communication, policy, static_cast<Lane>(lane)));
+    }
+    return lanes;
+  }
+
   DryPolicy policy_;
   std::array<double, kNumMemoryUses> held_;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a rank computes on: memory and two streams.
+// What a rank computes on: memory and streams, one to compute and one or several to communicate.
 //   cpu   runs; memory from a caching allocator
 //   cuda  a GPU: kernels and messages are put into its streams; memory from its pool
 //   dry   owns no memory and computes nothing: every launch is recorded, every byte is counted
@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "runtime/device/dry_policy.hpp"
 #include "runtime/device/stream.hpp"
@@ -64,7 +65,13 @@ class Device {
   MemoryUse allocate_for(MemoryUse use);
 
   Stream& compute() { return *compute_; }
-  Stream& communication() { return *communication_; }
+  // That of a lane: on the cpu the same for all. A Communicator takes that of its axis.
+  Stream& communication(Lane lane = Lane::world) {
+    return *lanes_[lanes_.size() == 1 ? 0 : static_cast<std::size_t>(lane)];
+  }
+  void synchronize_communication();
+  double communication_busy_seconds() const;  // of all lanes, as Stream's
+  double communication_exposed_seconds() const;
   bool executes() const { return compute_->executes(); }
   const Numerics& numerics() const { return numerics_; }
   void compute_in(const Numerics& numerics) { numerics_ = numerics; }  // before a model is made
@@ -79,14 +86,16 @@ class Device {
 
  protected:
   struct Ledger;  // counts bytes; outlives the device for as long as a tensor does
-  Device(std::unique_ptr<Stream> compute, std::unique_ptr<Stream> communication);
+  using Lanes = std::vector<std::unique_ptr<Stream>>;  // one for all, or each its own
+  Device(std::unique_ptr<Stream> compute, Lanes lanes);
   virtual std::shared_ptr<void> take(std::size_t bytes) = 0;
   virtual std::size_t reserved() const { return 0; }
   virtual std::size_t held_for(std::size_t bytes, MemoryUse) const { return bytes; }
 
  private:
   std::shared_ptr<Ledger> ledger_;
-  std::unique_ptr<Stream> compute_, communication_;
+  std::unique_ptr<Stream> compute_;
+  Lanes lanes_;
   Numerics numerics_;
 };
 

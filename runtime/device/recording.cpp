@@ -6,16 +6,35 @@
 
 namespace lockstep {
 
-int Recording::add(const Operation& operation, StreamKind stream, double begin, double end) {
+Lane lane_of(std::string_view group) {
+  if (group == "data") return Lane::data;
+  if (group == "tensor") return Lane::tensor;
+  return group == "pipeline" ? Lane::pipeline : Lane::world;
+}
+
+int Recording::add(const Operation& operation, StreamKind stream, double begin, double end,
+                   Lane lane) {
   std::lock_guard lock(mutex_);
   Record& record = records_.emplace_back(Record{operation, stream, begin, end});
+  record.lane = lane;
   if (operation.group) record.operation.group = keep(*operation.group);
   const int number = static_cast<int>(records_.size()) - 1;
   if (operation.kind == OperationKind::phase) return number;
-  const auto s = static_cast<std::size_t>(stream);
-  record.after = std::exchange(wait_for_[s], -1);
+  const std::size_t s = place_of(stream, lane);
+  set_edges(record, wait_for_[s]);
   last_[s] = number;
   return number;
+}
+
+// The latest record of the other kind is `after`.
+void Recording::set_edges(Record& record, RecordByStream& waited_for) const {
+  for (int& other : waited_for) {
+    if (other < 0) continue;
+    const bool other_kind = records_[static_cast<std::size_t>(other)].stream != record.stream;
+    if (other_kind && other > record.after) std::swap(other, record.after);
+    if (other >= 0) record.besides.push_back(other);
+    other = -1;
+  }
 }
 
 void Recording::set_times(int record, double begin, double end) {
@@ -28,15 +47,28 @@ void Recording::set_times(int record, double begin, double end) {
 void Recording::clear() {
   std::lock_guard lock(mutex_);
   records_.clear();
-  last_ = wait_for_ = {-1, -1};
+  last_ = kNone;
+  wait_for_.fill(kNone);
 }
 
-void Recording::wait(StreamKind stream, int record) {
+RecordByStream Recording::reached(StreamKind stream, Lane lane) const {
+  const std::size_t s = place_of(stream, lane);
+  RecordByStream reached = wait_for_[s];
+  reached[s] = last_[s];
+  return reached;
+}
+
+void Recording::wait(StreamKind stream, const RecordByStream& records, Lane lane) {
+  for (const int record : records)
+    wait(stream, record, lane);
+}
+
+void Recording::wait(StreamKind stream, int record, Lane lane) {
   std::lock_guard lock(mutex_);
-  int& wait_for = wait_for_[static_cast<std::size_t>(stream)];
-  const bool of_other = record >= 0 && record < static_cast<int>(records_.size()) &&
-                        records_[static_cast<std::size_t>(record)].stream != stream;
-  if (of_other) wait_for = std::max(wait_for, record);
+  if (record < 0 || record >= static_cast<int>(records_.size())) return;
+  const Record& other = records_[static_cast<std::size_t>(record)];
+  const std::size_t s = place_of(stream, lane), from = place_of(other.stream, other.lane);
+  if (s != from) wait_for_[s][from] = std::max(wait_for_[s][from], record);
 }
 
 int Recording::size() {

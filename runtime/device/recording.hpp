@@ -4,8 +4,8 @@
 // tracing. The same names on both sides, so predictions and measurements join row by row.
 //
 // A recording of the dry device also holds what orders the streams: within a stream each record
-// begins when the one before it has ended, and not before the record `after` of the other stream
-// has.
+// begins when the one before it has ended, and not before the records of other streams that it is
+// `after` have. Where all communication is one queue, one of them says it all.
 #pragma once
 
 #include <array>
@@ -13,6 +13,7 @@
 #include <deque>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/base/dtype.hpp"
@@ -51,34 +52,56 @@ struct Operation {
 
 enum class StreamKind : std::uint8_t { compute, communication };
 
+// Where a GPU communicates: one stream for each axis of the mesh, and one for all other groups.
+enum class Lane : std::uint8_t { world, data, tensor, pipeline };
+inline constexpr std::size_t kNumLanes = 4;
+Lane lane_of(std::string_view group);
+
+// For each stream (compute, then the lanes) one of its records; -1: none.
+using RecordByStream = std::array<int, 1 + kNumLanes>;
+constexpr std::size_t place_of(StreamKind stream, Lane lane) {
+  return stream == StreamKind::compute ? 0 : 1 + static_cast<std::size_t>(lane);
+}
+
 struct Record {
   Operation operation;
   StreamKind stream;
-  double begin = 0, end = 0;  // seconds of now(); zero where nothing ran
-  int after = -1;             // record of the other stream that has ended before; -1: none
+  double begin = 0, end = 0;   // seconds of now(); zero where nothing ran
+  int after = -1;              // record of the other kind of stream that has ended before; -1: none
+  std::vector<int> besides{};  // and earlier ones, or of the same kind, in other lanes
+  Lane lane = Lane::world;     // of communication
 };
 
 class Recording {
  public:
   // Returns the record's number.
-  int add(const Operation& operation, StreamKind stream, double begin = 0, double end = 0);
+  int add(const Operation& operation, StreamKind stream, double begin = 0, double end = 0,
+          Lane lane = Lane::world);
   void set_times(int record, double begin, double end);  // where they are known later
   const std::vector<Record>& records() const { return records_; }
   void clear();
 
-  // The last record of a stream so far, -1 if there is none; and what its next record is to wait
-  // for. One record of the other stream is enough: those before it have ended when it has.
-  int last(StreamKind stream) const { return last_[static_cast<std::size_t>(stream)]; }
-  void wait(StreamKind stream, int record);
+  // The last record of a stream so far, -1 if there is none; with all that its next record is to
+  // wait for; and what more that is. One record of a stream is enough: those before it have ended
+  // when it has.
+  int last(StreamKind stream, Lane lane = Lane::world) const {
+    return last_[place_of(stream, lane)];
+  }
+  RecordByStream reached(StreamKind stream, Lane lane) const;
+  void wait(StreamKind stream, const RecordByStream& records, Lane lane = Lane::world);
+  void wait(StreamKind stream, int record, Lane lane = Lane::world);
   int size();  // records so far
 
  private:
   const OperationGroup* keep(const OperationGroup& group);
+  void set_edges(Record& record, RecordByStream& waited_for) const;
 
   std::mutex mutex_;  // compute and communication add at the same time
   std::vector<Record> records_;
   std::deque<OperationGroup> groups_;
-  std::array<int, 2> last_{-1, -1}, wait_for_{-1, -1};  // of each stream
+  static constexpr RecordByStream kNone{-1, -1, -1, -1, -1};
+  RecordByStream last_ = kNone;
+  std::array<RecordByStream, 1 + kNumLanes> wait_for_{kNone, kNone, kNone, kNone, kNone};
 };
 
 // FLOPs of matrix products and attention, without what the phases "recompute" repeat: the numerator

@@ -17,6 +17,11 @@ void Stream::note(const Operation&, double, double) {
   throw LogicError("only an immediate stream lets its caller carry out a body");
 }
 
+void Stream::attend(std::unique_ptr<UnderWay> work) {
+  while (!work->done())
+    std::this_thread::yield();
+}
+
 double Stream::seconds_of(const Body& work) {
   const double begin = now();
   work();
@@ -70,37 +75,52 @@ class InlineStream : public Stream {
   double busy_ = 0;
 };
 
-}  // namespace
+// Of a dry stream, which is always done: what the event stands for.
+class DryEvent : public Event::State {
+ public:
+  DryEvent(const Recording* recording, const RecordByStream& reached)
+      : recording_(recording), reached_(reached) {}
+  bool complete() override { return true; }
+  void wait() override {}
+  bool is_of(const Recording* recording) const { return recording_ == recording; }
+  const RecordByStream& reached() const { return reached_; }
+
+ private:
+  const Recording* recording_;
+  RecordByStream reached_;
+};
 
 class DryStream : public Stream {
  public:
-  DryStream(StreamKind kind, const DryPolicy& policy) : Stream(kind), policy_(policy) {}
+  DryStream(StreamKind kind, const DryPolicy& policy, Lane lane)
+      : Stream(kind, lane), policy_(policy) {}
 
   void run(const Operation& operation, Body) override {
     if (!recording()) return;
     if (policy_.changes_nothing()) {
-      recording()->add(operation, kind());
+      add(operation);
       return;
     }
     for (const Operation& instead : recorded_as(operation, policy_))
-      recording()->add(instead, kind());
+      add(instead);
     const bool tensor = operation.group && operation.group->name == "tensor";
     if (policy_.separate && tensor)
-      recording()->wait(StreamKind::compute, recording()->last(kind()));
+      recording()->wait(StreamKind::compute, recording()->last(kind(), lane()));
   }
   Event record() override {
-    Event event;
-    if (!recording()) return event;
-    event.recording_ = recording();
-    event.record_ = recording()->last(kind());
-    return event;
+    if (!recording()) return {};
+    return Event(std::make_shared<DryEvent>(recording(), recording()->reached(kind(), lane())));
   }
   void wait(const Event& event) override {
-    if (recording() && event.recording_ == recording()) recording()->wait(kind(), event.record_);
+    const auto* dry = dynamic_cast<const DryEvent*>(event.state());
+    if (recording() && dry && dry->is_of(recording()))
+      recording()->wait(kind(), dry->reached(), lane());
   }
   bool executes() const override { return false; }
 
  private:
+  void add(const Operation& operation) { recording()->add(operation, kind(), 0, 0, lane()); }
+
   DryPolicy policy_;
 };
 
@@ -144,7 +164,8 @@ class Marker : public Event::State {
 // carry it to whoever waits.
 class WorkerStream : public Stream {
  public:
-  explicit WorkerStream(StreamKind kind) : Stream(kind), thread_([this] { loop(); }) {}
+  WorkerStream(StreamKind kind, Body between)
+      : Stream(kind), between_(std::move(between)), thread_([this] { loop(); }) {}
 
   ~WorkerStream() override {
     {
@@ -228,12 +249,13 @@ class WorkerStream : public Stream {
 
   // False at the end.
   bool await_work() {
-    std::unique_lock lock(mutex_);
-    while (queue_.empty()) {
+    for (;;) {
+      if (between_) between_();
+      std::unique_lock lock(mutex_);
+      if (!queue_.empty()) return true;
       if (stopping_) return false;
       filled_.wait_for(lock, kLookAgain);
     }
-    return true;
   }
 
   void loop() {
@@ -257,6 +279,7 @@ class WorkerStream : public Stream {
     }
   }
 
+  const Body between_;
   std::mutex mutex_;  // of the queue
   std::condition_variable filled_;
   std::deque<Item> queue_;
@@ -276,6 +299,8 @@ void Marker::wait() {
   stream_.waited(now() - begin);
 }
 
+}  // namespace
+
 bool in_background() {
   return background;
 }
@@ -283,11 +308,11 @@ bool in_background() {
 std::unique_ptr<Stream> make_inline_stream(StreamKind kind, Stream* beside) {
   return std::make_unique<InlineStream>(kind, beside);
 }
-std::unique_ptr<Stream> make_worker_stream(StreamKind kind) {
-  return std::make_unique<WorkerStream>(kind);
+std::unique_ptr<Stream> make_worker_stream(StreamKind kind, Stream::Body between) {
+  return std::make_unique<WorkerStream>(kind, std::move(between));
 }
-std::unique_ptr<Stream> make_dry_stream(StreamKind kind, const DryPolicy& policy) {
-  return std::make_unique<DryStream>(kind, policy);
+std::unique_ptr<Stream> make_dry_stream(StreamKind kind, const DryPolicy& policy, Lane lane) {
+  return std::make_unique<DryStream>(kind, policy, lane);
 }
 
 PhaseSpan::PhaseSpan(Stream& stream, const char* name, std::array<std::int64_t, 2> of)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Streams order work, events order streams: the model of CUDA, on every device.
 //
-// A device has two. On the cpu the compute stream runs inline and the communication stream is one
+// A device has one that computes and one that communicates, or, where messages need no core, one
+// for each lane: what the groups of one axis of the mesh do is in order, and the compute stream
+// waits for no other. On the cpu the compute stream runs inline and the communication stream is one
 // worker thread with an ordered queue (or, where MPI offers no thread support, inline as well: the
-// caller drives it). On cuda both have a CUDA stream besides (cuda_stream.hpp). On the dry device
-// both only record.
+// caller drives it). On cuda each has a CUDA stream besides, and one thread feeds all lanes in
+// program order (cuda_stream.hpp). On the dry device all only record.
 #pragma once
 
 #include <array>
@@ -13,6 +15,7 @@
 
 #include "runtime/device/dry_policy.hpp"
 #include "runtime/device/recording.hpp"
+#include "runtime/device/under_way.hpp"
 
 namespace lockstep {
 
@@ -38,18 +41,14 @@ class Event {
   State* state() const { return state_.get(); }
 
  private:
-  friend class DryStream;
   std::shared_ptr<State> state_;
-  // Of a dry stream, which is always done: what the event stands for.
-  const Recording* recording_ = nullptr;
-  int record_ = -1;
 };
 
 class Stream {
  public:
   using Body = std::function<void()>;
 
-  explicit Stream(StreamKind kind) : kind_(kind) {}
+  explicit Stream(StreamKind kind, Lane lane = Lane::world) : kind_(kind), lane_(lane) {}
   virtual ~Stream() = default;
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -59,6 +58,9 @@ class Stream {
   virtual Event record() = 0;
   virtual void wait(const Event& event) = 0;  // later work waits for it; the caller may not
   void synchronize() { record().wait(); }
+  // Asks `work`, of the body that runs or of the caller, until it is done; later events come behind
+  // it and carry what it throws.
+  virtual void attend(std::unique_ptr<UnderWay> work);
   virtual void wake() {}  // the caller is about to compute: what was submitted needs a thread
 
   // Where run() returns when the body is done, the caller may as well carry it out by itself and
@@ -82,9 +84,11 @@ class Stream {
 
  protected:
   StreamKind kind() const { return kind_; }
+  Lane lane() const { return lane_; }
 
  private:
   const StreamKind kind_;
+  const Lane lane_;
   Recording* recording_ = nullptr;
 };
 
@@ -93,8 +97,10 @@ bool in_background();
 
 // Runs in the caller. `beside` is woken before each body.
 std::unique_ptr<Stream> make_inline_stream(StreamKind kind, Stream* beside = nullptr);
-std::unique_ptr<Stream> make_worker_stream(StreamKind kind);
-std::unique_ptr<Stream> make_dry_stream(StreamKind kind, const DryPolicy& policy = {});
+// `between` is called by its thread between two bodies and, with nothing to do, each millisecond.
+std::unique_ptr<Stream> make_worker_stream(StreamKind kind, Stream::Body between = {});
+std::unique_ptr<Stream> make_dry_stream(StreamKind kind, const DryPolicy& policy = {},
+                                        Lane lane = Lane::world);
 
 // A named stretch of the compute stream in the trace: "forward", "backward", "reduce", "update". On
 // the dry device without times, and what it covers are the records that were added while it lived.

@@ -75,7 +75,7 @@ Json event_of(const Record& record, int rank, double origin) {
           {"ts", begin * 1e-3},
           {"dur", (end - begin) * 1e-3},
           {"pid", rank},
-          {"tid", static_cast<int>(record.stream)},
+          {"tid", static_cast<int>(place_of(record.stream, record.lane))},
           {"args", args_of(record)}};
 }
 
@@ -94,6 +94,11 @@ std::vector<Record> in_order(const Recording& recording) {
   return records;
 }
 
+bool has_lanes(const Recording& recording) {
+  return std::any_of(recording.records().begin(), recording.records().end(),
+                     [](const Record& r) { return r.lane != Lane::world; });
+}
+
 }  // namespace
 
 double trace_origin(const Context& context) {
@@ -103,8 +108,10 @@ double trace_origin(const Context& context) {
 
 std::string trace_events(const Recording& recording, int rank, double origin) {
   std::string events = label("process_name", rank, 0, "rank " + std::to_string(rank)).dump();
-  const char* const kTracks[] = {"compute", "communication"};
-  for (int track = 0; track < 2; ++track) {
+  const char* const kTracks[] = {"compute", "communication", "communication data",
+                                 "communication tensor", "communication pipeline"};
+  const int tracks = has_lanes(recording) ? 5 : 2;
+  for (int track = 0; track < tracks; ++track) {
     events += ",\n" + label("thread_name", rank, track, kTracks[track]).dump();
   }
   for (const Record& record : in_order(recording)) {

@@ -62,6 +62,60 @@ double end_of(const std::vector<StageSpans>& spans) {
 
 }  // namespace
 
+// A gather of four seconds for later, and a sum that the next kernel waits for.
+TEST_CASE("lanes do not wait for each other, and share the links that both use") {
+  for (const Path sum : {Path::inside, Path::across, Path::none}) {
+    StageItems rank;
+    rank.compute = {{.seconds = 1}, {.seconds = 1, .after = 1}, {.seconds = 1, .after = 0}};
+    rank.communication = {
+        {.seconds = 4, .after = 0, .lane = Lane::data, .path = Path::across},
+        {.seconds = 1, .after = 0, .lane = Lane::tensor, .path = sum},
+    };
+    const StageSpans spans = replay({rank}, {}, {}).front();
+    const bool shared = sum == Path::across;  // both at half the rate until the sum is there
+    CHECK(spans.communication[0].begin == Approx(1));
+    CHECK(spans.communication[1].begin == Approx(1));
+    CHECK(spans.communication[1].end == Approx(shared ? 3 : 2));
+    CHECK(spans.compute[1].begin == Approx(shared ? 3 : 2));
+    CHECK(spans.communication[0].end == Approx(shared ? 6 : 5));
+    CHECK(spans.compute[2].end == Approx(shared ? 7 : 6));
+  }
+}
+
+// The same without lanes: the sum stands behind the gather.
+TEST_CASE("in one queue a sum waits for what was asked for before") {
+  StageItems rank;
+  rank.compute = {{.seconds = 1}, {.seconds = 1, .after = 1}};
+  rank.communication = {{.seconds = 4, .after = 0}, {.seconds = 1, .after = 0}};
+  CHECK(replay({rank}, {}, {}).front().compute[1].begin == Approx(6));
+}
+
+// Beside a kernel both take twice as long, and the kernel, whatever the number of lanes, three
+// times: 1 s of kernel is over at 3, when the sums have done 0.75 each of their 1 and 2 s.
+TEST_CASE("two lanes beside kernels slow these as one does") {
+  StageItems rank;
+  rank.compute = {{.seconds = 1}};
+  rank.communication = {{.seconds = 1, .lane = Lane::data, .path = Path::inside},
+                        {.seconds = 2, .lane = Lane::tensor, .path = Path::inside}};
+  const StageSpans spans = replay({rank}, {}, {.compute = 3, .communication = 2}).front();
+  CHECK(spans.compute[0].end == Approx(3));
+  CHECK(spans.communication[0].end == Approx(3.5));
+  CHECK(spans.communication[1].end == Approx(4.5));
+}
+
+// A message and a sum between nodes share the ports.
+TEST_CASE("the messages of a pipeline are a lane") {
+  std::vector<StageItems> stages(2);
+  stages[0].compute = {{.seconds = 1}};
+  stages[0].communication = {{.seconds = 1, .after = 0, .lane = Lane::data, .path = Path::across}};
+  stages[0].messages = {{.seconds = 1, .after = 0, .joint = 0, .path = Path::across}};
+  stages[1].compute = {{.seconds = 1, .needs = 0}};
+  const auto spans = replay(stages, {{{0, 1}, true, true}}, {});
+  CHECK(spans[0].messages[0].end == Approx(3));
+  CHECK(spans[0].communication[0].end == Approx(3));
+  CHECK(spans[1].compute[0].end == Approx(4));
+}
+
 TEST_CASE("an awaited message begins when both ends have come to it") {
   // Half a second, to a stage that computes for three before it is there.
   std::vector<StageItems> stages(2);

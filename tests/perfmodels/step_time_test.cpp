@@ -53,6 +53,23 @@ double sum_of(const Breakdown& b) {
 
 }  // namespace
 
+// A gather, a sum, and a kernel that waits for both; in the other order the gather comes first.
+TEST_CASE("where each lane is a queue a kernel waits for all lanes that it needs") {
+  std::vector<Record> records = {record(kCompute), record(kCommunicate, 0), record(kCommunicate, 0),
+                                 record(kCompute, 2), record(kCompute, 2)};
+  records[1].lane = Lane::data;
+  records[2].lane = Lane::tensor;
+  records[4].after = -1;
+  records[4].besides = {1};
+  const std::vector<double> seconds = {1, 4, 1, 1, 1};
+  const std::vector<Span> one = replay(records, seconds, {});
+  CHECK(one[3].begin == 6);
+  CHECK(one[4].end == 8);
+  const std::vector<Span> lanes = replay(records, seconds, {}, {}, Queues::each_lane);
+  CHECK(lanes[3].begin == 2);
+  CHECK(lanes[4].begin == 5);
+}
+
 TEST_CASE("streams run side by side, and wait where the recording says") {
   const std::vector<Span> hidden = replay(overlapped(), {1, 2, 3, 1}, {});
   CHECK(hidden[1].begin == 1);

@@ -211,6 +211,33 @@ TEST_CASE("dry streams record what orders them, within one recording", "[unit]")
   CHECK(after == std::vector<int>{-1, -1, -1, 2, -1, -1, 4});
 }
 
+TEST_CASE("a kernel waits for several lanes, and a lane for what the compute stream waits for",
+          "[unit]") {
+  auto compute = make_dry_stream(StreamKind::compute);
+  auto data = make_dry_stream(StreamKind::communication, {}, Lane::data);
+  auto tensor = make_dry_stream(StreamKind::communication, {}, Lane::tensor);
+  Recording recording;
+  for (Stream* stream : {compute.get(), data.get(), tensor.get()})
+    stream->record_into(&recording);
+  data->run(kSome, [] {});    // 0
+  tensor->run(kSome, [] {});  // 1
+  data->run(kSome, [] {});    // 2
+  compute->wait(tensor->record());
+  compute->wait(data->record());
+  compute->run(kSome, [] {});  // 3: after 2, besides 1
+  tensor->run(kSome, [] {});   // 4
+  compute->wait(tensor->record());
+  data->wait(compute->record());
+  data->run(kSome, [] {});  // 5: after 3, besides 4
+
+  const std::vector<Record>& records = recording.records();
+  CHECK(records[3].after == 2);
+  CHECK(records[3].besides == std::vector{1});
+  CHECK(records[5].after == 3);
+  CHECK(records[5].besides == std::vector{4});
+  CHECK(records[5].lane == Lane::data);
+}
+
 TEST_CASE("a recording keeps the groups of its collectives", "[unit]") {
   Recording recording;
   for (int i = 0; i < 2; ++i) {

@@ -9,6 +9,10 @@ namespace lockstep::nccl {
 std::shared_ptr<const Library> Library::open() {
   // Kept until the process ends: it has threads, and does not like to be closed.
   static const auto* const opened = [] {
+    // Groups of several lanes are at work at once: their kernels begin in the order of our
+    // launches, the same on all ranks, so that they cannot wait for each other where not all fit on
+    // the GPU (NCCL 2.26; beside each other from CUDA 12.3 on).
+    ::setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
     const char* named = std::getenv("LOCKSTEP_NCCL_LIBRARY");
     const char* file = named && *named ? named : "libnccl.so.2";
     return new std::shared_ptr<const Library>(new Library(file));

@@ -75,6 +75,8 @@ class NcclBackend : public Backend {
   GroupShape shape() const override { return shape_of(nodes_); }
   std::vector<Choice> candidates(const Call& call) const override { return {choose(call)}; }
   Choice choose(const Call&) const override { return {.label = "nccl"}; }
+  void launch_into(Stream& stream) override { session_.launch_into(stream); }
+  std::unique_ptr<UnderWay> launched() override { return session_.launched(); }
 
   void run(const Call& call, const Choice&, const Deadline& deadline) override {
     session_.begin(deadline);
@@ -84,7 +86,7 @@ class NcclBackend : public Backend {
       launch(call);
     }
     if (call.what != Collective::reduce || rank_ == call.root)
-      nccl::finish(call.out, call.op, size(), queue());
+      nccl::finish(call.out, call.op, size(), session_.queue());
     session_.end("waiting for all ranks of the group");
   }
 
@@ -116,8 +118,6 @@ class NcclBackend : public Backend {
   }
 
  private:
-  Stream& queue() { return session_.device().communication(); }
-
   // One launch. What NCCL has no operation for is a group of those that it has.
   void launch(const Call& call) {
     if (call.what == Collective::gather && rank_ == call.root)

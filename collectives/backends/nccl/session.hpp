@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the backend and the transport share: the communicator of one group, the CUDA stream of its
-// device's communication, and the operation under way.
+// What the backend and the transport share: the communicator of one group, the stream of its lane,
+// and the operation under way.
 //
-// Work is put into the stream, behind what the stream was told to wait for; then the host polls for
-// its end, so that a wait has a deadline and sees what NCCL finds wrong beside the stream. When an
-// operation fails or its deadline passes, the communicator is aborted: kernels that wait for other
-// ranks end, and the GPU is free. A group of one rank has nobody to wait for, and the host does
-// not.
+// Work is put into the stream, behind what the stream was told to wait for, and left under way; the
+// host polls for its end, so that a wait has a deadline (from when its turn in the stream comes)
+// and sees what NCCL finds wrong beside the stream. When an operation fails or its deadline passes,
+// the communicator is aborted: kernels that wait for other ranks end, and the GPU is free. A group
+// of one rank has nobody to wait for, and the host does not.
 #pragma once
 
 #include <functional>
@@ -17,10 +17,12 @@
 #include "collectives/backends/nccl/comm.hpp"
 #include "collectives/call.hpp"
 #include "runtime/device/cuda_handles.hpp"
+#include "runtime/device/under_way.hpp"
 
 namespace lockstep {
 class Device;
-}
+class Stream;
+}  // namespace lockstep
 
 namespace lockstep::nccl {
 
@@ -28,6 +30,7 @@ class Session {
  public:
   // On the current GPU, the device's. No comm: a group of one rank.
   Session(std::shared_ptr<Comm> comm, Device& device);
+  void launch_into(Stream& queue);
 
   // CUDA's current GPU belongs to a thread, and any thread may make a call.
   void enter() const;
@@ -37,10 +40,11 @@ class Session {
   // Inside of a group; of zero elements no message is sent.
   void send(const Elements& data, int to);
   void receive(const Elements& data, int from);
-  // Nothing to do where out is in; one of them may be the host's, until end().
+  // Nothing to do where out is in; one of them may be the host's, until what is under way ends.
   void copy(const Elements& out, const Elements& in);
-  // Waits for all that was launched.
+  // All is launched: who waits for its end is `doing` that. launched() hands it over.
   void end(const std::string& doing);
+  std::unique_ptr<UnderWay> launched();
 
   std::shared_ptr<Comm> split(int color, int key, const Deadline& deadline);
   // Memory of the GPU, for as long as the owner likes.
@@ -49,19 +53,21 @@ class Session {
   Device& device() const { return device_; }
   const std::shared_ptr<Comm>& comm() const { return comm_; }
   const Library& library() const { return comm_->library(); }
-  cudaStream_t stream() const { return stream_; }
+  Stream& queue() const { return *queue_; }
+  cudaStream_t stream() const;
   std::byte* word() const { return word_.get(); }  // what a barrier reduces
 
  private:
-  bool await();
+  CudaEventHandle marked() const;  // behind what is in the stream
 
   std::shared_ptr<Comm> comm_;
   Device& device_;
   int gpu_;
-  cudaStream_t stream_;
-  CudaEventHandle finished_;
+  Stream* queue_;
   std::shared_ptr<std::byte> word_;
   Deadline deadline_;
+  CudaEventHandle begun_;  // its turn in the stream
+  std::unique_ptr<UnderWay> launched_;
 };
 
 // The communicator of the ranks of `comm` on their current GPUs; null where there is one rank.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our algorithms on GPUs: messages are NCCL's send and receive, the local steps kernels, all on one
-// stream, so that an algorithm only launches and the host waits once, in end().
+// stream, so that an algorithm only launches, and end() leaves all of it under way.
 //
 // A complete() launches, as one group, all up to its ticket and the sends behind it, up to the next
 // receive: NCCL moves these messages at the same time, and later groups follow on the stream. A
@@ -46,15 +46,17 @@ class NcclTransport : public Transport {
 
   void end(const Call& call) override {
     if (call.what != Collective::reduce || rank_ == call.root)
-      nccl::finish(call.out, call.op, size(), queue());
+      nccl::finish(call.out, call.op, size(), session_.queue());
     session_.end(is_message(call.what) ? "waiting for " + messages_text({&call, 1})
                                        : "waiting for all ranks of the group");
   }
 
   bool launches() const override { return true; }
+  std::unique_ptr<UnderWay> launched() override { return session_.launched(); }
+  void launch_into(Stream& stream) override { session_.launch_into(stream); }
 
   void combine(const Elements& out, const Elements& a, const Elements& b, ReduceOp op) override {
-    nccl::combine(out, a, b, op, queue());
+    nccl::combine(out, a, b, op, session_.queue());
   }
   void copy(const Elements& out, const Elements& in) override { session_.copy(out, in); }
   void combine_all(std::span<const Elements> outs, std::span<const Elements> in,
@@ -110,8 +112,6 @@ class NcclTransport : public Transport {
     Ticket ticket;
     Call message;
   };
-
-  Stream& queue() { return session_.device().communication(); }
 
   CommHandle control_;  // the same ranks
   std::vector<int> nodes_;

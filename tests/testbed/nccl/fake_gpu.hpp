@@ -7,6 +7,8 @@
 // when its receive is there (a GPU may buffer more, so what deadlocks there deadlocks here).
 #pragma once
 
+#include <vector>
+
 #include <nccl.h>
 
 #include "tests/testbed/cuda/fake_runtime.hpp"
@@ -19,8 +21,10 @@ void share_one_gpu(bool shared);            // all ranks from now on, for what a
 void set_async_error(ncclResult_t error);   // of every communicator, until it is set to success
 void fail_next_launch(ncclResult_t error);  // of the next group
 void fail_next_call(ncclResult_t error);    // the next operation, within its group
-int num_registered();                       // buffers, now
-int num_aborted();                          // communicators, so far
-int num_communicators();                    // now
+std::vector<cudaStream_t> launches();       // streams of the groups since forget_launches()
+void forget_launches();
+int num_registered();     // buffers, now
+int num_aborted();        // communicators, so far
+int num_communicators();  // now
 
 }  // namespace lockstep::fake

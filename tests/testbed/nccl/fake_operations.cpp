@@ -8,6 +8,7 @@ namespace lockstep::fake {
 namespace {
 
 ncclResult_t next_launch = ncclSuccess, next_call = ncclSuccess;
+std::vector<cudaStream_t> launched;
 
 struct Group {
   std::vector<std::shared_ptr<Operation>> operations;
@@ -47,6 +48,8 @@ ncclResult_t close_group() {
   for (const auto& o : group.operations)
     o->comm->polls = kPolls;
   const cudaStream_t stream = group.stream;
+  const auto lock = locked();
+  launched.push_back(stream);
   enqueue(stream, [group = std::make_shared<Group>(std::move(group))] { return group->step(); });
   return ncclInProgress;
 }
@@ -83,6 +86,14 @@ bool in_group() {
   return depth > 0;
 }
 
+std::vector<cudaStream_t> launches() {
+  const auto lock = locked();
+  return launched;
+}
+void forget_launches() {
+  const auto lock = locked();
+  launched.clear();
+}
 void fail_next_launch(ncclResult_t error) {
   next_launch = error;
 }
