@@ -3,9 +3,9 @@
 // same algorithm in such a group, else the schedule of the algorithm replayed message by message,
 // else its formula.
 //
-// On GPUs NCCL serves (models/nccl.hpp), unless the label says otherwise. Curves belong to one number of ranks and nodes; between nodes, past their last point they grow as
-// the replay does. Replays are of up to 64 ranks and 4 MiB: beyond,
-// the replay of 4 MiB grows as the formula does.
+// On GPUs NCCL serves (models/nccl.hpp), unless the label says otherwise. Curves belong to one
+// number of ranks and nodes; between nodes, past their last point they grow as the replay does.
+// Replays are of up to 64 ranks and 4 MiB: beyond, the replay of 4 MiB grows as the formula does.
 #pragma once
 
 #include <map>

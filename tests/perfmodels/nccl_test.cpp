@@ -61,7 +61,7 @@ TEST_CASE("small vectors take the protocol of the least latency, and trees where
   CHECK(seconds(Collective::all_reduce, 1e9, {.ranks = 1}) == 0);
 }
 
-TEST_CASE("GPUs have NCCL's prices where nobody has measured it, and measured ones where somebody has") {
+TEST_CASE("GPUs have NCCL's prices unless it was measured") {
   Machine m = machine();
   const auto price = [&](const char* label) {
     return price_of(m, Collective::all_gather, 1e8, kTwoNodes, label);
