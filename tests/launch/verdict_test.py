@@ -3,7 +3,7 @@
 """A rank is killed, stopped, or calls something else: a verdict names it, every rank ends with a status that
 is not zero, soon after the deadline, and no process is left.
 
-verdict_test.py VERDICT_JOB MPIRUN      MPIRUN is tests/support/mpirun: MPIRUN RANKS COMMAND...
+verdict_test.py VERDICT_JOB MPIRUN [TEST...]      MPIRUN is tests/support/mpirun: MPIRUN RANKS COMMAND...
 """
 
 import os
@@ -22,6 +22,7 @@ DEADLINE = 2        # seconds, of an operation
 GRACE = 2           # seconds after it in which the job must have ended
 NOISE = 10          # seconds that a busy machine may add: the test looks for hangs, not for milliseconds
 LIMIT = 60
+AT_A_TIME = 3
 LAUNCHER_LIMIT = 20  # seconds for a launcher whose ranks have ended
 BACKENDS = ("native", "mpi")
 
@@ -226,5 +227,14 @@ class Verdict(unittest.TestCase):
             self.expect_end(job, [r"(send to|receive from) rank \d of \d+ x float32, which does not match"])
 
 
+def run_in_parts():
+    """Jobs mostly wait for deadlines: several copies of this program at a time, each with some of the tests."""
+    names = [f"Verdict.{name}" for name in unittest.TestLoader().getTestCaseNames(Verdict)]
+    parts = [subprocess.Popen([sys.executable, *sys.argv, *names[i::AT_A_TIME]]) for i in range(AT_A_TIME)]
+    return max(abs(part.wait()) for part in parts)
+
+
 if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        sys.exit(run_in_parts())
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
