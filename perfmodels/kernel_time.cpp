@@ -50,33 +50,39 @@ Figure at_rate(double amount, const Figure& rate, const Figure& share) {
   return {value, value * (1 - spread), value * (1 + spread)};
 }
 
-// Of the points of one kernel. What nobody has measured by that way has those of the usual one.
-std::string key_of(const std::string& kernel, const std::string& by) {
-  return by.empty() ? kernel : kernel + " by " + by;
-}
-
 double bytes_of(const Operation& operation) {
   return std::max(operation.bytes_read + operation.bytes_written, 1.0);
 }
 
-const Curve* find_curve(const ComputeProfile& p, const std::string& kernel) {
+const Curve* curve_of(const ComputeProfile& p, const std::string& kernel) {
   for (const KernelCurve& c : p.streaming) {
     if (c.kernel == kernel && !c.seconds.empty()) return &c.seconds;
   }
   return nullptr;
 }
 
+const Curve* find_curve(const ComputeProfile& p, const Operation& operation) {
+  const Curve* exact = curve_of(p, kernel_key(operation.name, operation.detail));
+  return exact ? exact : curve_of(p, operation.name);
+}
+
 }  // namespace
+
+// Of the points of one kernel. What nobody has measured by that way has those of the usual one.
+std::string kernel_key(const std::string& kernel, const std::string& by) {
+  return by.empty() ? kernel : kernel + " by " + by;
+}
 
 KernelTimes::KernelTimes(const Machine& machine) : machine_(machine) {
   for (const ComputeProfile& p : machine.compute) {
     std::map<std::string, std::vector<Lattice::Sample>> gemm, attention;
     for (const GemmPoint& g : p.gemm) {
-      gemm[key_of(g.kernel, g.by)].push_back(
+      gemm[kernel_key(g.kernel, g.by)].push_back(
           {{g.m, g.n, g.k}, per(g.seconds, 2 * g.m * g.n * g.k)});
     }
     for (const AttentionPoint& a : p.attention) {
-      attention[key_of(a.pass, a.by)].push_back({sizes_of(a), per(a.seconds, attention_flops(a))});
+      attention[kernel_key(a.pass, a.by)].push_back(
+          {sizes_of(a), per(a.seconds, attention_flops(a))});
     }
     Tables& t = by_dtype_[p.dtype];
     t.profile = &p;
@@ -103,7 +109,7 @@ const ComputeProfile& KernelTimes::profile(const Operation& operation) const {
 const Lattice* KernelTimes::lattice(const Operation& operation) const {
   const Tables& t = tables(operation);
   const auto& all = operation.kind == OperationKind::gemm ? t.gemm : t.attention;
-  auto found = all.find(key_of(operation.name, operation.detail));
+  auto found = all.find(kernel_key(operation.name, operation.detail));
   if (found == all.end()) found = all.find(operation.name);
   if (found == all.end()) found = all.find("");
   return found == all.end() ? nullptr : &found->second;
@@ -137,8 +143,8 @@ KernelTime KernelTimes::by_rate(const Operation& operation, const ComputeProfile
 KernelTime KernelTimes::of(const Operation& operation) const {
   const ComputeProfile& p = profile(operation);
   if (operation.kind == OperationKind::streaming) {
-    if (const Curve* own = find_curve(p, operation.name)) return by_curve(operation, *own, "curve");
-    if (const Curve* any = find_curve(p, "*")) return by_curve(operation, *any, "curve of any");
+    if (const Curve* own = find_curve(p, operation)) return by_curve(operation, *own, "curve");
+    if (const Curve* any = curve_of(p, "*")) return by_curve(operation, *any, "curve of any");
     return by_rate(operation, p);
   }
   const Lattice* points = lattice(operation);
@@ -154,7 +160,7 @@ double KernelTimes::nearest(const Operation& operation) const {
     if (!points) return roofline(operation);
     return points->nearest(sizes_of(operation)).value * operation.flops;
   }
-  const Curve* curve = find_curve(p, operation.name);
+  const Curve* curve = find_curve(p, operation);
   if (!curve) return roofline(operation);
   const double bytes = bytes_of(operation);
   const auto distance = [&](const Point& q) { return std::abs(std::log(q.x / bytes)); };

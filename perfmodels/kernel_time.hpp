@@ -24,6 +24,9 @@ struct KernelTime {
   bool in_range = false;
 };
 
+// What a profile calls a kernel that does its work in one of several ways (Operation::detail).
+std::string kernel_key(const std::string& kernel, const std::string& by);
+
 class KernelTimes {
  public:
   // `machine` stays.

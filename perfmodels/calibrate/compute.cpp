@@ -5,12 +5,15 @@
 #include <map>
 
 #include "perfmodels/calibrate/kernel_trials.hpp"
+#include "perfmodels/kernel_time.hpp"
 
 namespace lockstep {
 
 namespace {
 
 constexpr std::int64_t kFewHeads = 4;
+constexpr std::int64_t kLeastBucket = 1 << 16;             // elements: of fewer few buckets are
+constexpr std::int64_t kGrowth = 4, kGrowthOfBuckets = 8;  // of sizes; all go by bytes there
 constexpr std::int64_t kSequences[] = {1, 4, 64};
 
 // The ways in which a device computes in one type, by what recordings call each
@@ -105,20 +108,27 @@ void ComputeCalibration::add_attention(const Extent& extent, const AttentionKern
 }
 
 void ComputeCalibration::add_streaming(const Extent& extent) {
-  for (const StreamingKernel& kernel : streaming_kernels()) {
-    double before = 0;
-    const std::int64_t most = std::min(extent.most_elements, kernel.most);
-    for (std::int64_t n = extent.least_elements; n <= most; n *= 4) {
-      const Operation cost = operation_of(kernel, n, values_);
-      const double bytes = std::max(cost.bytes_read + cost.bytes_written, 1.0);
-      if (bytes > extent.most_bytes) break;
-      if (bytes <= before) continue;  // there is a row at least; or it does not depend on them
-      before = bytes;
-      const auto prepare = [&device = device_, kernel, n] { return kernel.prepare(device, n); };
-      streaming_.push_back({kernel.name, bytes,
-                            add(kernel.name, bytes, prepare, {.values = values_}, kernel.found),
-                            kernel.found});
-    }
+  for (const StreamingKernel& kernel : streaming_kernels())
+    add_streaming(extent, kernel, extent.least_elements, kGrowth);
+  if (values_ != DType::float32) return;
+  for (const StreamingKernel& kernel : compression_kernels())
+    add_streaming(extent, kernel, std::min(kLeastBucket, extent.most_elements), kGrowthOfBuckets);
+}
+
+void ComputeCalibration::add_streaming(const Extent& extent, const StreamingKernel& kernel,
+                                       std::int64_t least, std::int64_t growth) {
+  const std::string name = kernel_key(kernel.name, kernel.by);
+  double before = 0;
+  const std::int64_t most = std::min(extent.most_elements, kernel.most);
+  for (std::int64_t n = least; n <= most; n *= growth) {
+    const Operation cost = operation_of(kernel, n, values_);
+    const double bytes = std::max(cost.bytes_read + cost.bytes_written, 1.0);
+    if (bytes > extent.most_bytes) break;
+    if (bytes <= before) continue;  // there is a row at least; or it does not depend on them
+    before = bytes;
+    const auto prepare = [&device = device_, kernel, n] { return kernel.prepare(device, n); };
+    const std::size_t item = add(kernel.name, bytes, prepare, {.values = values_}, kernel.found);
+    streaming_.push_back({name, bytes, item, kernel.found});
   }
 }
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "perfmodels/calibrate/extent.hpp"
 #include "perfmodels/calibrate/kernel_runs.hpp"
@@ -40,7 +41,7 @@ class ComputeCalibration {
     std::size_t item;
   };
   struct Streaming {
-    const char* name;
+    std::string name;  // kernel_key()
     double bytes;
     std::size_t item;
     Found found;
@@ -53,6 +54,8 @@ class ComputeCalibration {
   void add_attention(const Extent& extent, const AttentionKernel& kernel, std::int64_t B,
                      std::int64_t T, std::int64_t D);
   void add_streaming(const Extent& extent);
+  void add_streaming(const Extent& extent, const StreamingKernel& kernel, std::int64_t least,
+                     std::int64_t growth);
   void add_constants(const Extent& extent);
   std::size_t add(const char* name, double bytes, const std::function<Launch()>& prepare,
                   const Numerics& numerics, Found found = Found::cached);

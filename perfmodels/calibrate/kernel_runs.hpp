@@ -27,8 +27,11 @@ struct StreamingKernel {
   Launch (*prepare)(Device& device, std::int64_t elements);
   Found found = Found::cached;
   std::int64_t most = std::numeric_limits<std::int64_t>::max();  // elements that a step has of it
+  const char* by = "";  // in which way, as its Operation's `detail`
 };
 std::span<const StreamingKernel> streaming_kernels();
+// Those of compressed sums, on buckets of gradients in float32.
+std::span<const StreamingKernel> compression_kernels();
 
 // A matrix product of layers, C[m,n] = A[m,k] B[k,n], bias and its gradient included.
 struct ProductKernel {

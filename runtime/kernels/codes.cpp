@@ -142,6 +142,18 @@ void sum_on_host(std::byte* out, const Tensor& codes, float* lost, const CodedBl
   });
 }
 
+const char* name_of(Code code) {
+  switch (code) {
+    case Code::bfloat16:
+      return "bfloat16";
+    case Code::float16:
+      return "float16";
+    case Code::int8:
+      return "int8";
+  }
+  throw LogicError("no such code");
+}
+
 void expect_blocks(const Tensor& codes, const CodedBlocks& blocks) {
   expect(codes.count() == blocks.num * code_bytes(blocks.code, blocks.block), "codes: shapes");
 }
@@ -161,7 +173,8 @@ void encode_blocks(Tensor& codes, const Tensor& values, Tensor& lost, const Code
   const Operation cost{.name = "compress",
                        .shape = {blocks.count},
                        .bytes_read = 1.0 * (values.bytes() + lost.bytes()),
-                       .bytes_written = 1.0 * (codes.bytes() + lost.bytes())};
+                       .bytes_written = 1.0 * (codes.bytes() + lost.bytes()),
+                       .detail = name_of(blocks.code)};
   run_on(
       stream, cost,
       [codes, values, lost, blocks] {
@@ -185,7 +198,8 @@ void sum_codes(Tensor& sum, const Tensor& codes, Tensor& lost, const CodedBlocks
   const Operation cost{.name = "sum_compressed",
                        .shape = {blocks.count},
                        .bytes_read = 1.0 * (codes.bytes() + lost.bytes()),
-                       .bytes_written = 1.0 * (sum.bytes() + lost.bytes())};
+                       .bytes_written = 1.0 * (sum.bytes() + lost.bytes()),
+                       .detail = name_of(blocks.code)};
   run_on(
       stream, cost,
       [sum, codes, lost, blocks, block] {
@@ -202,7 +216,8 @@ void decode_blocks(Tensor& values, const Tensor& codes, const CodedBlocks& block
   const Operation cost{.name = "decompress",
                        .shape = {blocks.count},
                        .bytes_read = 1.0 * codes.bytes(),
-                       .bytes_written = 1.0 * values.bytes()};
+                       .bytes_written = 1.0 * values.bytes(),
+                       .detail = name_of(blocks.code)};
   run_on(
       stream, cost,
       [values, codes, blocks]() mutable {

@@ -55,7 +55,7 @@ TEST_CASE("a calibration holds what a rank computes") {
   const ComputeProfile& c = *found().machine.find_compute("float32");
   CHECK(c.gemm.size() == 3 * 8);
   CHECK(c.attention.size() == 2 * 3);
-  CHECK(c.streaming.size() == streaming_kernels().size());
+  CHECK(c.streaming.size() == streaming_kernels().size() + compression_kernels().size());
   for (const GemmPoint& p : c.gemm)
     CHECK(p.seconds.value > 0);
   CHECK(c.memory_bandwidth.value > 0);

@@ -5,6 +5,8 @@
 #include <set>
 #include <string>
 
+#include "collectives/compression/table.hpp"
+#include "perfmodels/kernel_time.hpp"
 #include "perfmodels/record_step.hpp"
 #include "tests/support/catch.hpp"
 
@@ -66,12 +68,33 @@ TEST_CASE("every kernel of a step has been calibrated under its name") {
   }
 }
 
+TEST_CASE("every local step of compressed sums has been calibrated under its name") {
+  std::set<std::string> known;
+  for (const StreamingKernel& kernel : compression_kernels())
+    known.insert(kernel_key(kernel.name, kernel.by));
+  for (const CompressionMethod* method : compressions()) {
+    JobConfig job;
+    job.model.vocabulary = 256;
+    job.collectives.compression = method->name;
+    const auto step = record_step(job, 2);
+    for (const Record& r : step->recording.records()) {
+      const Operation& o = r.operation;
+      if (r.stream != StreamKind::communication || o.kind != OperationKind::streaming) continue;
+      INFO(method->name << " " << o.name << " " << o.detail);
+      CHECK(known.count(kernel_key(o.name, o.detail)));
+    }
+  }
+}
+
 TEST_CASE("kernels are what their names say, of the shapes that were asked for") {
-  for (const StreamingKernel& kernel : streaming_kernels()) {
-    INFO(kernel.name);
-    const Operation o = operation_of(kernel, 1 << 14);
-    CHECK(o.name == std::string(kernel.name));
-    CHECK(o.kind == OperationKind::streaming);
+  for (const auto& kernels : {streaming_kernels(), compression_kernels()}) {
+    for (const StreamingKernel& kernel : kernels) {
+      INFO(kernel.name << " " << kernel.by);
+      const Operation o = operation_of(kernel, 1 << 14);
+      CHECK(o.name == std::string(kernel.name));
+      CHECK(o.detail == std::string(kernel.by));
+      CHECK(o.kind == OperationKind::streaming);
+    }
   }
   for (const ProductKernel& kernel : product_kernels()) {
     INFO(kernel.name);
@@ -91,11 +114,13 @@ TEST_CASE("kernels are what their names say, of the shapes that were asked for")
 
 TEST_CASE("every kernel runs on memory") {
   const auto device = make_cpu_device(CommunicationDriver::caller);
-  for (const StreamingKernel& kernel : streaming_kernels()) {
-    for (const std::int64_t n : {1024, 5000, 1 << 16}) {
-      const Launch launch = kernel.prepare(*device, n);
-      launch();
-      launch();
+  for (const auto& kernels : {streaming_kernels(), compression_kernels()}) {
+    for (const StreamingKernel& kernel : kernels) {
+      for (const std::int64_t n : {1024, 5000, 1 << 16}) {
+        const Launch launch = kernel.prepare(*device, n);
+        launch();
+        launch();
+      }
     }
   }
   for (const ProductKernel& kernel : product_kernels()) {
