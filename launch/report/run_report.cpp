@@ -43,7 +43,7 @@ void predict(Run& run, const std::string& machine) {
   run.why_not = "no machine profile was given (job.machine, or --machine)";
   if (name.empty()) return;
   try {
-    run.predicted = predict_job(run.job, find_machine(name), run.facts.ranks);
+    run.predicted = predict_job(as_run(run.job, run.facts), find_machine(name), run.facts.ranks);
   } catch (const ConfigError& error) {
     run.why_not = error.what();
   }
@@ -79,7 +79,9 @@ Curve2d level(const RunLog& log, const std::string& title, double y) {
 }
 
 void add_loss(Page& page, Drawing& drawing, const Run& run) {
-  CurveChart chart{.title = "Loss", .x_label = "step", .y_label = "nats per token"};
+  CurveChart chart{.title = "Loss",
+                   .x_label = "step",
+                   .y_label = run.job.data.kind == "bytes" ? "nats per byte" : "nats per token"};
   chart.curves.push_back(curve_of(run.log, "training", &LoggedStep::loss));
   Curve2d validation{"validation", Look::measured, 1, {}};
   for (const LoggedEvaluation& e : run.log.evaluations)
