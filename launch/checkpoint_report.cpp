@@ -89,6 +89,7 @@ void compare_fields(Difference& d, const char* what, const Value& a, const Value
 
 std::vector<std::string> find_checkpoints(const std::string& path) {
   std::error_code ignored;
+  if (!fs::exists(path, ignored)) throw ConfigError(path + ": there is no such directory");
   if (fs::exists(fs::path(path) / kManifestFile, ignored)) return {path};
   for (const fs::path& folder : {fs::path(path) / "checkpoints", fs::path(path)}) {
     const CheckpointFolder all(folder.string());

@@ -52,6 +52,8 @@ std::vector<Refused> refused_of(const Call& call, GroupShape group) {
 
 Call call_of(const ExplainOptions& options, int ranks) {
   const Collective what = parse_collective(options.collective);
+  if (options.bytes.empty() && what != Collective::barrier)
+    throw ConfigError("--bytes is missing: the size of the full vector, such as --bytes 1M");
   const DType dtype = parse_dtype(options.dtype);
   const std::size_t bytes = what == Collective::barrier ? 0 : parse_bytes("--bytes", options.bytes);
   const std::vector<MemoryKind> memory = parse_memory(options.memory);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `lockstep` executable: picks the subcommand and says what went wrong.
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <iostream>
 #include <sstream>
 #include <string>
@@ -67,6 +69,13 @@ int end_parse(const CLI::App& app, const CLI::ParseError& e, const std::string& 
   return mistake ? kUserError : 0;
 }
 
+// What was printed may still wait in a buffer, and a full disk is only seen when it leaves.
+int with_output_written(int status) {
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return status;
+  std::fprintf(stderr, "lockstep: cannot write all of the output: %s\n", std::strerror(errno));
+  return status == 0 ? kFailure : status;
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"Lockstep: distributed training that predicts its own speed", "lockstep"};
   app.set_version_flag("--version", "lockstep " + build_facts().version);
@@ -93,7 +102,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return lockstep::run(argc, argv);
+    return lockstep::with_output_written(lockstep::run(argc, argv));
   } catch (...) {
     return lockstep::report(std::current_exception());
   }

@@ -45,7 +45,7 @@ Json json_of(const PricedLayout& p) {
             {"algorithm", l.algorithm},
             {"compression", l.compression}}},
           {"step_seconds", p.fits ? Json(p.seconds) : Json()},
-          {"memory_bytes", p.memory_bytes},
+          {"memory_bytes", static_cast<std::int64_t>(p.memory_bytes)},
           {"fits", p.fits},
           {"reason", p.reason},
           {"breakdown",
@@ -98,7 +98,7 @@ std::string table_of(const Plan& plan, const PlanOptions& options, const Machine
   }
   if (shown > options.top) text += format("rejected: %d more like these\n", shown - options.top);
   for (const auto& [why, count] : plan.left_out)
-    text += format("left out: %d: %s\n", count, why.c_str());
+    text += format("left out %d: %s\n", count, why.c_str());
   return text + format("\n%d recordings; %.3f ms per layout\n", plan.recordings,
                        1e3 * plan.seconds_per_layout);
 }

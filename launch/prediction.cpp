@@ -216,7 +216,7 @@ std::string prediction_json(const JobPrediction& p) {
                     {"parameters", p.parameters},
                     {"breakdown", breakdown},
                     {"memory_breakdown", memory},
-                    {"host_copies_bytes", p.copies_bytes},
+                    {"host_copies_bytes", static_cast<std::int64_t>(p.copies_bytes)},
                     {"guessed", guessed}};
   return all.dump(2) + "\n";
 }

@@ -56,6 +56,7 @@ void write_summary(const RunSummary& s) {
       {"host", s.hosts},
       {"ranks", s.ranks},
       {"nodes", s.nodes},
+      {"threads", s.threads},
       {"step_seconds", s.seconds.step},
       {"predicted_seconds", s.predicted_seconds > 0 ? Json(s.predicted_seconds) : Json(nullptr)},
       {"tokens_per_second", s.tokens / s.seconds.step},

@@ -28,7 +28,7 @@ struct RunSummary {
   std::size_t peak_bytes = 0;  // of tensors, per rank
   std::string run_dir;
   // For summary.json:
-  int nodes = 1;
+  int nodes = 1, threads = 1;                    // threads: of rank 0
   std::string hosts;                             // of all ranks, each once
   bool finished = true;                          // not stopped by a signal
   double train_seconds = 0, target_seconds = 0;  // 0: no target, or not reached

@@ -48,8 +48,9 @@ std::string heading_of(const ScalingCurve& curve) {
   if (curve.kind == Scaling::strong) {
     return format("Strong scaling: %lld sequences per step\n", sequences);
   }
-  return format("Weak scaling: %lld sequences per step on %d ranks, on more in proportion\n",
-                sequences, curve.steps.front().ranks);
+  const int ranks = curve.steps.front().ranks;
+  return format("Weak scaling: %lld sequences per step on %d rank%s, on more in proportion\n",
+                sequences, ranks, ranks == 1 ? "" : "s");
 }
 
 // Of several with one reason the first and the last.
@@ -83,7 +84,9 @@ std::string table_of(const ScalingCurve& curve, std::int64_t steps) {
   text += left_out(curve.skipped);
   for (const LawFit& law : curve.laws)
     text += in_words(law) + "\n";
-  if (curve.laws.size() < 2) text += "Laws need more points: two or three rank counts at least\n";
+  if (curve.laws.empty()) text += "Laws of scaling need two rank counts at least\n";
+  if (curve.laws.size() == 1)
+    text += "The Universal Scalability Law needs three rank counts at least\n";
   return text;
 }
 
@@ -148,7 +151,7 @@ Json json_of(const ScalingCurve& curve, std::int64_t num_steps) {
                      {"exposed_seconds", s.exposed},
                      {"waiting_seconds", s.waiting},
                      {"node_hours", s.node_hours(num_steps)},
-                     {"memory_bytes", s.memory_bytes},
+                     {"memory_bytes", static_cast<std::int64_t>(s.memory_bytes)},
                      {"fits", s.fits},
                      {"in_range", s.in_range}});
   }

@@ -44,7 +44,7 @@ StepSeconds median(std::vector<StepSeconds> steps) {
 
 }  // namespace
 
-void TrainingRun::introduce(int threads, const std::string& binding) const {
+void TrainingRun::introduce(const std::string& binding) const {
   const auto count = [](int n, const char* noun) {
     return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
   };
@@ -53,7 +53,7 @@ void TrainingRun::introduce(int threads, const std::string& binding) const {
                   static_cast<long long>(corpus_.train.size()), join(job_.data.path).c_str()));
   log_info(format("%s on %s, %s each (rank 0 %s), GEMM %.0f GFLOP/s per rank",
                   count(context_.size(), "rank").c_str(), count(context_.nodes(), "node").c_str(),
-                  count(threads, "thread").c_str(), binding.c_str(), gemm_rate_ * 1e-9));
+                  count(threads_, "thread").c_str(), binding.c_str(), gemm_rate_ * 1e-9));
   if (!device_name_.empty()) {
     log_info(format("a GPU each, rank 0 %s, computing in %s", device_name_.c_str(),
                     name_of(device_->numerics().values)));
@@ -87,6 +87,7 @@ void TrainingRun::summarize(double train_seconds, bool finished) {
                            .peak_bytes = peak,
                            .run_dir = run_dir_,
                            .nodes = context_.nodes(),
+                           .threads = threads_,
                            .hosts = hosts,
                            .finished = finished,
                            .train_seconds = train_seconds,

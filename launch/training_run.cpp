@@ -49,19 +49,19 @@ TrainingRun::TrainingRun(const Context& context, JobConfig job, const RunOptions
       table_(job_.job.steps, options.progress_bar),
       mllog_(job_.job.mllog && context_.first()) {
   const Binding binding = bind_to_cores(context_, Topology());
-  const int threads = set_threads(job_.job.threads, binding);
-  context_.together([&] { read_inputs(threads); });
+  threads_ = set_threads(job_.job.threads, binding);
+  context_.together([this] { read_inputs(); });
   build();
   context_.together([this] { open_batches(0); });
   open_run_directory(options);
   begin_writing();
   context_.barrier();  // all ranks compute at once, as they will in training
   gemm_rate_ = measure_gemm_rate(*device_);
-  introduce(threads, binding.description);
+  introduce(binding.description);
 }
 
 // Everything that a user may have got wrong, as far as it can be known without the other ranks.
-void TrainingRun::read_inputs(int threads) {
+void TrainingRun::read_inputs() {
   guard_.emplace(context_, job_);
   corpus_ = open_corpus(job_.data, job_.model.vocabulary);
   job_.model.vocabulary = corpus_.vocabulary;
@@ -70,7 +70,7 @@ void TrainingRun::read_inputs(int threads) {
   model_flops_ = model_flops(*predicted_);
   if (job_.job.machine.empty()) return;
   JobConfig as_run = job_;
-  as_run.job.threads = threads;
+  as_run.job.threads = threads_;
   prediction_ = predict_job(as_run, find_machine(job_.job.machine), context_.size()).step;
 }
 

@@ -40,12 +40,12 @@ class TrainingRun {
   int run();  // the exit status: 0, or 128 + the signal that stopped it
 
  private:
-  void read_inputs(int threads);
+  void read_inputs();
   void build();
   void open_batches(std::int64_t first_step);
   void open_run_directory(const RunOptions& options);
   void begin_writing();
-  void introduce(int threads, const std::string& binding) const;
+  void introduce(const std::string& binding) const;
   void evaluate_what_was_stopped();
   int end_without_steps();
   bool train();  // false: stopped by a signal
@@ -76,6 +76,7 @@ class TrainingRun {
   std::unique_ptr<TrainingStep> step_;
   std::unique_ptr<BatchLoader> loader_;
   std::unique_ptr<RunCheckpoints> checkpoints_;
+  int threads_ = 1;              // of this rank
   std::int64_t first_step_ = 1;  // of this life of the run
   std::optional<ValidationReader> validation_;
   std::string device_name_;  // of its GPU; empty on CPUs

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/command.hpp"
+#include "launch/experiment/measure.hpp"
 #include "launch/job.hpp"
 #include "launch/number_checks.hpp"
 #include "launch/prediction.hpp"
@@ -142,10 +143,11 @@ int run_validate(const ValidateOptions& options) {
   Report report{path.string(), machine.name, {}};
   const std::string job_file = options.job.empty() ? job_beside(path) : options.job;
   if (!job_file.empty()) {
-    JobConfig job = load_job(job_file, {"job.machine="});
+    const RunFacts facts = load_run_facts(path.parent_path().string());
+    JobConfig job = as_run(load_job(job_file, {"job.machine="}), facts);
     job.model.vocabulary = vocabulary_of(job);
-    expect_same_job(trace, *record_step(job, trace.ranks, machine.devices_per_node), report.trace);
     machine = with_threads(std::move(machine), static_cast<int>(job.job.threads));
+    expect_same_job(trace, *record_step(job, trace.ranks, machine), report.trace);
     report.predicted_step = predict_job(job, machine, trace.ranks).step.seconds;
   }
   report.validation = validate(trace, machine);

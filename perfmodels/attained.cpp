@@ -26,6 +26,7 @@ struct Seen {
 struct Trace {
   std::map<std::string, Seen> kernels;  // of all ranks and steps
   std::int64_t rank_steps = 0;          // steps, counted on each rank
+  std::set<int> ranks;
 };
 
 std::string file_of(const std::string& run) {
@@ -51,6 +52,7 @@ Trace trace_of(const std::string& path) {
   const Json json = parsed(path);
   for (const Json& event : json.at("traceEvents")) {
     if (event.value("ph", "") != "X") continue;
+    trace.ranks.insert(event.value("pid", 0));
     const std::string name = event.value("name", ""), kind = event.value("cat", "");
     if (kind == "phase") {
       trace.rank_steps += name == "update";
@@ -71,6 +73,12 @@ Trace trace_of(const std::string& path) {
 void add_attained(Roofline& roofline, const std::string& run) {
   const std::string path = file_of(run);
   const Trace trace = trace_of(path);
+  if (std::ssize(trace.ranks) != roofline.ranks) {
+    throw ConfigError(path + format(" is the trace of %zu rank%s, the job here has %d: say --ranks "
+                                    "%zu",
+                                    trace.ranks.size(), trace.ranks.size() == 1 ? "" : "s",
+                                    roofline.ranks, trace.ranks.size()));
+  }
   const auto steps = static_cast<double>(trace.rank_steps);
   for (KernelRoof& kernel : roofline.kernels) {
     const auto found = trace.kernels.find(kernel.name);

@@ -63,8 +63,12 @@ std::string meaning_of(const LawFit& fit) {
 }
 
 std::string quality_of(const LawFit& fit) {
-  std::string text = format("%d points, missed by %s on average and %s at most", fit.points,
-                            percent(fit.mean_error).c_str(), percent(fit.worst_error).c_str());
+  constexpr double kRounding = 1e-9;
+  std::string text = format("%d points, ", fit.points);
+  text += fit.worst_error < kRounding
+              ? "met exactly"
+              : format("missed by %s on average and %s at most", percent(fit.mean_error).c_str(),
+                       percent(fit.worst_error).c_str());
   if (!fit.has_intervals()) return text + "; too few points to say how sure that is";
   if (fit.freedom < 3) text += format("; only %d more than parameters", fit.freedom);
   if (fit.worst_error > 0.1) text += "; this law does not describe them well";

@@ -76,12 +76,18 @@ RunFacts load_run_facts(const std::string& run_dir) {
             .train_seconds = number(json, "train_seconds"),
             .ranks = json.value("ranks", 0),
             .nodes = json.value("nodes", 0),
+            .threads = json.value("threads", 0),
             .finished = json.value("finished", false),
             .version = json.value("version", ""),
             .host = json.value("host", "")};
   } catch (const Json::exception& error) {
     throw ConfigError(run_dir + "/summary.json cannot be read: " + error.what());
   }
+}
+
+JobConfig as_run(JobConfig job, const RunFacts& facts) {
+  if (job.job.threads == 0) job.job.threads = facts.threads;
+  return job;
 }
 
 MeasuredRun measure_run(const std::string& run_dir, int skip) {

@@ -33,11 +33,14 @@ RunLog load_run_log(const std::string& run_dir);
 // What summary.json says; all absent where a run did not come to its end.
 struct RunFacts {
   double memory_bytes = 0, target_seconds = 0, train_seconds = 0;
-  int ranks = 0, nodes = 0;
+  int ranks = 0, nodes = 0, threads = 0;
   bool finished = false;
   std::string version{}, host{};
 };
 RunFacts load_run_facts(const std::string& run_dir);
+
+// The job with the threads that its ranks had, where it left them to the machine.
+JobConfig as_run(JobConfig job, const RunFacts& facts);
 
 // The steps after the first `skip`, or all if there are no more. The breakdown of a trace in
 // proportion to the median step: traced are only a few steps, near the start.

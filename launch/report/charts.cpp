@@ -6,6 +6,7 @@
 #include <limits>
 #include <set>
 
+#include "launch/experiment/parts.hpp"
 #include "perfmodels/plot.hpp"
 #include "runtime/base/format.hpp"
 
@@ -17,7 +18,9 @@ namespace {
 constexpr const char* kColors[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
                                    "#E69F00", "#56B4E9", "#7A7A7A", "#000000"};
 // Of the parts of a step, in their order.
-constexpr const char* kPartColors[] = {"#56B4E9", "#009E73", "#D55E00", "#E69F00", "#BBBBBB"};
+constexpr const char* kPartColors[] = {"#56B4E9", "#009E73", "#D55E00",
+                                       "#E69F00", "#CC79A7", "#BBBBBB"};
+static_assert(std::size(kPartColors) == kNumParts);
 
 const char* color_of(std::size_t i) {
   return kColors[i % std::size(kColors)];
@@ -37,13 +40,21 @@ std::string head_of(const std::string& svg_path, const std::string& title, int h
          "set key tmargin center horizontal maxrows 3 samplen 2 spacing 1.1\n";
 }
 
+// The end of an interval counts up to three times the highest point: of a profile that was measured
+// on a busy machine it may be thousands of times as high, and nothing else would be seen.
 struct Range {
-  double low = std::numeric_limits<double>::infinity(), high = 0;
+  static constexpr double kHighestInterval = 3;
+  double low = std::numeric_limits<double>::infinity(), high = 0, interval = 0;
   void add(double value) {
     if (!(value > 0) || !std::isfinite(value)) return;
     low = std::min(low, value);
     high = std::max(high, value);
   }
+  void add(const ChartPoint& p) {
+    add(p.y);
+    if (p.high > p.low) interval = std::max(interval, p.high);
+  }
+  double top() const { return std::max(high, std::min(interval, kHighestInterval * high)); }
 };
 
 std::string ranks_axis(const std::vector<Curve2d>& curves) {
@@ -69,9 +80,9 @@ std::string y_axis(const Range& y) {
   if (y.high == 0) return "";
   constexpr double kWide = 20;
   if (y.high / y.low <= kWide)
-    return format("set yrange [0:%.9g]\nset format y '%%g'\n", 1.12 * y.high);
+    return format("set yrange [0:%.9g]\nset format y '%%g'\n", 1.12 * y.top());
   return format("set logscale y\nset yrange [%.9g:%.9g]\nset format y '%%g'\n", y.low / 1.5,
-                y.high * 1.5);
+                y.top() * 1.5);
 }
 
 const char* look_of(Curve2d::Look look) {
@@ -178,10 +189,8 @@ std::string script_of(const CurveChart& chart, const std::string& svg_path) {
   Range y;
   std::vector<std::string> curves;
   for (std::size_t i = 0; i < chart.curves.size(); ++i) {
-    for (const ChartPoint& p : chart.curves[i].points) {
-      y.add(p.y);
-      if (p.high > p.low) y.add(p.high);
-    }
+    for (const ChartPoint& p : chart.curves[i].points)
+      y.add(p);
     text += block_of(chart.curves[i], i);
     curves.push_back(curve_of(chart.curves[i], i));
   }
@@ -203,7 +212,7 @@ std::string script_of(const BarChart& chart, const std::string& svg_path) {
       const double left = static_cast<double>(g) - 0.4 + width * static_cast<double>(b);
       if (bar.y <= 0) continue;
       blocks[b] += box(left, left + 0.92 * width, 0, bar.y);
-      y.add(std::max(bar.y, bar.high));
+      y.add(bar);
       if (bar.high > bar.low)
         intervals[b] +=
             format("%.9g %.9g %.9g %.9g\n", left + 0.46 * width, bar.y, bar.low, bar.high);
@@ -223,7 +232,7 @@ std::string script_of(const BarChart& chart, const std::string& svg_path) {
   }
   text +=
       label_tics(labels) + format("set xrange [-0.6:%.9g]\nset yrange [0:%.9g]\n",
-                                  static_cast<double>(chart.groups.size()) - 0.4, 1.12 * y.high);
+                                  static_cast<double>(chart.groups.size()) - 0.4, 1.12 * y.top());
   return text + "plot " + joined(plots) + "\n";
 }
 

@@ -7,12 +7,15 @@
 #include "launch/build_facts.hpp"
 #include "launch/experiment/judge.hpp"
 #include "launch/experiment/launcher.hpp"
+#include "launch/experiment/points.hpp"
 #include "launch/experiment/summary.hpp"
 #include "launch/report/drawing.hpp"
 #include "launch/report/experiment_charts.hpp"
 #include "launch/report/numbers.hpp"
+#include "runtime/base/error.hpp"
 #include "runtime/base/file.hpp"
 #include "runtime/base/format.hpp"
+#include "runtime/config/keys.hpp"
 
 namespace lockstep {
 
@@ -198,12 +201,28 @@ std::string list_of(const std::set<std::string>& all) {
   return text;
 }
 
+// What --set changed in the job of the file; nothing where the file's job is not there any more.
+std::vector<std::string> set_by_hand(const ExperimentFile& e, const ResultRow& row) {
+  try {
+    for (ExperimentPoint& point : points_of(e)) {
+      if (point.name != row.point) continue;
+      point.job.job.machine = row.job.job.machine;
+      point.job.job.run_dir = row.job.job.run_dir;
+      return settings_between(point.job, row.job);
+    }
+  } catch (const ConfigError&) {
+  }
+  return {};
+}
+
 // Options go to lines of their own: paper does not break them then.
-std::string commands_of(const ExperimentFile& e, const std::string& dir) {
+std::string commands_of(const ExperimentFile& e, const std::string& dir, const ResultRow& row) {
   constexpr const char* kNext = " \\\n  ";
   std::string text = "# all of it\n" + shell_text({"lockstep", "experiment", e.path}) + kNext +
                      "--launcher " + e.launcher;
   if (!e.machine.empty()) text += kNext + shell_text({"--machine", e.machine});
+  for (const std::string& setting : set_by_hand(e, row))
+    text += kNext + shell_text({"--set", setting});
   text += std::string(kNext) + "--dir ANOTHER\n";
   if (e.launcher != "predict") {
     text += "# one repetition, with " + e.launcher + "\nlockstep train " +
@@ -222,7 +241,7 @@ void add_reproduction(Page& page, const ExperimentFile& e, const std::string& di
   }
   const BuildFacts build = build_facts();
   page.heading("How to reproduce");
-  page.preformatted(commands_of(e, dir));
+  page.preformatted(commands_of(e, dir, rows.back()));
   page.paragraph(
       "lockstep " + list_of(versions) + " on " + list_of(hosts) + ", " + list_of(days) + "; " +
       build.compiler + ", " + build.simd + ", " + build.gemm + "; launcher " + e.launcher + ", " +

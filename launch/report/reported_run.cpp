@@ -15,7 +15,7 @@ void predict(ReportedRun& run, const std::string& machine) {
   run.why_not = "no machine profile was given (job.machine, or --machine)";
   if (name.empty()) return;
   try {
-    run.predicted = predict_job(run.job, find_machine(name), run.facts.ranks);
+    run.predicted = predict_job(as_run(run.job, run.facts), find_machine(name), run.facts.ranks);
   } catch (const ConfigError& error) {
     run.why_not = error.what();
   }

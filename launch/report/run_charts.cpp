@@ -34,7 +34,9 @@ Curve2d level(const RunLog& log, const std::string& title, double y) {
 }
 
 void add_loss(Page& page, Drawing& drawing, const ReportedRun& run) {
-  CurveChart chart{.title = "Loss", .x_label = "step", .y_label = "nats per token"};
+  CurveChart chart{.title = "Loss",
+                   .x_label = "step",
+                   .y_label = run.job.data.kind == "bytes" ? "nats per byte" : "nats per token"};
   chart.curves.push_back(curve_of(run.log, "training", &LoggedStep::loss));
   Curve2d validation{"validation", Look::measured, 1, {}};
   for (const LoggedEvaluation& e : run.log.evaluations)

@@ -152,6 +152,21 @@ std::string to_toml(const JobConfig& config) {
   return text;
 }
 
+std::vector<std::string> settings_between(const JobConfig& from, const JobConfig& to) {
+  JobConfig before = from, after = to;
+  const std::vector<Section> old_keys = sections_of(before), new_keys = sections_of(after);
+  std::vector<std::string> settings;
+  for (std::size_t s = 0; s < new_keys.size(); ++s) {
+    for (std::size_t k = 0; k < new_keys[s].keys.size(); ++k) {
+      const std::string value = write_value(new_keys[s].keys[k].value);
+      if (value == write_value(old_keys[s].keys[k].value)) continue;
+      settings.push_back(std::string(new_keys[s].name) + "." + new_keys[s].keys[k].name + "=" +
+                         value);
+    }
+  }
+  return settings;
+}
+
 std::string key_reference() {
   return to_toml(JobConfig{});
 }

@@ -43,4 +43,7 @@ struct Section {
 // The values point into `config`.
 std::vector<Section> sections_of(JobConfig& config);
 
+// What --set takes to make `to` of `from`: "section.key=value".
+std::vector<std::string> settings_between(const JobConfig& from, const JobConfig& to);
+
 }  // namespace lockstep

@@ -187,6 +187,8 @@ void check_data(const DataSection& data, const JobSection& job) {
 }  // namespace
 
 void validate(const JobConfig& config) {
+  if (config.job.name.empty())
+    throw ConfigError("job.name is empty, but directories and jobs of a cluster are called so");
   check_sizes(config);
   check_model(config.model, config.parallel);
   check_batch(config.batch, config.parallel);

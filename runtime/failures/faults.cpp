@@ -106,7 +106,9 @@ Fault parse_fault(const std::string& text) {
 Faults::Faults(const std::vector<std::string>& texts, int rank, int ranks, int life) {
   for (const std::string& text : texts) {
     const Fault fault = parse_fault(text);
-    if (fault.rank >= ranks) refuse(text, "there are only " + std::to_string(ranks) + " ranks");
+    if (fault.rank >= ranks)
+      refuse(text, ranks == 1 ? "there is only 1 rank, 0"
+                              : "there are only " + std::to_string(ranks) + " ranks");
     if (fault.rank == rank && fault.life == life) faults_.push_back(fault);
   }
 }

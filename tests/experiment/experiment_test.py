@@ -121,6 +121,13 @@ class Experiment(unittest.TestCase):
         self.assertIn("6 of them done", again)
         self.assertEqual(len(self.rows()), 6)
 
+    def test_the_page_says_what_was_set_by_hand(self):
+        self.good("experiment", "e.toml", "--launcher", "predict", "--set", "model.layers=3", "--set", "job.name=a b")
+        for page in (self.report(), self.good("report", "experiments/my study") and self.report()):
+            self.assertIn("--set model.layers=3", page)
+            self.assertIn("job.name=", page)
+            self.assertEqual(page.count("--set "), 2)
+
     def test_a_plan_runs_nothing(self):
         self.assertIn("2 points x 1 repetition = 2 runs", self.good("experiment", "e.toml", "--plan"))
         self.assertFalse((self.dir / "experiments").exists())
@@ -178,6 +185,7 @@ class Experiment(unittest.TestCase):
         self.assertTrue(0 <= summary["validation_accuracy"] <= 1)
         self.assertLessEqual(summary["target_seconds"], summary["train_seconds"])
         self.assertEqual((summary["ranks"], summary["nodes"]), (1, 1))
+        self.assertGreater(summary["threads"], 0)
         self.good("report", "run")
         page = (self.dir / "run/report.html").read_text()
         for part in ("Loss", "Throughput", "Timeline", "Predicted against measured", "Memory at its peak",

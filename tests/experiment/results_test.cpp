@@ -2,8 +2,10 @@
 #include "launch/experiment/results.hpp"
 
 #include <fstream>
+#include <set>
 
 #include "launch/experiment/folder.hpp"
+#include "launch/experiment/parts.hpp"
 #include "launch/mllog.hpp"
 #include "launch/report/charts.hpp"
 #include "launch/report/numbers.hpp"
@@ -138,6 +140,23 @@ TEST_CASE("charts quote labels and begin at zero unless values differ widely") {
   CHECK(script.find("yerrorbars") != std::string::npos);
   chart.curves[0].points.push_back({64, 0.1, 0, 0});
   CHECK(script_of(chart, "o.svg").find("set logscale y") != std::string::npos);
+}
+
+TEST_CASE("an interval without bounds leaves a chart to its points") {
+  CurveChart chart{.title = "t", .x_label = "ranks", .y_label = "ms"};
+  chart.curves.push_back({"m", Curve2d::Look::measured, 0, {{1, 10, 9, 1e9}, {2, 6, 5, 7}}});
+  CHECK(script_of(chart, "o.svg").find("set yrange [0:33.6]") != std::string::npos);
+}
+
+TEST_CASE("no two parts of a step have one colour") {
+  StackChart chart{"t", "ms", std::vector<std::string>(kNumParts, "part"), {"a"}, {}};
+  chart.stacks.push_back({"", 0, std::vector<double>(kNumParts, 1.0)});
+  const std::string script = script_of(chart, "o.svg");
+  const std::string box = "fs solid 1 lc rgb '";
+  std::set<std::string> colors;
+  for (std::size_t at = script.find(box); at < script.size(); at = script.find(box, at + 1))
+    colors.insert(script.substr(at + box.size(), 7));
+  CHECK(colors.size() == kNumParts);
 }
 
 // ---- MLPerf

@@ -42,6 +42,24 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertEqual(len(ours(done.stderr)), 1, done.stderr)
 
+    def test_output_that_cannot_be_written_is_a_failure(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([LOCKSTEP, "explain", "all_reduce", "--bytes", "8"], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot write all of the output: No space left", done.stderr)
+
+    def test_numbers_say_what_they_may_be(self):
+        for args, allowed in ((["explain", "all_reduce", "--ranks", "0"], "--ranks: '0' must be a whole number from 1"),
+                              (["bench", "all_reduce", "--seconds", "nan"], "--seconds: 'nan' must be a number above 0"),
+                              (["scaling", "x", "--machine", "cpu", "--efficiency", "nan"], "a number from 0 to 1"),
+                              (["predict", "x", "--machine", "cpu", "--ranks", "1e9"], "'1e9' must be a whole number"),
+                              (["explain", "all_reduce"], "--bytes is missing")):
+            done = run(*args)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), args)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            self.assertIn(allowed, done.stderr)
+
     def test_info_names_what_was_built_in(self):
         text = run("info").stdout
         for part in ("compiler", "GEMM", "MPI", "CUDA", "cores", "memory", "this job: 1 rank on 1 node"):

@@ -6,6 +6,7 @@ predict_test.py LOCKSTEP MPIRUN      MPIRUN is tests/support/mpirun: MPIRUN RANK
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -59,10 +60,11 @@ class Predict(unittest.TestCase):
         (self.dir / "job.toml").write_text(JOB.format(dir=self.dir))
         (self.dir / "m.toml").write_text(MACHINE)
 
-    def lockstep(self, *words, ranks=1):
+    def lockstep(self, *words, ranks=1, threads=None):
         start = [MPIRUN, str(ranks)] if ranks > 1 else []
+        environment = dict(os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {}))
         return subprocess.run([*start, LOCKSTEP, *map(str, words)], capture_output=True, text=True, cwd=self.dir,
-                              stdin=subprocess.DEVNULL, timeout=LIMIT)
+                              stdin=subprocess.DEVNULL, timeout=LIMIT, env=environment)
 
     def predict(self, *words):
         result = self.lockstep("predict", "job.toml", "--machine", "m.toml", *words)
@@ -172,6 +174,22 @@ class Predict(unittest.TestCase):
         other.write_text((self.dir / "job.toml").read_text().replace("layers = 1", "layers = 2"))
         self.expect_mistake(self.lockstep("validate", "run", "--machine", "m.toml", "--job", other),
                             ["run/trace.json is of another job", "less in 2 steps"])
+
+    def test_threads_that_the_job_left_open_are_those_of_the_run(self):
+        result = self.lockstep("train", "job.toml", "--machine", "m.toml", "--set", "job.threads=0", threads=3)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        said = json.loads((self.dir / "run/summary.json").read_text())
+        self.assertEqual(said["threads"], 3)
+        v = json.loads(self.lockstep("validate", "run", "--machine", "m.toml", "--json").stdout)
+        self.assertAlmostEqual(v["predicted_step_seconds"], said["predicted_seconds"], delta=1e-9)
+        self.assertEqual(self.lockstep("report", "run").returncode, 0)
+        self.assertIn("taken in proportion for 3", (self.dir / "run/report.html").read_text())
+
+    def test_a_roofline_takes_a_trace_of_as_many_ranks(self):
+        self.assertEqual(self.lockstep("train", "job.toml", ranks=2).returncode, 0)
+        words = ["roofline", "job.toml", "--machine", "m.toml", "--trace", "run"]
+        self.expect_mistake(self.lockstep(*words, "--ranks", 1), ["is the trace of 2 ranks", "say --ranks 2"])
+        self.assertEqual(self.lockstep(*words, "--ranks", 2).returncode, 0)
 
     def test_what_is_no_trace_is_one_line(self):
         self.expect_mistake(self.lockstep("validate", "run", "--machine", "m.toml"),

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "runtime/config/job_config.hpp"
+#include "runtime/config/keys.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/config_error.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -214,6 +215,8 @@ TEST_CASE("keys that do not fit each other are named together") {
         "job.toml: job.sample_length writes bytes as text; data.kind = \"tokens\" has no text: "
         "use 0");
   CHECK_NOTHROW(with({"model.kind=mlp", "model.heads=3"}));  // an MLP has no heads
+  CHECK(set_error("job.name=") ==
+        "job.toml: job.name is empty, but directories and jobs of a cluster are called so");
   CHECK(set_error("parallel.chunks=5") ==
         "job.toml: parallel.chunks = 5 is above model.layers = 4");
 }
@@ -231,6 +234,13 @@ TEST_CASE("sizes beyond all reason are refused before anything is made of them")
         "job.toml: job.threads = 100000 is above 1024, the most that this version takes");
   CHECK_THAT(error_of("", {"batch.global=16777216", "model.sequence=16777216"}),
              Catch::Matchers::StartsWith("job.toml: batch.global = 16777216 sequences of "));
+}
+
+TEST_CASE("what differs between two jobs is what --set takes") {
+  const std::vector<std::string> sets = {"job.name=\"a b\"", "job.steps=7", "data.path=[\"x\"]",
+                                         "optimizer.betas=[0.5, 0.25]", "parallel.tensor=2"};
+  CHECK(settings_between(with({}), with(sets)) == sets);
+  CHECK(settings_between(with(sets), with(sets)).empty());
 }
 
 TEST_CASE("blanks around the parts of --set do not count") {
