@@ -13,7 +13,8 @@ namespace lockstep {
 namespace {
 
 constexpr int kLeastRepetitions = 3, kMostRepetitions = 400;
-constexpr int kMostTurns = 8;  // in a round, of those whose visits are brief
+constexpr int kTurns = 4;            // in a round, of those whose visits are brief
+constexpr double kBrief = 1.0 / 16;  // of an item's share of a round: what these take at most
 constexpr std::size_t kLeastCounted = 2;
 constexpr double kLongSeconds = 5e-3;  // of these, one repetition less will do
 
@@ -35,24 +36,14 @@ void Sampler::run(double seconds, int rounds, const std::vector<std::size_t>& it
                   double longest) {
   const double begin = now();
   for (int round = 0; round < rounds; ++round) {
+    const double left = seconds * (round + 1) / rounds - greatest(now() - begin);
+    const double each = std::min(kBrief * left / static_cast<double>(items.size()), longest);
     ++round_;
-    run_round(seconds * (round + 1) / rounds - greatest(now() - begin), items, longest);
+    const std::vector<std::size_t> brief = visited_within(each, items);
+    for (int turn = 1; turn < kTurns && !brief.empty(); ++turn)
+      take_turns(each * static_cast<double>(brief.size()), brief, each);
+    take_turns(seconds * (round + 1) / rounds - greatest(now() - begin), items, longest);
   }
-}
-
-// First visits come first, and all share the time alike.
-void Sampler::run_round(double seconds, const std::vector<std::size_t>& items, double longest) {
-  const double begin = now();
-  const auto left = [&] { return seconds - greatest(now() - begin); };
-  const double share = left() / static_cast<double>(items.size());
-  std::vector<std::size_t> brief = visited_within(share / 2, items);
-  if (!brief.empty()) take_turns(left(), items, std::min(share / kMostTurns, longest));
-  for (int turn = 2; turn < kMostTurns && !brief.empty(); ++turn) {
-    const double turns = static_cast<double>(brief.size()) * (kMostTurns - turn + 1);
-    take_turns(left(), brief, std::min(left() / turns, longest));
-    brief = visited_within(share / (turn + 1), brief);
-  }
-  take_turns(left(), items, longest);
 }
 
 std::vector<std::size_t> Sampler::visited_within(double seconds,

@@ -2,13 +2,13 @@
 // Takes turns among many measurements, on all ranks at once, until the time is used up.
 //
 // Every item is visited in several rounds, in a new order each time, so that a machine whose speed
-// drifts does so for all of them; as often in a round as its share allows, in visits that are as
-// short as can be, since a machine's speed changes more from visit to visit than within one; one
-// whose interval is narrow enough has its turns left out. An item's first visit tells what each
-// further one costs at least: who does not fit into what is left of a round waits for the next, and
-// comes first in it (turns.hpp). Those that come with an expectation are left out altogether where
-// it does not fit. The ranks agree on every time that decides something; they combine their samples
-// after each round, since between nodes that takes longer than many a measurement.
+// drifts does so for all of them; several times in a round, if it needs little of its share, since
+// a machine's speed changes more from visit to visit than within one; one whose interval is narrow
+// enough has its turns left out. An item's first visit tells what each further one costs at least:
+// who does not fit into what is left of a round waits for the next, and comes first in it
+// (turns.hpp). Those that come with an expectation are left out altogether where it does not fit.
+// The ranks agree on every time that decides something; they combine their samples after each
+// round, since between nodes that takes longer than many a measurement.
 //
 // A sampler that is told to watch counts the visits that found the machine in its most common state
 // (states.hpp), and items of which few did have their turns earlier.
@@ -120,7 +120,6 @@ class Sampler {
 
   std::vector<std::size_t> visited_within(double seconds,
                                           const std::vector<std::size_t>& items) const;
-  void run_round(double seconds, const std::vector<std::size_t>& items, double longest);
   void take_turns(double seconds, const std::vector<std::size_t>& items, double longest);
   std::vector<State*> in_turn(const std::vector<std::size_t>& items);
   void visit(State& state, double seconds);
