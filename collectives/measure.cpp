@@ -49,9 +49,7 @@ double median(std::vector<double> values) {
 // Waits for the steps that were only launched.
 void wait_for_steps(Transport& net) {
   net.end(barrier_call());
-  const auto under_way = net.launched();
-  while (under_way && !under_way->done()) {
-  }
+  wait_for(net.launched());
 }
 
 // Of one step.

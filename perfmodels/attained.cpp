@@ -24,8 +24,8 @@ struct Seen {
 };
 
 struct Trace {
-  std::map<std::string, Seen> kernels;  // of all ranks and steps
-  std::int64_t rank_steps = 0;          // steps, counted on each rank
+  std::map<std::string, Seen> kernels;  // of rank 0, which the roofline is of, in all steps
+  std::int64_t steps = 0;
   std::set<int> ranks;
 };
 
@@ -52,10 +52,12 @@ Trace trace_of(const std::string& path) {
   const Json json = parsed(path);
   for (const Json& event : json.at("traceEvents")) {
     if (event.value("ph", "") != "X") continue;
-    trace.ranks.insert(event.value("pid", 0));
+    const int rank = event.value("pid", 0);
+    trace.ranks.insert(rank);
+    if (rank != 0) continue;
     const std::string name = event.value("name", ""), kind = event.value("cat", "");
     if (kind == "phase") {
-      trace.rank_steps += name == "update";
+      trace.steps += name == "update";
       continue;
     }
     if (kind == "collective") continue;
@@ -64,7 +66,7 @@ Trace trace_of(const std::string& path) {
     seen.flops += event.at("args").value("flops", 0.0);
     seen.seconds += event.value("dur", 0.0) * 1e-6;
   }
-  if (trace.rank_steps == 0) throw ConfigError(path + " holds no whole step");
+  if (trace.steps == 0) throw ConfigError(path + " holds no whole step");
   return trace;
 }
 
@@ -79,7 +81,7 @@ void add_attained(Roofline& roofline, const std::string& run) {
                                     trace.ranks.size(), trace.ranks.size() == 1 ? "" : "s",
                                     roofline.ranks, trace.ranks.size()));
   }
-  const auto steps = static_cast<double>(trace.rank_steps);
+  const auto steps = static_cast<double>(trace.steps);
   for (KernelRoof& kernel : roofline.kernels) {
     const auto found = trace.kernels.find(kernel.name);
     const Seen seen = found == trace.kernels.end() ? Seen{} : found->second;

@@ -56,8 +56,9 @@ struct Roofline {
 Roofline roofline_of(const Recording& recording, int ranks, const Machine& machine,
                      const std::string& dtype);
 
-// Fills attained_seconds: means over ranks and steps of the trace of a run. `run`: its directory,
-// or the file. ConfigError if it is the trace of another job: other kernels, or of other sizes.
+// Fills attained_seconds: means over the steps of rank 0 in the trace of a run. `run`: its
+// directory, or the file. ConfigError if it is the trace of another job: other kernels, or of other
+// sizes.
 void add_attained(Roofline& roofline, const std::string& run);
 
 Plot plot_of(const Roofline& roofline);

@@ -14,6 +14,7 @@
 
 namespace lockstep {
 
+// A call returns when it is done.
 class DeviceGroup : public Backend {
  public:
   DeviceGroup(const Context& context, Device& device);
@@ -27,6 +28,7 @@ class DeviceGroup : public Backend {
   void run(const Call& call, const Choice& choice, const Deadline& deadline) override;
   void transfer(std::span<const Call> messages, const Deadline& deadline) override {
     usual_->transfer(messages, deadline);
+    wait_for(usual_->launched());
   }
   std::unique_ptr<Backend> split(const std::vector<int>& colors) override;
   std::shared_ptr<void> allocate(Device& device, std::size_t bytes) override {

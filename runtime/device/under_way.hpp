@@ -3,6 +3,8 @@
 // a deadline, and go wrong.
 #pragma once
 
+#include <memory>
+
 namespace lockstep {
 
 class UnderWay {
@@ -15,5 +17,11 @@ class UnderWay {
   virtual bool done() = 0;              // throws what went wrong
   virtual void give_up() noexcept = 0;  // something else went wrong: it ends
 };
+
+// Of nothing: returns at once.
+inline void wait_for(const std::unique_ptr<UnderWay>& work) {
+  while (work && !work->done()) {
+  }
+}
 
 }  // namespace lockstep

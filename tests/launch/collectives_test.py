@@ -64,7 +64,9 @@ class Collectives(unittest.TestCase):
         found = json.loads(self.succeed("explain", "all_reduce", "--bytes", "1M", "--ranks", "256", "--machine",
                                         "a100", "--json"))
         self.assertEqual(found["nodes"], 32)
-        self.assertTrue(all(c["by"].startswith("replay of fewer") for c in found["candidates"]))
+        self.assertTrue(all(c["by"].startswith("replay of fewer") for c in found["candidates"] if c["backend"] == "native"))
+        self.assertIn("nccl", {c["backend"] for c in found["candidates"]})
+        self.assertEqual(found["chosen"], "nccl")  # as on all GPUs
         self.assertEqual(found["constants"]["across.beta"]["source"], "profile")
         rows = self.rows("all_reduce", "--sizes", "1M", "--machine", "a100", ranks=2)
         self.assertTrue(all(r["predicted_seconds"] for r in rows if r["algorithm"] == "ring"))
@@ -145,7 +147,7 @@ class Collectives(unittest.TestCase):
 
     def test_bad_input_of_explain_is_one_line_that_says_what_is_allowed(self):
         cases = [(["all_produce", "--bytes", "8"], "all_reduce"),
-                 (["all_reduce"], "K, M or G"),
+                 (["all_reduce"], "--bytes 1M"),
                  (["all_reduce", "--bytes", "lots"], "K, M or G"),
                  (["all_reduce", "--bytes", "8", "--dtype", "float99"], "bfloat16"),
                  (["all_reduce", "--bytes", "8", "--memory", "both"], "explain takes one"),

@@ -189,7 +189,8 @@ class Predict(unittest.TestCase):
         self.assertEqual(self.lockstep("train", "job.toml", ranks=2).returncode, 0)
         words = ["roofline", "job.toml", "--machine", "m.toml", "--trace", "run"]
         self.expect_mistake(self.lockstep(*words, "--ranks", 1), ["is the trace of 2 ranks", "say --ranks 2"])
-        self.assertEqual(self.lockstep(*words, "--ranks", 2).returncode, 0)
+        attained = self.lockstep(*words, "--ranks", 2)
+        self.assertEqual(attained.returncode, 0, attained.stderr)
 
     def test_what_is_no_trace_is_one_line(self):
         self.expect_mistake(self.lockstep("validate", "run", "--machine", "m.toml"),

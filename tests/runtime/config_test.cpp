@@ -72,7 +72,8 @@ TEST_CASE("overrides come after the file, in order, and need no quotes") {
 
 TEST_CASE("an override of a text key takes anything as text") {
   CHECK(with({"job.name=2024"}).job.name == "2024");
-  CHECK(with({"job.name="}).job.name.empty());
+  CHECK(with({"job.sample_prompt="}).job.sample_prompt.empty());
+  CHECK_THROWS_AS(with({"job.name="}), ConfigError);
   CHECK(with({"job.name=\"quoted\""}).job.name == "quoted");
   CHECK(with({"job.sample_prompt=#include <a>"}).job.sample_prompt == "#include <a>");
   CHECK(with({"job.sample_prompt=1\nb = 2"}).job.sample_prompt == "1\nb = 2");

@@ -118,6 +118,7 @@ void Session::copy(const Elements& out, const Elements& in) {
 
 void Session::end(const std::string& doing) {
   if (!comm_) return;
+  if (!begun_.get()) begun_ = marked();  // further steps of the same begin(), as measuring takes
   launched_ = std::make_unique<Launched>(comm_, std::move(begun_), marked(), deadline_, doing);
 }
 

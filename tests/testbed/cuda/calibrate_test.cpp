@@ -88,9 +88,10 @@ bool has_nccl() {
 }
 
 const Calibration& found() {
-  static const auto device = make_cuda_device(0);
-  static const Calibration calibration =
-      calibrate(test::context(), tiny(), 1, {.device = *device, .name = "emulated"});
+  static const Calibration calibration = [] {
+    const auto device = make_cuda_device(0);  // which keeps groups: it ends before MPI
+    return calibrate(test::context(), tiny(), 1, {.device = *device, .name = "emulated"});
+  }();
   return calibration;
 }
 
