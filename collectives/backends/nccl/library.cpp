@@ -11,7 +11,7 @@ std::shared_ptr<const Library> Library::open() {
   static const auto* const opened = [] {
     // Groups of several lanes are at work at once: their kernels begin in the order of our
     // launches, the same on all ranks, so that they cannot wait for each other where not all fit on
-    // the GPU (NCCL 2.26; beside each other from CUDA 12.3 on).
+    // the GPU.
     ::setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
     const char* named = std::getenv("LOCKSTEP_NCCL_LIBRARY");
     const char* file = named && *named ? named : "libnccl.so.2";
