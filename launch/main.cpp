@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `lockstep` executable: picks the subcommand and says what went wrong.
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include <CLI/CLI.hpp>
 
@@ -53,6 +55,10 @@ void check_name(int argc, char** argv) {
                          CLI::ExitCodes::ExtrasError);
 }
 
+// A launcher ends all ranks when one fails: those that say nothing fail later than the one that
+// does.
+constexpr std::chrono::seconds kFirstSpeaks{1};
+
 // --help and --version go to stdout, mistakes as one line to stderr; of many ranks the first
 // speaks.
 int end_parse(const CLI::App& app, const CLI::ParseError& e, const std::string& command) {
@@ -65,6 +71,8 @@ int end_parse(const CLI::App& app, const CLI::ParseError& e, const std::string& 
     } else {
       std::cout << out.str();
     }
+  } else if (mistake) {
+    std::this_thread::sleep_for(kFirstSpeaks);
   }
   return mistake ? kUserError : 0;
 }
