@@ -11,18 +11,18 @@ namespace {
 
 constexpr double kMicro = 1e-6;
 
-// Seconds of a call, of a step over NVLink and over the network; share of the bus bandwidth.
+// Seconds of a call, of a step over NVLink and over the network; share of the bus bandwidth; times
+// that a step inside takes as long where there are several nodes.
 struct Protocol {
   double base, inside, across;
-  double share;
+  double share, slower = 1;
 };
-// LL, LL128, Simple. Between nodes a step of LL inside takes 1.8 times as long.
-constexpr Protocol kRing[] = {{3.6 * kMicro, 0.47 * kMicro, 2.7 * kMicro, 1.0 / 4},
+// LL, LL128, Simple.
+constexpr Protocol kRing[] = {{3.6 * kMicro, 0.47 * kMicro, 2.7 * kMicro, 1.0 / 4, 1.8},
                               {10.0 * kMicro, 1.9 * kMicro, 4.0 * kMicro, 0.92},
                               {8.4 * kMicro, 3.4 * kMicro, 9.6 * kMicro, 1}};
-constexpr Protocol kTree[] = {{4.4 * kMicro, 0.52 * kMicro, 5.0 * kMicro, 1 / 3.8},
+constexpr Protocol kTree[] = {{4.4 * kMicro, 0.52 * kMicro, 5.0 * kMicro, 1 / 3.8, 1.8},
                               {4.4 * kMicro, 1.2 * kMicro, 8.5 * kMicro, 0.915}};
-constexpr double kSlowerLL = 1.8;
 // Of the A100's 235 GB/s: 130 on up to two nodes, 105 on more.
 constexpr double kTreeLimit = 130.0 / 235, kTreeLimitOfMany = 105.0 / 235;
 
@@ -71,8 +71,7 @@ class Model {
                double rate) const {
     double least = std::numeric_limits<double>::infinity();
     for (const Protocol& each : protocols) {
-      const bool is_ll = &each == &protocols[0];
-      const double step = each.inside * (is_ll && nodes_ > 1 ? kSlowerLL : 1);
+      const double step = each.inside * (nodes_ > 1 ? each.slower : 1);
       const double steps = each.base + inside * step + across * each.across;
       least = std::min(least, steps + bytes / (rate * each.share));
     }
