@@ -54,7 +54,7 @@ class Backend {
   // Sends and receives that go on at the same time.
   virtual void transfer(std::span<const Call> messages, const Deadline& deadline) = 0;
   // What the last call has left under way; null: nothing. Its patience is that of the call.
-  virtual std::unique_ptr<UnderWay> launched() { return nullptr; }
+  virtual std::unique_ptr<UnderWay> take_under_way() { return nullptr; }
 
   // The group of the ranks r of equal colors[r], in the order of this group. Every rank knows all
   // colours, so that the dry backend, which has nobody to ask, can split too. Collective.

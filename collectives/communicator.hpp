@@ -30,8 +30,8 @@ namespace lockstep {
 class Backend;
 class Context;
 class FlightRecorder;
+class ProcessGroup;
 class Transport;
-struct Choice;
 
 // One of the messages that go on at the same time.
 struct Transfer {
@@ -94,7 +94,7 @@ class Communicator {
   // belong in one transfer().
   Work send(const Tensor& data, int to) const;
   Work receive(Tensor& data, int from) const;
-  Work transfer(std::vector<Transfer> transfers) const;
+  Work transfer(const std::vector<Transfer>& transfers) const;
   Work barrier() const;
   // A local step of this rank in its place among the operations, such as packing what the next one
   // sends: `count` elements, bytes as recorded. The body owns (copies of) the tensors it uses.
@@ -104,27 +104,10 @@ class Communicator {
   Work local_step(const std::function<void(Stream& queue)>& submit) const;
 
  private:
-  struct Group;
-  struct Times {
-    double begin, end;
-  };
-  template <class... Tensors>
-  class Launched;
-  explicit Communicator(Group group);
-  template <class Body, class... Tensors>
-  static Times carry_out(const std::shared_ptr<const Group>& group, std::span<const Call> calls,
-                         const char* label, Body body, const Tensors&... tensors);
-  static Times serve(const std::shared_ptr<const Group>& group, const Call& call,
-                     const Choice& choice, const Tensor& out, const Tensor& in);
+  explicit Communicator(std::shared_ptr<ProcessGroup> group);
   Work submit(Call call, const Tensor& out, const Tensor& in) const;
-  void expect_all() const;
-  MemoryKind memory_of(const Call& call) const;
-  Blocks even(const Tensor& full) const;
-  void expect_root(int rank) const;
-  void expect_peer(int rank) const;
-  void expect_shard(const Tensor& shard, const Blocks& blocks) const;
 
-  std::shared_ptr<const Group> group_;
+  std::shared_ptr<ProcessGroup> group_;
 };
 
 }  // namespace lockstep

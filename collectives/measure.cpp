@@ -49,7 +49,7 @@ double median(std::vector<double> values) {
 // Waits for the steps that were only launched.
 void wait_for_steps(Transport& net) {
   net.end(barrier_call());
-  wait_for(net.launched());
+  wait_for(net.take_under_way());
 }
 
 // Of one step.

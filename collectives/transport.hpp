@@ -40,11 +40,11 @@ class Transport {
   // Messages of operations that differ are kept apart or refused, never mixed up.
   virtual void begin(const Call& call, const Deadline& deadline);
   // Called after each operation. Where the steps before were only launched, on a GPU, it has
-  // divided an average, and launched() is what is under way now.
+  // divided an average, and take_under_way() is what is under way now.
   virtual void end(const Call&) {}
   // Whether steps are only launched.
   virtual bool launches() const { return false; }
-  virtual std::unique_ptr<UnderWay> launched() { return nullptr; }
+  virtual std::unique_ptr<UnderWay> take_under_way() { return nullptr; }
   virtual void launch_into(Stream&) {}  // device work, from now on
 
   // Messages. Posting returns at once; complete() waits for all up to a ticket: `data` may then be

@@ -60,7 +60,7 @@ class NativeBackend : public Backend {
   }
 
   void launch_into(Stream& stream) override { net_->launch_into(stream); }
-  std::unique_ptr<UnderWay> launched() override { return net_->launched(); }
+  std::unique_ptr<UnderWay> take_under_way() override { return net_->take_under_way(); }
 
   std::shared_ptr<void> allocate(Device& device, std::size_t bytes) override {
     if (auto memory = net_->allocate(bytes)) return device.adopt(std::move(memory), bytes);

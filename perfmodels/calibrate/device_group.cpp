@@ -78,7 +78,7 @@ void DeviceGroup::run(const Call& call, const Choice& choice, const Deadline& de
   const bool by_library = choice.label == std::string_view("mpi");
   Backend& server = choice.algorithm ? *ours_ : by_library ? *library_ : *usual_;
   server.run(call, choice, deadline);
-  wait_for(server.launched());
+  wait_for(server.take_under_way());
 }
 
 std::unique_ptr<Backend> DeviceGroup::split(const std::vector<int>&) {

@@ -28,7 +28,7 @@ class DeviceGroup : public Backend {
   void run(const Call& call, const Choice& choice, const Deadline& deadline) override;
   void transfer(std::span<const Call> messages, const Deadline& deadline) override {
     usual_->transfer(messages, deadline);
-    wait_for(usual_->launched());
+    wait_for(usual_->take_under_way());
   }
   std::unique_ptr<Backend> split(const std::vector<int>& colors) override;
   std::shared_ptr<void> allocate(Device& device, std::size_t bytes) override {

@@ -189,20 +189,27 @@ class Jobs(unittest.TestCase):
                 job.wait_for("the fifth step", lambda job=job: len(job.losses()) >= 5)
                 node = int(re.search(r" NodeList=node\[?\d[-,](\d)", self.cluster.state(job.id)[1]).group(1))
                 self.cluster.cut(node)
+                self.addCleanup(self.mend, node)
                 if launcher == "mpirun":  # notices by itself, within seconds
                     job.wait_for("the end", lambda job=job: self.events(job)[-1] == "failed")
                     self.assertIn("lost communication", job.output())
-                    # What Slurm would find out by itself after a minute.
-                    self.cluster.run("scontrol", "update", f"nodename=node{node}", "state=down", "reason=cut")
+                    # Slurm must know of the script's end before it knows of the node's: a job that still runs on a
+                    # node that is down starts again on others.
+                    job.wait("COMPLETING", "FAILED")
+                    self.down(node)  # what it would find out by itself after a minute
                     self.assertEqual(job.wait("FAILED", "COMPLETED"), "FAILED")
                 else:  # Slurm misses the node after SlurmdTimeout, and starts the job again on others
                     job.wait("PENDING", limit=200)
                     job.wait("RUNNING")
                     job.wait_for("the second life", lambda job=job: self.events(job).count("started") == 2)
                     self.assertEqual(job.events()[-1]["restart"], 1)
-                self.cluster.run("scancel", job.id, check=False)
-                self.cluster.run("scontrol", "update", f"nodename=node{node}", "state=down", "reason=cut")
-                self.cluster.boot(node)
+
+    def down(self, node):
+        self.cluster.run("scontrol", "update", f"nodename=node{node}", "state=down", "reason=cut")
+
+    def mend(self, node):
+        self.down(node)
+        self.cluster.boot(node)
 
     # ---- mistakes
 

@@ -76,7 +76,7 @@ class NcclBackend : public Backend {
   std::vector<Choice> candidates(const Call& call) const override { return {choose(call)}; }
   Choice choose(const Call&) const override { return {.label = "nccl"}; }
   void launch_into(Stream& stream) override { session_.launch_into(stream); }
-  std::unique_ptr<UnderWay> launched() override { return session_.launched(); }
+  std::unique_ptr<UnderWay> take_under_way() override { return session_.take_under_way(); }
 
   void run(const Call& call, const Choice&, const Deadline& deadline) override {
     session_.begin(deadline);

@@ -122,7 +122,7 @@ void Session::end(const std::string& doing) {
   launched_ = std::make_unique<Launched>(comm_, std::move(begun_), marked(), deadline_, doing);
 }
 
-std::unique_ptr<UnderWay> Session::launched() {
+std::unique_ptr<UnderWay> Session::take_under_way() {
   return std::move(launched_);
 }
 

@@ -42,9 +42,9 @@ class Session {
   void receive(const Elements& data, int from);
   // Nothing to do where out is in; one of them may be the host's, until what is under way ends.
   void copy(const Elements& out, const Elements& in);
-  // All is launched: who waits for its end is `doing` that. launched() hands it over.
+  // All is launched: who waits for its end is `doing` that. take_under_way() hands it over.
   void end(const std::string& doing);
-  std::unique_ptr<UnderWay> launched();
+  std::unique_ptr<UnderWay> take_under_way();
 
   std::shared_ptr<Comm> split(int color, int key, const Deadline& deadline);
   // Memory of the GPU, for as long as the owner likes.

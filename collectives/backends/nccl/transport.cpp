@@ -52,7 +52,7 @@ class NcclTransport : public Transport {
   }
 
   bool launches() const override { return true; }
-  std::unique_ptr<UnderWay> launched() override { return session_.launched(); }
+  std::unique_ptr<UnderWay> take_under_way() override { return session_.take_under_way(); }
   void launch_into(Stream& stream) override { session_.launch_into(stream); }
 
   void combine(const Elements& out, const Elements& a, const Elements& b, ReduceOp op) override {
