@@ -14,7 +14,7 @@
 #include "launch/number_checks.hpp"
 #include "launch/prediction.hpp"
 #include "launch/prediction_options.hpp"
-#include "perfmodels/machine/threads.hpp"
+#include "perfmodels/machine/notes.hpp"
 #include "runtime/base/format.hpp"
 
 namespace lockstep {
@@ -78,7 +78,7 @@ std::string table_of(const Plan& plan, const PlanOptions& options, const Machine
   std::string text =
       format("%zu layouts of %d ranks on %s: %zu fit into memory, %zu do not\n\n",
              plan.layouts.size(), options.ranks, machine.name.c_str(), plan.num_fitting, rejected);
-  if (const std::string note = threads_note(machine); !note.empty()) text += note + "\n\n";
+  if (const std::string note = notes_on(machine); !note.empty()) text += note + "\n\n";
   text += format("%4s %10s %9s %9s %9s %9s %8s  %s\n", "", "step ms", "compute", "exposed",
                  "waiting", "hidden", "GiB", "layout");
   int place = 0;

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "perfmodels/machine/notes.hpp"
 #include "perfmodels/machine/threads.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
@@ -133,7 +134,7 @@ JobPrediction predict_job(JobConfig job, const Machine& profile, int ranks) {
   JobPrediction p{job.model.kind,
                   machine.name,
                   ranks,
-                  threads_note(machine),
+                  notes_on(machine),
                   record->job_parameters,
                   machine.memory_bytes,
                   predict_step(*record, machine)};

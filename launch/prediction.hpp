@@ -11,7 +11,7 @@ namespace lockstep {
 struct JobPrediction {
   std::string model, machine;
   int ranks = 1;
-  std::string note;  // what was guessed of the machine as a whole; mostly empty
+  std::string note;  // what holds for all predictions with the machine (notes.hpp); may be empty
   std::int64_t parameters = 0;
   double device_memory = 0;  // bytes; 0: not known
   StepPrediction step;

@@ -15,7 +15,7 @@
 #include "launch/number_checks.hpp"
 #include "launch/prediction_options.hpp"
 #include "launch/step_table.hpp"
-#include "perfmodels/machine/threads.hpp"
+#include "perfmodels/machine/notes.hpp"
 #include "runtime/base/format.hpp"
 
 namespace lockstep {
@@ -169,7 +169,7 @@ int show_scaling(const ScalingOptions& options) {
   const std::vector<ScalingCurve> curves = {scale(job, machine, Scaling::strong, counts),
                                             scale(job, machine, Scaling::weak, counts)};
   const auto advice = advise(curves[0], options.efficiency);
-  const std::string note = threads_note(machine);
+  const std::string note = notes_on(machine);
   if (options.json) {
     Json all = Json::array();
     for (const ScalingCurve& curve : curves)

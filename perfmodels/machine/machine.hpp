@@ -128,6 +128,15 @@ struct DriftProfile {
   double compute = 0, memory = 0, collectives = 0;
 };
 
+// How long steps took that others published of such machines, over what this profile predicts of
+// them: from the least to the most. Figures from datasheets have no intervals; this says instead
+// how far they may be trusted.
+struct PublishedRuns {
+  std::string source{};
+  double least = 0, most = 0;
+  bool known() const { return most > 0; }
+};
+
 struct Machine {
   std::string name{};
   std::string source{};     // where the figures are from, when
@@ -144,6 +153,7 @@ struct Machine {
   OverlapProfile overlap{};
   SkewProfile skew{};
   DriftProfile drift{};
+  PublishedRuns published{};
 
   // Whether this is how its ranks were seen to compute.
   bool measured() const { return calibrated && measured_threads == 0; }

@@ -139,6 +139,12 @@ void describe(V& v, DriftProfile& t) {
   v.key("memory", t.memory);
   v.key("collectives", t.collectives);
 }
+template <class V>
+void describe(V& v, PublishedRuns& t) {
+  v.key("source", t.source);
+  v.key("least", t.least, kPositive);
+  v.key("most", t.most, kPositive);
+}
 struct Head {
   Machine& machine;
 };
@@ -165,6 +171,7 @@ void describe(V& v, Machine& t) {
   v.table("overlap", t.overlap);
   v.table("skew", t.skew);
   v.table("drift", t.drift);
+  v.table("published", t.published);
   v.tables("collective", t.collectives);
 }
 

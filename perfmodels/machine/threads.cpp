@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "perfmodels/machine/threads.hpp"
 
-#include "runtime/base/format.hpp"
-
 namespace lockstep {
 
 namespace {
@@ -39,13 +37,6 @@ Machine with_threads(Machine machine, int threads) {
   machine.measured_threads = measured;
   machine.threads_per_device = threads;
   return machine;
-}
-
-std::string threads_note(const Machine& machine) {
-  if (machine.measured_threads == 0) return "";
-  return format("Guessed: rates of %d thread%s a rank, taken in proportion for %d",
-                machine.measured_threads, machine.measured_threads == 1 ? "" : "s",
-                machine.threads_per_device);
 }
 
 }  // namespace lockstep

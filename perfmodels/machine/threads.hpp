@@ -2,8 +2,6 @@
 // A profile is of ranks with so many threads; a job may take another number.
 #pragma once
 
-#include <string>
-
 #include "perfmodels/machine/machine.hpp"
 
 namespace lockstep {
@@ -12,8 +10,5 @@ namespace lockstep {
 // of computing are taken in proportion, which is a guess: too slow for few threads where memory
 // bounds, too fast for many. GPUs stay as they are.
 Machine with_threads(Machine machine, int threads);
-
-// What was guessed so, for people; empty where nothing was.
-std::string threads_note(const Machine& machine);
 
 }  // namespace lockstep

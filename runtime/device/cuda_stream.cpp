@@ -62,7 +62,9 @@ class CudaEvent : public Event::State {
   std::uint64_t attended_ = 0;
 };
 
-// What is put into `queue` from now on waits for the event.
+// What is put into `queue` from now on waits for the event, and so does the host. It keeps what
+// lanes hold from piling up: with a host that runs ahead, ZeRO-3 would have gathered all layers at
+// once. And nothing is computed from what a lane failed to bring.
 void hold(CudaQueue& queue, const Event& event) {
   if (auto* cuda = dynamic_cast<CudaEvent*>(event.state())) {
     cuda->wait_on_host();

@@ -12,7 +12,8 @@ of each quantity of memory. With --zero also runs of PyTorch FSDP on A100 and H1
 throughput scales with nodes (the bar: 5 % on average), and how much longer than this program's
 predicted step they take, which is not judged: their software fuses less. With --plan each row is a job to be laid out anew: by layouts that its
 software can run, with what the experiment held fixed (recomputation; Korthikanti: sequence
-parallelism too) kept; the published layout must be within 10 % of the best that is found.
+parallelism too) kept; the published layout must be within 10 % of the best that is found. Then GPT-3
+on 96 and 4608 H100, whose layouts were not published: not judged.
 """
 import argparse
 import csv
@@ -21,6 +22,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT / "perfmodels" / "published"
@@ -152,6 +154,28 @@ def check_zero(lockstep, bar):
     return mean(errors) <= bar
 
 
+def show_strong(lockstep):
+    """GPT-3 on ever more GPUs: their utilization against that of the best layout that plan finds."""
+    print("\nGPT-3 in Megatron-LM on H100 (2024), model FLOPs utilization; predicted: the best of plan")
+    with open(ROOT / "perfmodels" / "machines" / "h100.toml", "rb") as file:
+        peak = tomllib.load(file)["compute"][0]["peak_flops"]
+    print(f"{'GPUs':>6}{'published':>11}{'predicted':>11}{'step, published over predicted':>32}")
+    for row in rows_of("megatron2024_gpt3_h100.csv"):
+        layers, hidden, sequence, vocabulary, batch, gpus = (
+            int(row[key]) for key in ("layers", "hidden", "sequence", "vocabulary", "batch", "gpus"))
+        keys = {"model.kind": "gpt", "model.layers": layers, "model.hidden": hidden, "model.heads": row["heads"],
+                "model.sequence": sequence, "model.vocabulary": vocabulary, "model.dropout": 0.0,
+                "batch.global": batch, "job.precision": "bfloat16"}
+        best = run(lockstep, "plan", keys, gpus, machine="h100")[0]
+        # Korthikanti et al., appendix A: three products of the forward pass, causal scores counted whole.
+        flops = 72 * batch * sequence * layers * hidden**2 * (
+            1 + sequence / (6 * hidden) + vocabulary / (12 * layers * hidden))
+        predicted = 100 * flops / (gpus * peak * best["step_seconds"])
+        published = float(row["mfu_percent"])
+        print(f"{gpus:6}{published:9.1f} %{predicted:9.1f} %{predicted / published:32.2f}   "
+              + ", ".join(f"{k} {best['layout'][k]}" for k in ("data", "tensor", "pipeline", "zero", "micro")))
+
+
 def check_memory(lockstep, bar):
     print(f"\nMemory per GPU, Korthikanti et al., Figure 1\n{'':40}{'published':>12}{'predicted':>12}"
           f"{'error %':>9}{'Calculon %':>12}")
@@ -227,6 +251,7 @@ def main():
         good.append(check_zero(options.lockstep, 5))
     if options.plan:
         good.append(check_plan(options.lockstep, narayanan + korthikanti))
+        show_strong(options.lockstep)
     sys.exit(0 if all(good) else 1)
 
 

@@ -22,6 +22,8 @@ TEST_CASE("every shipped profile is complete, cites its source and says that it 
     CHECK(!m.source.empty());
     CHECK(m.memory_bytes > 0);
     CHECK(m.shared.gamma.known());
+    CHECK(m.published.known() == (m.device == "cuda"));
+    CHECK(m.published.least <= m.published.most);
     REQUIRE(m.find_compute("float32"));
     for (const ComputeProfile& c : m.compute) {
       CHECK(!c.source.empty());

@@ -2,6 +2,7 @@
 // Prices of kernels: at measured points, between them, beyond them, and without them.
 #include "perfmodels/kernel_time.hpp"
 
+#include "perfmodels/machine/notes.hpp"
 #include "perfmodels/machine/threads.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/config_error.hpp"
@@ -133,7 +134,7 @@ TEST_CASE(
     const Machine other = with_threads(four, threads);
     CHECK(other.threads_per_device == threads);
     CHECK_FALSE(other.measured());
-    CHECK(threads_note(other).find("of 4 threads") != std::string::npos);
+    CHECK(notes_on(other).find("of 4 threads") != std::string::npos);
     for (const Operation& o : {add, product(512, 512, 512)}) {
       const Figure before = KernelTimes(four).of(o).seconds;
       const Figure after = KernelTimes(other).of(o).seconds;
@@ -144,7 +145,7 @@ TEST_CASE(
   }
   for (const int same : {0, 4}) {
     CHECK(with_threads(four, same).measured());
-    CHECK(threads_note(with_threads(four, same)).empty());
+    CHECK(notes_on(with_threads(four, same)).empty());
   }
   four.device = "cuda";
   CHECK(with_threads(four, 1).measured());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string>
 
+#include "perfmodels/machine/notes.hpp"
 #include "perfmodels/machine/profile.hpp"
 #include "runtime/base/error.hpp"
 #include "tests/support/catch.hpp"
@@ -30,6 +31,7 @@ Machine example() {
   m.overlap = {.source = "made up", .delay = {5e-3}};
   m.skew = {.source = "made up", .ranks = 2, .waiting = Curve(std::vector<Point>{{0.1, {1e-3}}})};
   m.drift = {.source = "made up", .compute = 0.02, .memory = 0.1};
+  m.published = {.source = "made up", .least = 0.9, .most = 1.5};
   return m;
 }
 
@@ -58,6 +60,15 @@ TEST_CASE("a profile is read back as it was written") {
   CHECK(m.overlap.delay.value == 5e-3);
   CHECK(m.skew.waiting.points().front().y.value == 1e-3);
   CHECK(m.drift.memory == 0.1);
+  CHECK(m.published.most == 1.5);
+}
+
+TEST_CASE("how far a profile's predictions may be trusted stands beside them, where it is known") {
+  Machine m = example();
+  CHECK(notes_on(m) == "Trust: published steps took 0.90 to 1.50 times as long as " + m.name +
+                           " predicts them (made up)");
+  m.published = {};
+  CHECK(notes_on(m).empty());
 }
 
 TEST_CASE("what a profile cannot say is one line with file, line and key") {
