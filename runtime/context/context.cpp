@@ -10,7 +10,6 @@
 #include <thread>
 #include <utility>
 
-#include "runtime/base/clock.hpp"
 #include "runtime/context/reported_failure.hpp"
 
 namespace lockstep {
@@ -19,6 +18,7 @@ namespace {
 
 constexpr std::size_t kPiece = std::size_t{1} << 30;  // MPI counts are int
 constexpr int kGatherTag = 1;
+constexpr std::chrono::milliseconds kLook{1};  // between two looks for others
 
 // Calls `move(offset, count)` for consecutive pieces that MPI can count.
 template <class Move>
@@ -126,14 +126,16 @@ int Context::agree_to_end(bool has_message, double timeout_seconds) const {
   check_mpi(
       MPI_Iallreduce(&vote->mine, &vote->lowest, 1, MPI_INT, MPI_MIN, control_.get(), &request));
 
-  const double deadline = now() + timeout_seconds;
-  for (int done = 0; !done;) {
+  // Counted in looks and not by the clock: where a machine is too busy for the others, or was
+  // suspended, it was for this rank.
+  int looks = static_cast<int>(timeout_seconds / std::chrono::duration<double>(kLook).count());
+  for (int done = 0; !done; --looks) {
     check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
-    if (!done && now() > deadline) {
+    if (!done && looks <= 0) {
       static_cast<void>(vote.release());  // MPI may still write it; only abort() can follow
       return -1;
     }
-    if (!done) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (!done) std::this_thread::sleep_for(kLook);
   }
   return vote->lowest;
 }
