@@ -20,7 +20,7 @@ SUPPORT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "suppor
 JOB, MPIRUN = sys.argv[1:3]
 DEADLINE = 2        # seconds, of an operation
 GRACE = 2           # seconds after it in which the job must have ended
-NOISE = 10          # seconds that a busy machine may add: the test looks for hangs, not for milliseconds
+NOISE = 30          # seconds that a busy machine may add: the test looks for hangs, not for milliseconds
 LIMIT = 60
 AT_A_TIME = 3
 LAUNCHER_LIMIT = 20  # seconds for a launcher whose ranks have ended
@@ -124,11 +124,11 @@ class Verdict(unittest.TestCase):
         self.assertEqual(job.alive(), [], text)
         return text
 
-    def each(self, how):
+    def each(self, how, **options):
         for backend in BACKENDS:
             for ranks in (2, 3):
                 with self.subTest(backend=backend, ranks=ranks):
-                    yield self.start(ranks, backend, how), ranks - 1
+                    yield self.start(ranks, backend, how, **options), ranks - 1
 
     def test_a_job_without_faults_says_nothing(self):
         for job, _ in self.each("none"):
@@ -143,10 +143,11 @@ class Verdict(unittest.TestCase):
                                   "who stopped it", r"(last it completed|it is in) (all_reduce|broadcast)"])
 
     def test_a_killed_rank(self):
-        for job, last in self.each("loop"):
+        # The launcher ends the others, on a busy machine before they have seen anything: then it is the one to say it.
+        for job, last in self.each("loop", environment={"OMPI_MCA_orte_execute_quiet": "0"}):
             os.kill(job.pids[last], signal.SIGKILL)
             text = self.expect_end(job, [])
-            self.assertRegex(text, r"signal 9|Killed|has ended")  # the launcher is mostly faster than we are
+            self.assertRegex(text, rf"rank {last} .*(signal 9|Killed|has ended)|KILLED BY SIGNAL: 9")
 
     def test_a_killed_rank_where_the_launcher_goes_on(self):
         version = subprocess.run(["mpirun", "--version"], capture_output=True, text=True).stdout
