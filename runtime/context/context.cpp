@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "runtime/base/clock.hpp"
 #include "runtime/context/reported_failure.hpp"
 
 namespace lockstep {
@@ -19,6 +20,7 @@ namespace {
 constexpr std::size_t kPiece = std::size_t{1} << 30;  // MPI counts are int
 constexpr int kGatherTag = 1;
 constexpr std::chrono::milliseconds kLook{1};  // between two looks for others
+constexpr int kLeastLooks = 200;  // not by the clock alone: a machine that stood still did for all
 
 // Calls `move(offset, count)` for consecutive pieces that MPI can count.
 template <class Move>
@@ -126,12 +128,10 @@ int Context::agree_to_end(bool has_message, double timeout_seconds) const {
   check_mpi(
       MPI_Iallreduce(&vote->mine, &vote->lowest, 1, MPI_INT, MPI_MIN, control_.get(), &request));
 
-  // Counted in looks and not by the clock: where a machine is too busy for the others, or was
-  // suspended, it was for this rank.
-  int looks = static_cast<int>(timeout_seconds / std::chrono::duration<double>(kLook).count());
-  for (int done = 0; !done; --looks) {
+  const double deadline = now() + timeout_seconds;
+  for (int done = 0, looks = 0; !done; ++looks) {
     check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
-    if (!done && looks <= 0) {
+    if (!done && now() > deadline && looks > kLeastLooks) {
       static_cast<void>(vote.release());  // MPI may still write it; only abort() can follow
       return -1;
     }
