@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `lockstep` executable: picks the subcommand and says what went wrong.
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <iostream>
 #include <sstream>
 #include <string>
-#include <thread>
 
 #include <CLI/CLI.hpp>
 
@@ -55,26 +53,18 @@ void check_name(int argc, char** argv) {
                          CLI::ExitCodes::ExtrasError);
 }
 
-// A launcher ends all ranks when one fails: those that say nothing fail later than the one that
-// does.
-constexpr std::chrono::seconds kFirstSpeaks{1};
-
-// --help and --version go to stdout, mistakes as one line to stderr; of many ranks the first
-// speaks.
+// --help and --version go to stdout, from the first of many ranks; mistakes as one line to stderr.
+// A launcher ends all ranks when one fails, so ranks agree on who says it, as on other mistakes.
 int end_parse(const CLI::App& app, const CLI::ParseError& e, const std::string& command) {
-  const bool mistake = e.get_exit_code() != 0;
-  if (rank_from_launcher() == 0) {
+  if (e.get_exit_code() == 0) {
     std::ostringstream out, ignored;
     app.exit(e, out, ignored);
-    if (mistake) {
-      std::cerr << "lockstep: " << e.what() << " (see lockstep " << command << "--help)\n";
-    } else {
-      std::cout << out.str();
-    }
-  } else if (mistake) {
-    std::this_thread::sleep_for(kFirstSpeaks);
+    if (rank_from_launcher() == 0) std::cout << out.str();
+    return 0;
   }
-  return mistake ? kUserError : 0;
+  const ConfigError mistake(std::string(e.what()) + " (see lockstep " + command + "--help)");
+  if (!launched_by_others()) throw mistake;
+  return run_job([&](const Context&) -> int { throw mistake; });
 }
 
 // What was printed may still wait in a buffer, and a full disk is only seen when it leaves.

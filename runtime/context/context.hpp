@@ -44,7 +44,8 @@ class Context {
 
   // The end of a job that went wrong. agree_to_end waits until every rank has called it, so that
   // all can leave in order, and returns the lowest rank that has something to say (size() if none);
-  // -1 when some rank has not come by the deadline: it still works, and only abort() can end it.
+  // -1 when some rank has not come by the deadline, though this one has looked for it: it still
+  // works, and only abort() can end it.
   int agree_to_end(bool has_message, double timeout_seconds) const;
   [[noreturn]] void abort(int status) const;
   // Keeps what MPI may still read or write, of operations that were given up, until MPI has ended.

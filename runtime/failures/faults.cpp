@@ -12,7 +12,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "runtime/base/clock.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/context/signals.hpp"
 
 namespace lockstep {
 
@@ -20,6 +22,7 @@ namespace {
 
 constexpr const char* kKindNames[] = {"kill", "stop",  "terminate", "delay",     "slow",
                                       "nan",  "spike", "corrupt",   "fail_write"};
+constexpr double kTakenSeconds = 60;       // for a thread to take a signal: it comes at once
 constexpr std::size_t kLeastDamaged = 16;  // elements: not the few numbers that steer the job
 
 [[noreturn]] void refuse(const std::string& text, const std::string& why) {
@@ -72,6 +75,14 @@ void read_word(Fault& fault, const std::string& name, const std::string& value,
 
 void send_to_self(int signal) {
   if (::kill(getpid(), signal) != 0) throw_errno("kill");
+}
+
+// Sleeps for so long, or until the job is asked to stop.
+void await_stop(double seconds) {
+  constexpr double kLook = 0.01;
+  const double end = now() + seconds;
+  for (double left = seconds; left > 0 && !stop_requested(); left = end - now())
+    std::this_thread::sleep_for(std::chrono::duration<double>(std::min(left, kLook)));
 }
 
 // Whether this process may write to files at all. A limit, and not a full disk: nobody else is
@@ -148,7 +159,8 @@ void Faults::strike(const Fault& fault) {
     case FaultKind::stop:
       return send_to_self(SIGSTOP);
     case FaultKind::terminate:
-      return send_to_self(SIGTERM);
+      send_to_self(SIGTERM);
+      return await_stop(kTakenSeconds);
     case FaultKind::delay:
       return sleep(fault.seconds);
     case FaultKind::slow:
@@ -167,8 +179,9 @@ void Faults::strike(const Fault& fault) {
 }
 
 void Faults::sleep(double seconds) {
-  slept_ += seconds;
-  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+  const double begin = now();
+  await_stop(seconds);
+  slept_ += now() - begin;
 }
 
 void Faults::end_step(double own_seconds) {

@@ -5,8 +5,8 @@
 //
 //   kill        the rank is killed as it begins the step, as by kill -9
 //   stop        it is stopped, as by a debugger (SIGSTOP)
-//   terminate   it gets SIGTERM, as from a batch system
-//   delay       it comes `seconds` late, once
+//   terminate   it gets SIGTERM, as from a batch system, and has taken it when the step begins
+//   delay       it comes `seconds` late, once, or when the job is asked to stop
 //   slow        for `steps` steps (all that follow, unless said) it takes `factor` times as long
 //   nan         in gradients (the first of the step), in loss, or in the gradient of that parameter
 //   spike       a million in the same places

@@ -156,7 +156,7 @@ class Resume(unittest.TestCase):
 
     def test_a_run_that_was_stopped_at_its_target_is_done(self):
         sets = ["job.evaluate_every=2", "job.target_loss=100"]
-        inject = 'faults.inject=["terminate rank 0 step 2", "delay rank 0 step 2 seconds 0.2"]'
+        inject = 'faults.inject=["terminate rank 0 step 2"]'
         result = self.train("run", *sets, inject, ranks=2, expect=128 + signal.SIGTERM)
         self.assertIn("target loss 100 reached after step 2", result.stderr)
         before = self.metrics("run")
@@ -259,8 +259,10 @@ class Resume(unittest.TestCase):
             self.expect_once(result, ["a checkpoint takes", "of the disk are free", "step-00000002"])
 
     def test_a_write_that_fails_ends_the_run_and_spares_what_is_there(self):
-        # Past the limit a write is an error, and no signal.
-        process = subprocess.Popen(self.command("run", "job.steps=100000", "job.evaluate_every=0", "checkpoint.every=5"),
+        # Past the limit a write is an error, and no signal. From step 12 on it trains slowly: else, where this test comes
+        # late, the metrics would be the first file that is too long.
+        slowly = 'faults.inject=["delay rank 0 step 12 steps 100000 seconds 0.4"]'
+        process = subprocess.Popen(self.command("run", "job.steps=100000", "job.evaluate_every=0", "checkpoint.every=5", slowly),
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                    preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
         self.wait_for_steps("run", 11, process)

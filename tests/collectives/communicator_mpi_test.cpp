@@ -90,7 +90,7 @@ TEST_CASE("a rank that sends nothing is named when the deadline passes", "[mpi]"
       }
       INFO(backend.name << ": " << message);
       CHECK(message.find("receive of 5 x float32 in group world") == 0);
-      CHECK(message.find("not complete after 0.") != std::string::npos);
+      CHECK(message.find("not complete after ") != std::string::npos);
       CHECK(message.find("rank 1 (pid ") != std::string::npos);
       CHECK(message.find("has not come: it has called nothing yet") != std::string::npos);
     }

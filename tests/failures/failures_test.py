@@ -20,7 +20,7 @@ LOCKSTEP, MPIRUN = sys.argv[1:3]
 LIMIT = 60          # seconds for one run: a hang is a failure
 DEADLINE = 2        # of an operation
 GRACE = 2           # seconds after it in which the job must have ended
-NOISE = 10          # that a busy machine may add: the test looks for hangs, not for milliseconds
+NOISE = 30          # that a busy machine may add: the test looks for hangs, not for milliseconds
 
 JOB = """
 [job]
@@ -210,9 +210,8 @@ class Failures(unittest.TestCase):
     def test_a_signal_stops_after_a_whole_step(self):
         result = self.train(2, "job.steps=1000000", inject=["terminate rank 1 step 4"])
         self.assertNotEqual(result.returncode, 0)
-        last = int(re.search(r"stopped by a signal after step (\d+)", result.stderr)[1])
-        self.assertGreaterEqual(last, 4)  # the thread that takes signals may come a step late
-        self.assertEqual([m["step"] for m in self.metrics()], list(range(1, last + 1)))
+        self.assertIn("stopped by a signal after step 4\n", result.stderr)
+        self.assertEqual([m["step"] for m in self.metrics()], [1, 2, 3, 4])
 
     def test_data_that_shrink_are_named(self):
         tokens = self.dir / "tokens.bin"

@@ -129,7 +129,7 @@ class Emulated(unittest.TestCase):
 
     def test_a_row_that_is_late_does_not_stop_the_others(self):
         (self.dir / "bundle/run").write_text('#!/bin/sh\necho begun; sleep 60\n')
-        done = self.call("--only", "train: GPU against CPU", "--seconds", "6")
+        done = self.call("--only", "train: GPU against CPU", "--seconds", "8")
         self.assertEqual(done.returncode, 1)
         late, skipped = self.rows.values()
         self.assertEqual((late["status"], skipped["status"], skipped["said"]), ("failed", "skipped", "no time left"))

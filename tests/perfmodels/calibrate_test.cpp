@@ -10,6 +10,7 @@
 #include "perfmodels/calibrate/links.hpp"
 #include "perfmodels/calibrate/pictures.hpp"
 #include "perfmodels/machine/profile.hpp"
+#include "tests/perfmodels/patient_calibration.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/mpi.hpp"
 
@@ -19,7 +20,7 @@ namespace {
 
 Extent tiny() {
   Extent e = quick_extent();
-  e.seconds = 20;  // not used up: one round, and first visits are short
+  e.seconds = 20;  // not used up (else: more): one round, and first visits are short
   e.rounds = 1;
   e.products = {16, 64};
   e.most_elements = 1 << 12;
@@ -35,7 +36,8 @@ Extent tiny() {
 }
 
 const Calibration& found() {
-  static const Calibration calibration = calibrate(test::context(), tiny(), 1);
+  static const Calibration calibration = test::calibrate_patiently(
+      tiny(), 4, [](const Extent& extent) { return calibrate(test::context(), extent, 1); });
   return calibration;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/base/clock.hpp"
 #include "runtime/kernels/gemm.hpp"
 #include "tests/support/catch.hpp"
 
@@ -38,6 +39,12 @@ void send(int signal) {
   } while (sigismember(&pending, signal));
 }
 
+// A test that waits in vain ends at its time limit.
+void await_stop() {
+  while (!stop_requested())
+    usleep(1000);
+}
+
 }  // namespace
 
 TEST_CASE("a signal asks to stop, and its repetition asks nothing more", "[unit]") {
@@ -45,7 +52,7 @@ TEST_CASE("a signal asks to stop, and its repetition asks nothing more", "[unit]
     const SignalGuard guard;
     CHECK_FALSE(stop_requested());
     send(signal);
-    CHECK(stop_requested());
+    await_stop();
     CHECK(stop_signal() == signal);
     send(SIGINT);
     send(SIGTERM);
@@ -66,11 +73,18 @@ TEST_CASE("without the guard the signals do what they did before", "[unit]") {
 }
 
 TEST_CASE("a patient repetition is ignored, an impatient user is obeyed", "[unit]") {
-  CHECK(signal_that_ends([] {
-          const SignalGuard guard;
-          send(SIGINT);
-          send(SIGINT);
-        }) == 0);
+  bool patient = false;  // a machine may be so busy that the repetition comes late
+  for (int attempt = 0; attempt < 5 && !patient; ++attempt) {
+    const double begin = now();
+    const int ended_by = signal_that_ends([] {
+      const SignalGuard guard;
+      send(SIGINT);
+      send(SIGINT);
+    });
+    patient = now() - begin < 2;
+    CHECK((ended_by == 0 || !patient));
+  }
+  CHECK(patient);
   CHECK(signal_that_ends([] {
           const SignalGuard guard;
           send(SIGINT);
@@ -104,10 +118,10 @@ TEST_CASE("signals leave computation alone", "[unit]") {
   multiply(wanted);
   std::atomic<bool> done{false};
   std::thread sender([&] {
-    while (!done) {
+    do {
       kill(getpid(), SIGTERM);
       usleep(200);
-    }
+    } while (!done);
   });
   int wrong = 0;
   for (int i = 0; i < 500; ++i) {
@@ -117,5 +131,6 @@ TEST_CASE("signals leave computation alone", "[unit]") {
   done = true;
   sender.join();
   CHECK(wrong == 0);
+  await_stop();
   CHECK(stop_signal() == SIGTERM);
 }

@@ -120,7 +120,10 @@ class Jobs(unittest.TestCase):
 
     def test_preempted_twice_it_ends_as_if_undisturbed(self):
         keys = ["job.steps=90", "checkpoint.every=25"]
-        undisturbed, job = self.submit("undisturbed", *keys), self.submit("preempted", *keys)
+        # Rank 0 waits for the preemption: a busy machine may bring it late.
+        waits = [f"delay rank 0 step {25 * life + 1} seconds 600 life {life - 1}" for life in (1, 2)]
+        undisturbed = self.submit("undisturbed", *keys)
+        job = self.submit("preempted", *keys, f"faults.inject={json.dumps(waits)}")
         for life in (1, 2):
             job.wait_for("a step", lambda life=life: self.events(job).count("started") == life and
                          max(job.losses(), default=0) >= 25 * life)

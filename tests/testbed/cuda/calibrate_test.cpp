@@ -13,6 +13,7 @@
 #include "perfmodels/record_step.hpp"
 #include "perfmodels/step_time.hpp"
 #include "runtime/device/cuda_device.hpp"
+#include "tests/perfmodels/patient_calibration.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/mpi.hpp"
 
@@ -25,7 +26,7 @@ constexpr double kFewBytes = 4096;  // of which no kernel takes longer than of t
 // One set of tensors, and sizes between which those of job_of() lie.
 Extent tiny() {
   Extent e = quick_extent();
-  e.seconds = 60;  // not used up: one round, and first visits are short
+  e.seconds = 60;  // not used up (else: more): one round, and first visits are short
   e.rounds = 1;
   e.in_turn = {.cached_bytes = 0, .memory_bytes = 0, .most_sets = 1, .shortest = 0};
   e.products = {16, 128};
@@ -90,7 +91,9 @@ bool has_nccl() {
 const Calibration& found() {
   static const Calibration calibration = [] {
     const auto device = make_cuda_device(0);  // which keeps groups: it ends before MPI
-    return calibrate(test::context(), tiny(), 1, {.device = *device, .name = "emulated"});
+    return test::calibrate_patiently(tiny(), 3, [&](const Extent& extent) {
+      return calibrate(test::context(), extent, 1, {.device = *device, .name = "emulated"});
+    });
   }();
   return calibration;
 }

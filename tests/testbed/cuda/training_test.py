@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 LOCKSTEP, MPIRUN = sys.argv[1:3]
-LIMIT = 30  # seconds for one run: a hang is a failure
+LIMIT = 120  # seconds for one run: a hang is a failure
 
 JOB = """
 [job]
