@@ -163,8 +163,9 @@ class Planner {
     }
     for (const ScheduleKind* kind : schedule_kinds()) {
       l.schedule = kind->name;
-      if (l.zero > 1 && l.schedule == "zb-h1") {
-        ++plan_.left_out["zb-h1 computes weight gradients later than parallel.zero > 1 allows"];
+      if (l.zero > 1 && kind->defers) {
+        ++plan_.left_out[l.schedule +
+                         " computes weight gradients later than parallel.zero > 1 allows"];
         continue;
       }
       for (int chunks = 1; chunks * P <= job_.model.layers && chunks <= kMostChunks; ++chunks) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <map>
+#include <tuple>
 #include <vector>
 
 #include "collectives/options.hpp"
@@ -29,6 +30,11 @@ struct LayerCosts {
   double waiting = 0, deferring = 0;
 };
 
+// Where each layer of a stage has its values and gradients (zero/units.hpp), by number.
+struct LaneBuffers {
+  std::vector<std::size_t> values{}, gradients{};
+};
+
 struct BlockCosts {
   LayerCosts embedding{}, block{}, head{};
   double update_seconds = 0;                                            // per element
@@ -37,6 +43,8 @@ struct BlockCosts {
   double message_bytes = 0;  // between two stages
   std::vector<LayerSurvey> layers{};       // of the whole model
   std::map<int, std::vector<int>> cuts{};  // by number of parts
+  // By number of layers, whether the embedding is one of them, and the head.
+  std::map<std::tuple<std::size_t, bool, bool>, LaneBuffers> buffers{};
 };
 
 // Recordings that it takes.

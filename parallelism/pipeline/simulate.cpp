@@ -144,10 +144,11 @@ bool Simulation::run_pass(int s) {
   if (there == kNotYet) return false;
   const double begin =
       std::max({there, stage.free, times_.queue == MessageQueue::shared ? stage.queue_free : 0});
-  const double seconds = seconds_of(s, action);
-  stage.free = end_of(s, action.kind, action) = begin + seconds;
-  stage.times[stage.next++] = {begin, stage.free};
-  stage.busy += seconds;
+  const double end = times_.ends ? times_.ends(s, action, stage.free, begin)
+                                 : begin + seconds_of(s, action);
+  stage.free = end_of(s, action.kind, action) = end;
+  stage.times[stage.next++] = {begin, end};
+  stage.busy += end - begin;
   return true;
 }
 

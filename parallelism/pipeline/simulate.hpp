@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct ScheduleTimes {
   std::vector<StageTimes> parts = {{}};  // by part of the model (part_of); one: the same for all
   double message = 0;                    // seconds of each
   MessageQueue queue = MessageQueue::messages_only;
+  // When a pass ends that may begin at `begin`, on a stage that is `free` before; none: its seconds
+  // later. Asked in the order of each stage.
+  std::function<double(int stage, const Action& pass, double free, double begin)> ends{};
 };
 
 struct ActionTime {
