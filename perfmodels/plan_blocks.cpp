@@ -49,15 +49,6 @@ double besides_states(const RoleRecord& role) {
   return at_peak(role, MemoryUse::activations) + at_peak(role, MemoryUse::buffers);
 }
 
-double weight_seconds(const RoleRecord& role, OperationTimes& times) {
-  double seconds = 0;
-  for (const Record& r : role.recording.records()) {
-    if (std::string_view(r.operation.name).find("backward_weight") != std::string_view::npos)
-      seconds += times.of(r.operation).seconds.value;
-  }
-  return seconds / kFewer;
-}
-
 // The kernels of the phase "update", with their launches.
 double update_seconds(const RoleRecord& role, OperationTimes& times) {
   const auto& records = role.recording.records();
@@ -93,8 +84,7 @@ struct Recorded {
 
   LayerCosts layer(std::size_t stage) const {
     const RoleRecord &few = role_at(fewer, stage), &many = role_at(more, stage);
-    LayerCosts c{.weights = weight_seconds(few, times),
-                 .parameters = static_cast<double>(few.parameters)};
+    LayerCosts c{.parameters = static_cast<double>(few.parameters)};
     add_passes(c, step, stage);
     c.computing = (step.stages[stage].computing - update_seconds(few, times)) / kFewer;
     c.kept = besides_states(many) - besides_states(few);
@@ -103,21 +93,35 @@ struct Recorded {
   }
 };
 
+// The two passes of backward, of the first micro-batch.
+void add_halves(LayerCosts& layer, const StepPrediction& step, std::size_t stage) {
+  for (const GanttSpan& pass : step.passes) {
+    if (pass.stage != static_cast<int>(stage) || pass.micro_batch != 0) continue;
+    if (pass.kind == ActionKind::backward_input) layer.input += pass.end - pass.begin;
+    if (pass.kind == ActionKind::backward_weight) layer.weights += pass.end - pass.begin;
+  }
+}
+
 // Behind a backward pass on stage s of P, P-1-s micro-batches are kept and s+1 wait. Two
 // recordings, of P = 3 and 4, have one more that waits on their last stage with a block, and on
 // their head.
-void add_waiting(BlockCosts& b, const StepRecord& three, const StepRecord& four) {
+void add_deferred(BlockCosts& b, const StepRecord& three, const StepRecord& four,
+                  const Machine& machine) {
+  const StepPrediction step = predict_step(four, machine);
   const auto add = [&](LayerCosts& layer, std::size_t from_end) {
     const double fewer = besides_states(role_at(three, 3 - from_end));
     const double more = besides_states(role_at(four, 4 - from_end));
     layer.waiting = more - fewer;
     const auto behind = static_cast<double>(from_end - 1);
     layer.deferring = more - behind * layer.kept - (4 - behind) * layer.waiting;
+    add_halves(layer, step, 4 - from_end);
   };
   add(b.block, 2);
   add(b.head, 1);
-  b.embedding.waiting = b.embedding.kept;  // all of its backward pass is the second half
+  // All of the embedding's backward pass is the second half.
+  b.embedding.waiting = b.embedding.kept;
   b.embedding.deferring = b.embedding.working;
+  b.embedding.weights = b.embedding.backward;
 }
 
 }  // namespace
@@ -136,7 +140,7 @@ BlockCosts costs_of_blocks(const JobConfig& job, const Layout& l, const Machine&
   BlockCosts b{.embedding = recorded.layer(0),
                .block = recorded.layer(1),
                .head = recorded.layer(fewer->role_of.size() - 1)};
-  add_waiting(b, *deferring(1), *deferring(2));
+  add_deferred(b, *deferring(1), *deferring(2), machine);
 
   const RoleRecord& of_block = role_at(*fewer, 1);
   const double elements = b.block.parameters;

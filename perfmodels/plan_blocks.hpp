@@ -21,8 +21,9 @@
 namespace lockstep {
 
 struct LayerCosts {
-  // Of one micro-batch; weights, which a schedule may defer, are contained in backward.
-  double forward = 0, backward = 0, weights = 0;  // seconds
+  // Seconds of one micro-batch; of backward in two passes, whose sums of the tensor group hide behind
+  // less, input and weights.
+  double forward = 0, backward = 0, input = 0, weights = 0;
   double computing = 0;                           // of it seconds of kernels
   double parameters = 0;                          // elements of a rank
   double kept = 0, working = 0;                   // bytes of activations and buffers

@@ -11,21 +11,32 @@
 
 namespace lockstep {
 
+// Where weight gradients are not deferred, a gradient is sent on when both halves are done.
+StageTimes times_of(const LayerCosts& layer, bool deferred);
+
 // Among the data ranks; kernels per element.
 struct DataPrices {
   Line all_reduce{}, reduce_scatter{}, all_gather{};
   double clear = 0, add = 0;
 };
 
+// What the lanes of a layout are made of.
+struct DataLayout {
+  const Layout& layout;
+  const std::vector<int>& blocks_of;      // in each part of the model
+  const std::vector<bool>& deferred;      // by stage: weight gradients have passes of their own
+  const std::vector<LaneMessages>& messages;  // by stage
+  int micro_batches;                      // that are simulated
+};
+
 class DataLanes {
  public:
-  // `blocks_of`: blocks in each part of the model. Steps of `micro_batches` are simulated.
-  DataLanes(const JobConfig& job, const Machine& machine, const Layout& layout, BlockCosts& blocks,
-            const DataPrices& prices, const std::vector<int>& blocks_of, int micro_batches);
+  DataLanes(const JobConfig& job, const Machine& machine, const DataLayout& data,
+            BlockCosts& blocks, const DataPrices& prices);
   DataLanes(const DataLanes&) = delete;
   DataLanes& operator=(const DataLanes&) = delete;
 
-  double pass(int stage, const Action& pass, double free, double begin) {
+  PassEnd pass(int stage, const Action& pass, double free, double begin) {
     return lanes_[static_cast<std::size_t>(stage)].pass(pass, free, begin);
   }
   // When all lanes have ended.
@@ -33,14 +44,18 @@ class DataLanes {
   const StageLane& of(std::size_t stage) const { return lanes_[stage]; }
 
  private:
-  void set_costs(const JobConfig& job, const Machine& machine, const Layout& layout,
-                 const BlockCosts& blocks, const DataPrices& prices);
-  LaneCosts costs_of(const LayerCosts& layer, const Layout& layout, const BlockCosts& blocks,
-                     const DataPrices& prices, double until) const;
-  void set_buffers(std::vector<LaneLayer>& layers, BlockCosts& blocks, bool one_table) const;
+  // Of stages alike in when they compute weight gradients.
+  struct Kind {
+    LaneRules rules{};
+    LaneCosts embedding{}, block{}, head{};
+  };
 
-  LaneRules rules_;
-  LaneCosts embedding_, block_, head_;
+  void set_costs(Kind& kind, const JobConfig& job, const Layout& layout, const BlockCosts& blocks,
+                 const DataPrices& prices);
+  static void append_layers(std::vector<LaneLayer>& layers, int part, const DataLayout& data,
+                            const Kind& kind);
+
+  Kind kinds_[2];          // weight gradients at once, or deferred
   double late_bytes_ = 0;  // of the table, on the first and the last stage
   std::vector<StageLane> lanes_;
 };

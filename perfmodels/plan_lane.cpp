@@ -19,8 +19,9 @@ double seconds_of(const LaneCosts& c, ActionKind kind) {
 
 }  // namespace
 
-StageLane::StageLane(std::vector<LaneLayer> layers, std::vector<int> begins, const LaneRules& rules)
-    : layers_(std::move(layers)), begins_(std::move(begins)), rules_(rules) {
+StageLane::StageLane(std::vector<LaneLayer> layers, std::vector<int> begins, const LaneRules& rules,
+                     const LaneMessages& messages)
+    : layers_(std::move(layers)), begins_(std::move(begins)), rules_(rules), messages_(messages) {
   std::size_t values = 0, gradients = 0;
   for (const LaneLayer& layer : layers_) {
     values = std::max(values, layer.values_in + 1);
@@ -30,12 +31,24 @@ StageLane::StageLane(std::vector<LaneLayer> layers, std::vector<int> begins, con
   gradients_.resize(gradients);
 }
 
-double StageLane::pass(const Action& pass, double free, double begin) {
+PassEnd StageLane::pass(const Action& pass, double free, double begin) {
   idle_to(free);
   may_begin_ = begin;
   pass.kind == ActionKind::forward ? forward(pass.chunk) : backward(pass.chunk, pass);
   if (now_ < begin) idle_to(begin);
-  return now_;
+  return {now_, now_ + send(pass.kind)};
+}
+
+// How much longer the message takes that a pass makes: while the lane is at work, which the next
+// pass begins with gathers where others lie between.
+double StageLane::send(ActionKind pass) {
+  const double seconds = pass == ActionKind::forward ? messages_.forward : messages_.backward;
+  if (seconds == 0 || pass == ActionKind::backward_weight) return 0;
+  leaving_ += seconds;
+  constexpr double kGathers = 2;
+  const bool gathers = rules_.zero == 3 && begins_.size() > 2;
+  const double next = gathers ? kGathers * layers_[layers_.size() / 2].costs->gather : 0;
+  return std::min(issued_ - done_ + next, seconds);
 }
 
 double StageLane::finish(double late_bytes) {
@@ -110,15 +123,29 @@ void StageLane::gather(std::size_t layer) {
 }
 
 void StageLane::idle_to(double time) {
-  done_ = std::min(issued_, done_ + time - now_);
+  proceed(time - now_);
   now_ = time;
 }
 
+// The lane, for so long: at half its rate while messages leave.
+void StageLane::proceed(double seconds) {
+  const double pending = issued_ - done_, shared = std::min(pending, leaving_);
+  if (seconds < 2 * shared) {
+    done_ += seconds / 2;
+    leaving_ -= seconds / 2;
+    return;
+  }
+  const double rest = seconds - 2 * shared;
+  done_ += std::min(pending, shared + rest);
+  leaving_ = std::max(leaving_ - shared - (shared < pending ? 0 : rest), 0.0);
+}
+
 void StageLane::wait_for(double done) {
-  const double more = std::max(done - done_, 0.0);
-  stalled_ += more;
-  now_ += more;
+  const double more = std::max(done - done_, 0.0), shared = std::min(more, leaving_);
   done_ += more;
+  leaving_ -= shared;
+  stalled_ += more + shared;
+  now_ += more + shared;
 }
 
 void StageLane::run(double seconds, double until) {
@@ -127,10 +154,12 @@ void StageLane::run(double seconds, double until) {
   if (rules_.same_queue && pending > until) {
     took += pending - until;
     done_ = issued_;
-  } else {
+  } else if (rules_.pace > 1) {
     const double both = std::min(seconds, pending);
     took += both * (rules_.pace - 1);
-    done_ += std::min(pending, seconds);
+    done_ += both;
+  } else {
+    proceed(seconds);
   }
   stalled_ += took - seconds;
   now_ += took;

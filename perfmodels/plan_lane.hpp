@@ -10,7 +10,8 @@
 //
 // The lane is a queue: an operation has ended when so many seconds of work are done. Beside a layer
 // both go slower by `pace`, where the tensor group sends over the same links; where it sends in the
-// same queue, a layer waits at its first sum until the queue is empty.
+// same queue, a layer waits at its first sum until the queue is empty. What a pass sends to the next
+// stage over the same links shares their rate.
 //
 // Cost: some 20 ns per layer and pass.
 #pragma once
@@ -52,13 +53,19 @@ struct LaneRules {
   Line sum{};  // of a bucket
 };
 
+// Seconds of what a stage sends over the links of the lane, behind a pass.
+struct LaneMessages {
+  double forward = 0, backward = 0;
+};
+
 class StageLane {
  public:
   // `begins`: the first layer of each chunk, then the number of layers. Rules and costs stay.
-  StageLane(std::vector<LaneLayer> layers, std::vector<int> begins, const LaneRules& rules);
+  StageLane(std::vector<LaneLayer> layers, std::vector<int> begins, const LaneRules& rules,
+            const LaneMessages& messages);
 
-  // When a pass has ended that may begin at `begin`, on a stage that is `free` before.
-  double pass(const Action& pass, double free, double begin);
+  // Of a pass that may begin at `begin`, on a stage that is `free` before.
+  PassEnd pass(const Action& pass, double free, double begin);
   // When all has ended. So many bytes of gradients have waited for another sum.
   double finish(double late_bytes);
 
@@ -77,7 +84,9 @@ class StageLane {
   void complete(const LaneLayer& layer, double seconds);
   void before(std::size_t layer, int next);
   void gather(std::size_t layer);
+  double send(ActionKind pass);
   void idle_to(double time);
+  void proceed(double seconds);
   void wait_for(double done);
   void run(double seconds, double until);
 
@@ -88,6 +97,8 @@ class StageLane {
   double now_ = 0, may_begin_ = 0;
   double issued_ = 0, done_ = 0;  // of the lane's work
   double filled_ = 0;             // bytes of the bucket that is open
+  LaneMessages messages_;
+  double leaving_ = 0;  // seconds of messages that are on their way
   double stalled_ = 0;
 };
 

@@ -29,10 +29,8 @@ StageTimes& operator+=(StageTimes& a, const StageTimes& b) {
   return a;
 }
 
-// Where weight gradients are not deferred, a gradient is sent on when both halves are done.
-StageTimes times_of(const LayerCosts& c, double count, bool deferred) {
-  const double later = deferred ? c.weights : 0;
-  return {count * c.forward, count * (c.backward - later), count * later};
+StageTimes operator*(double count, const StageTimes& t) {
+  return {count * t.forward, count * t.backward_input, count * t.backward_weight};
 }
 
 }  // namespace
@@ -41,6 +39,7 @@ StageTimes times_of(const LayerCosts& c, double count, bool deferred) {
 struct PlanPrices::Stages {
   std::vector<StageTimes> parts{};
   std::vector<int> blocks_of{};                          // by part
+  std::vector<bool> deferred{};                          // by stage: weight gradients come later
   std::vector<double> blocks{}, seconds{}, computing{};  // by stage; of one micro-batch
   std::size_t slowest = 0;
 
@@ -91,14 +90,16 @@ BlockCosts& PlanPrices::blocks_of(const Layout& l) {
   return blocks_.emplace(key, costs_of_blocks(job_, l, machine_, options_)).first->second;
 }
 
-PlanPrices::Stages PlanPrices::stages_of(const Layout& l, BlockCosts& b) const {
+PlanPrices::Stages PlanPrices::stages_of(const Layout& l, BlockCosts& b) {
   const auto P = static_cast<std::size_t>(l.degrees.pipeline);
   const int parts = l.degrees.pipeline * l.chunks;
   std::vector<int>& cuts = b.cuts[parts];
   if (cuts.empty()) cuts = cut_layers(b.layers, parts, cut_of(job_));
-  const bool deferred = defers(l);
+  const StoredPasses& passes = stored_in(l);
 
   Stages stages;
+  for (const int waiting : passes.waiting)
+    stages.deferred.push_back(waiting > 0);
   stages.blocks.resize(P);
   stages.seconds.resize(P);
   stages.computing.resize(P);
@@ -107,9 +108,10 @@ PlanPrices::Stages PlanPrices::stages_of(const Layout& l, BlockCosts& b) const {
     const bool first = part == 0, last = part + 1 == parts;
     const int blocks = cuts[at + 1] - cuts[at] - (first ? 1 : 0) - (last ? 1 : 0);
     stages.blocks_of.push_back(blocks);
-    StageTimes times = times_of(b.block, blocks, deferred);
-    if (first) times += times_of(b.embedding, 1, deferred);
-    if (last) times += times_of(b.head, 1, deferred);
+    const bool deferred = stages.deferred[s];
+    StageTimes times = double(blocks) * times_of(b.block, deferred);
+    if (first) times += times_of(b.embedding, deferred);
+    if (last) times += times_of(b.head, deferred);
     stages.parts.push_back(times);
     stages.seconds[s] += times.forward + times.backward_input + times.backward_weight;
     stages.blocks[s] += blocks;
@@ -139,6 +141,34 @@ double seconds_per_micro_batch(const PipelineSchedule& schedule, const Simulated
 
 }  // namespace
 
+// Boundaries that lie alike on the nodes cost the same.
+PlanPrices::Messages PlanPrices::messages_in(const Layout& l, const BlockCosts& b,
+                                             const MessageKind& kind) const {
+  const int P = l.degrees.pipeline, ranks = l.degrees.data * l.degrees.tensor;
+  const int per_node = std::max(machine_.devices_per_node, 1);
+  Messages messages;
+  messages.beside.resize(static_cast<std::size_t>(P));
+  if (P == 1) return messages;
+  const bool apart = communicates_apart(machine_);
+  const bool data_across = l.degrees.data > std::max(per_node / l.degrees.tensor, 1);
+  std::map<int, std::pair<double, bool>> known;  // by place in the node; the last goes round
+  for (int s = 0; s < P; ++s) {
+    const auto [at, fresh] = known.try_emplace(s + 1 == P ? -1 : s * ranks % per_node);
+    if (fresh) {
+      const MessagePlace place = message_place(s, (s + 1) % P, l.degrees, per_node);
+      at->second = {message_time(machine_, b.message_bytes, place, kind).seconds.value,
+                    place.across};
+    }
+    const auto [seconds, across] = at->second;
+    messages.seconds.push_back(seconds);
+    if (!apart || across != data_across) continue;
+    const bool sends = s + 1 < P || l.chunks > 1;
+    messages.beside[static_cast<std::size_t>(s)].forward = sends ? seconds : 0;
+    messages.beside[static_cast<std::size_t>((s + 1) % P)].backward = sends ? seconds : 0;
+  }
+  return messages;
+}
+
 // Of one stage: F and B in turn.
 PlanPrices::Passed PlanPrices::without_stages(const Layout& l, const Stages& stages,
                                               DataLanes* lanes, int micro_batches) const {
@@ -147,7 +177,7 @@ PlanPrices::Passed PlanPrices::without_stages(const Layout& l, const Stages& sta
     const double begin = now;
     now += lanes ? 0 : each;
     for (const ActionKind kind : {ActionKind::forward, ActionKind::backward_input})
-      if (lanes) now = lanes->pass(0, {kind, m}, now, now);
+      if (lanes) now = lanes->pass(0, {kind, m}, now, now).end;
     if (m + 1 < micro_batches) each = now - begin;
   }
   const double end = lanes ? lanes->finish() : now;
@@ -160,16 +190,17 @@ PlanPrices::Passed PlanPrices::passes(const Layout& l, BlockCosts& b, const Stag
   const auto simulated = static_cast<int>(std::min<std::int64_t>(l.num_micro, kFew * P));
   const auto more = static_cast<double>(l.num_micro - simulated);
   const MessageKind kind = messages_of(with_layout(job_, l));
+  const Messages messages = messages_in(l, b, kind);
   std::optional<DataLanes> lanes;
-  if (l.degrees.data > 1 && !(kind.awaited && P > 1))
-    lanes.emplace(job_, machine_, l, b, data_prices(l), stages.blocks_of, simulated);
+  if (l.degrees.data > 1 && !(kind.awaited && P > 1)) {
+    const DataLayout data{l, stages.blocks_of, stages.deferred, messages.beside, simulated};
+    lanes.emplace(job_, machine_, data, b, data_prices(l));
+  }
   Passed passed;
   if (P == 1) {
     passed = without_stages(l, stages, lanes ? &*lanes : nullptr, simulated);
   } else {
-    const MessagePlace place = message_place(0, 1, l.degrees, machine_.devices_per_node);
-    ScheduleTimes times{.parts = stages.parts};
-    times.message = message_time(machine_, b.message_bytes, place, kind).seconds.value;
+    ScheduleTimes times{.parts = stages.parts, .messages = messages.seconds};
     PipelineSchedule schedule = make_schedule(l.schedule, {P, simulated, l.chunks});
     const bool apart = communicates_apart(machine_);
     times.queue = apart ? MessageQueue::messages_only : MessageQueue::shared;

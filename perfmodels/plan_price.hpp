@@ -22,6 +22,7 @@
 
 #include "collectives/options.hpp"
 #include "perfmodels/collective_price.hpp"
+#include "perfmodels/message_time.hpp"
 #include "perfmodels/plan.hpp"
 #include "perfmodels/plan_blocks.hpp"
 #include "perfmodels/plan_data.hpp"
@@ -48,10 +49,16 @@ class PlanPrices {
     double end = 0;                     // of the last pass, and of what is sent behind it
     double sent = 0, stalled = 0;       // data ranks, on the slowest stage; of it, with nothing else at work
   };
+  struct Messages {
+    std::vector<double> seconds{};       // between each stage and the next
+    std::vector<LaneMessages> beside{};  // of each stage, over the links of its data ranks
+  };
   using Key = std::tuple<int, std::int64_t, std::string, bool>;
 
   BlockCosts& blocks_of(const Layout& layout);
-  Stages stages_of(const Layout& layout, BlockCosts& blocks) const;
+  Stages stages_of(const Layout& layout, BlockCosts& blocks);
+  Messages messages_in(const Layout& layout, const BlockCosts& blocks,
+                       const MessageKind& kind) const;
   Passed passes(const Layout& layout, BlockCosts& blocks, const Stages& stages);
   Passed without_stages(const Layout& layout, const Stages& stages, DataLanes* lanes,
                         int micro_batches) const;
