@@ -4,7 +4,8 @@
 //
 //   seconds  the spans of the passes of such a stage; messages are awaited, so that none is in them
 //   memory   of m micro-batches M(m) = m kept + working: two recordings tell both; two more, of
-//            zb-h1, what waits between the halves of a backward pass
+//            a schedule that defers weight gradients, what waits between the halves of a backward
+//            pass and what each half takes
 //
 // Cost: some ms, for each (tensor, micro-batch, recomputation, sequence parallelism).
 #pragma once
@@ -21,13 +22,13 @@
 namespace lockstep {
 
 struct LayerCosts {
-  // Seconds of one micro-batch; of backward in two passes, whose sums of the tensor group hide behind
-  // less, input and weights.
+  // Seconds of one micro-batch; of backward in two passes, whose sums of the tensor group hide
+  // behind less, input and weights.
   double forward = 0, backward = 0, input = 0, weights = 0;
-  double computing = 0;                           // of it seconds of kernels
-  double parameters = 0;                          // elements of a rank
-  double kept = 0, working = 0;                   // bytes of activations and buffers
-  // Of what has been sent on and waits for its second half, with zb-h1; working beside it.
+  double computing = 0;          // of it seconds of kernels
+  double parameters = 0;         // elements of a rank
+  double kept = 0, working = 0;  // bytes of activations and buffers
+  // Of what has been sent on and waits for its second half; working beside it.
   double waiting = 0, deferring = 0;
 };
 

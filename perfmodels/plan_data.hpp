@@ -23,10 +23,10 @@ struct DataPrices {
 // What the lanes of a layout are made of.
 struct DataLayout {
   const Layout& layout;
-  const std::vector<int>& blocks_of;      // in each part of the model
-  const std::vector<bool>& deferred;      // by stage: weight gradients have passes of their own
+  const std::vector<int>& blocks_of;          // in each part of the model
+  const std::vector<bool>& deferred;          // by stage: weight gradients have passes of their own
   const std::vector<LaneMessages>& messages;  // by stage
-  int micro_batches;                      // that are simulated
+  int micro_batches;                          // that are simulated
 };
 
 class DataLanes {

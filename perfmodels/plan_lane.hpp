@@ -10,8 +10,8 @@
 //
 // The lane is a queue: an operation has ended when so many seconds of work are done. Beside a layer
 // both go slower by `pace`, where the tensor group sends over the same links; where it sends in the
-// same queue, a layer waits at its first sum until the queue is empty. What a pass sends to the next
-// stage over the same links shares their rate.
+// same queue, a layer waits at its first sum until the queue is empty. What a pass sends to the
+// next stage over the same links shares their rate.
 //
 // Cost: some 20 ns per layer and pass.
 #pragma once
@@ -74,9 +74,9 @@ class StageLane {
 
  private:
   struct Buffer {
-    int holds = -1;      // unit
-    double there = 0;    // when so much of the lane's work is done
-    bool sums = false;   // gradients are on their way
+    int holds = -1;     // unit
+    double there = 0;   // when so much of the lane's work is done
+    bool sums = false;  // gradients are on their way
   };
 
   void forward(int chunk);

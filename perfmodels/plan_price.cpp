@@ -213,9 +213,8 @@ PlanPrices::Passed PlanPrices::passes(const Layout& l, BlockCosts& b, const Stag
     const SimulatedSchedule done =
         kind.awaited ? simulate_rounds(schedule, times) : simulate_schedule(schedule, times);
     const double each =
-        more > 0
-            ? std::max(seconds_per_micro_batch(schedule, done), stages.seconds[stages.slowest])
-            : 0;
+        more > 0 ? std::max(seconds_per_micro_batch(schedule, done), stages.seconds[stages.slowest])
+                 : 0;
     passed.end = std::max(done.makespan, lanes ? lanes->finish() : 0) + more * each;
   }
   if (!lanes) return passed;
@@ -244,7 +243,8 @@ Line PlanPrices::line_of(Collective what, int ranks, int per_node) {
 }
 
 DataPrices PlanPrices::data_prices(const Layout& l) {
-  const int D = l.degrees.data, per_node = std::max(machine_.devices_per_node / l.degrees.tensor, 1);
+  const int D = l.degrees.data,
+            per_node = std::max(machine_.devices_per_node / l.degrees.tensor, 1);
   return {.all_reduce = line_of(Collective::all_reduce, D, per_node),
           .reduce_scatter = line_of(Collective::reduce_scatter, D, per_node),
           .all_gather = line_of(Collective::all_gather, D, per_node),
@@ -276,8 +276,8 @@ double PlanPrices::sums_besides(const Layout& l, const BlockCosts& b) {
 }
 
 const StoredPasses& PlanPrices::stored_in(const Layout& l) {
-  const auto [known, fresh] = stored_.try_emplace(
-      std::tuple{l.schedule, l.degrees.pipeline, l.num_micro, l.chunks});
+  const auto [known, fresh] =
+      stored_.try_emplace(std::tuple{l.schedule, l.degrees.pipeline, l.num_micro, l.chunks});
   if (!fresh) return known->second;
   const PipelineShape shape{l.degrees.pipeline, static_cast<int>(l.num_micro), l.chunks};
   if (l.degrees.pipeline == 1) return known->second = {{1}, {0}, 1};
@@ -336,8 +336,7 @@ PricedLayout PlanPrices::of(const Layout& l) {
   priced.seconds = passed.end + behind + sums_besides(l, b) + update;
   priced.compute = m * stages.computing[stages.slowest] + update;
   priced.hidden = std::max(passed.sent - passed.stalled, 0.0);
-  priced.bubble =
-      std::max(passed.end - passed.stalled - m * stages.seconds[stages.slowest], 0.0);
+  priced.bubble = std::max(passed.end - passed.stalled - m * stages.seconds[stages.slowest], 0.0);
   priced.exposed = std::max(priced.seconds - priced.compute - priced.bubble, 0.0);
   return priced;
 }

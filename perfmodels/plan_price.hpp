@@ -46,8 +46,9 @@ class PlanPrices {
  private:
   struct Stages;
   struct Passed {
-    double end = 0;                     // of the last pass, and of what is sent behind it
-    double sent = 0, stalled = 0;       // data ranks, on the slowest stage; of it, with nothing else at work
+    double end = 0;  // of the last pass, and of what is sent behind it
+    double sent = 0,
+           stalled = 0;  // data ranks, on the slowest stage; of it, with nothing else at work
   };
   struct Messages {
     std::vector<double> seconds{};       // between each stage and the next
@@ -79,7 +80,7 @@ class PlanPrices {
   std::map<Key, BlockCosts> blocks_;
   std::map<std::tuple<Collective, int, int>, Line> lines_;
   std::map<std::tuple<std::string, int, std::int64_t, int>, StoredPasses> stored_;
-  double world_seconds_ = 0;                        // of a sum of a few numbers over all ranks
+  double world_seconds_ = 0;                    // of a sum of a few numbers over all ranks
   double clear_seconds_ = 0, add_seconds_ = 0;  // kernels on gradients, per element
 };
 
