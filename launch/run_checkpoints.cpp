@@ -125,9 +125,8 @@ std::map<std::string, std::int64_t> RunCheckpoints::layout() const {
 
 std::string RunCheckpoints::compression() const {
   const CollectivesSection& c = job_.collectives;
-  if (c.compression == "top_k") return format("top_k %g", c.compression_share);
-  if (c.compression == "powersgd") return format("powersgd %d", int(c.compression_rank));
-  return c.compression;
+  return text_of(CompressionOptions{
+      .method = c.compression, .rank = c.compression_rank, .share = c.compression_share});
 }
 
 Manifest RunCheckpoints::head_of(std::int64_t step, const Progress& progress) const {

@@ -9,26 +9,29 @@ namespace lockstep {
 
 namespace {
 
-struct Entry {
-  const char* kind;
-  ModelPlan (*plan)(const ModelSection&);
-};
-
-constexpr Entry kModels[] = {
+constexpr ModelKind kModels[] = {
     {"gpt", plan_gpt},
     {"llama", plan_llama},
-    {"mlp", plan_mlp},
+    {.name = "mlp", .plan = plan_mlp, .cuts_layers = false, .recomputes = false},
 };
 
 }  // namespace
 
-ModelPlan plan_model(const ModelSection& config) {
+std::span<const ModelKind> model_table() {
+  return kModels;
+}
+
+const ModelKind& find_model_kind(const std::string& name) {
   std::string known;
-  for (const Entry& entry : kModels) {
-    if (config.kind == entry.kind) return entry.plan(config);
-    known += (known.empty() ? "" : ", ") + std::string(entry.kind);
+  for (const ModelKind& kind : kModels) {
+    if (name == kind.name) return kind;
+    known += (known.empty() ? "" : ", ") + std::string(kind.name);
   }
-  throw ConfigError("model.kind = \"" + config.kind + "\" is not a model; use one of: " + known);
+  throw ConfigError("model.kind = \"" + name + "\" is not a model; use one of: " + known);
+}
+
+ModelPlan plan_model(const ModelSection& config) {
+  return find_model_kind(config.kind).plan(config);
 }
 
 std::unique_ptr<nn::Sequential> make_model(const ModelSection& config, Device& device,
@@ -38,8 +41,8 @@ std::unique_ptr<nn::Sequential> make_model(const ModelSection& config, Device& d
 
 std::vector<std::string> model_kinds() {
   std::vector<std::string> kinds;
-  for (const Entry& entry : kModels)
-    kinds.push_back(entry.kind);
+  for (const ModelKind& kind : kModels)
+    kinds.emplace_back(kind.name);
   return kinds;
 }
 

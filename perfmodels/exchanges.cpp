@@ -203,8 +203,9 @@ class Rounds {
     for (const Action& action : messages) {
       Message& m = message_of(s, action);
       if (is_send(action.kind) && m.begin != kNotYet && m.end == kNotYet && sent != kNotYet) {
-        m.end = std::max(m.begin, sent) + times_.message;
-        awake_.push_back(other_end({s, action}, shape_).stage);
+        const int to = other_end({s, action}, shape_).stage;
+        m.end = std::max(m.begin, sent) + times_.message_between(s, to);
+        awake_.push_back(to);
       }
       if (is_send(action.kind)) sent = m.end;
       end = m.end == kNotYet || end == kNotYet ? kNotYet : std::max(end, m.end);

@@ -3,9 +3,15 @@
 
 #include <algorithm>
 
+#include "parallelism/pipeline/table.hpp"
 #include "runtime/base/format.hpp"
 
 namespace lockstep {
+
+bool defers(const Layout& l) {
+  const ScheduleKind* kind = find_schedule_kind(l.schedule);
+  return l.degrees.pipeline > 1 && kind && kind->defers;
+}
 
 std::string text_of(const Layout& l) {
   std::string text = format("data %d", l.degrees.data);

@@ -20,6 +20,9 @@ struct Layout {
   bool sequence_parallel = false;
 };
 
+// Whether weight gradients wait for passes of their own.
+bool defers(const Layout& layout);
+
 // "data 8, micro-batch 2 x 4, buckets of 16 MB, ring"
 std::string text_of(const Layout& layout);
 // The job in that layout, and that of a job whose degrees are resolved.

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "models/registry.hpp"
 #include "parallelism/pipeline/table.hpp"
 #include "perfmodels/plan_keep.hpp"
 #include "perfmodels/plan_price.hpp"
@@ -51,6 +52,7 @@ class Planner {
         machine_(machine),
         choices_(choices),
         kept_(choices.keep),
+        model_(find_model_kind(job.model.kind)),
         software_(find_software(job.job.software)),
         options_(options_on(machine, without_layout(job), ranks)),
         times_(machine),
@@ -120,7 +122,8 @@ class Planner {
   std::string refusal(const MeshDegrees& d) const {
     const ModelSection& m = job_.model;
     if (job_.batch.global % d.data != 0) return "batch.global is not a multiple of parallel.data";
-    if (d.tensor > 1 && m.kind == "mlp") return "an mlp cannot be cut over parallel.tensor";
+    if (d.tensor > 1 && !model_.cuts_layers)
+      return "layers of model.kind = " + m.kind + " cannot be cut over parallel.tensor";
     const std::int64_t kv_heads = m.kv_heads > 0 ? m.kv_heads : m.heads;
     if (m.heads % d.tensor != 0 || kv_heads % d.tensor != 0 || m.ffn % d.tensor != 0)
       return "heads or ffn are not a multiple of parallel.tensor";
@@ -142,7 +145,7 @@ class Planner {
       if (sequence && (degrees.tensor == 1 || job_.model.sequence % degrees.tensor != 0)) continue;
       l.sequence_parallel = sequence;
       for (const char* recompute : {"none", "selective", "full"}) {
-        if (job_.model.kind == "mlp" && std::string_view(recompute) != "none") continue;
+        if (!model_.recomputes && std::string_view(recompute) != "none") continue;
         l.recompute = recompute;
         for (const int zero : {0, 1, 2, 3}) {
           if (zero > 0 && (degrees.data == 1 || job_.collectives.compression != "none")) continue;
@@ -163,8 +166,9 @@ class Planner {
     }
     for (const ScheduleKind* kind : schedule_kinds()) {
       l.schedule = kind->name;
-      if (l.zero > 1 && l.schedule == "zb-h1") {
-        ++plan_.left_out["zb-h1 computes weight gradients later than parallel.zero > 1 allows"];
+      if (l.zero > 1 && kind->defers) {
+        ++plan_.left_out[l.schedule +
+                         " computes weight gradients later than parallel.zero > 1 allows"];
         continue;
       }
       for (int chunks = 1; chunks * P <= job_.model.layers && chunks <= kMostChunks; ++chunks) {
@@ -261,6 +265,7 @@ class Planner {
   const Machine& machine_;
   const PlanChoices& choices_;
   KeptKeys kept_;
+  const ModelKind& model_;
   const Software& software_;
   CommunicatorOptions options_;
   OperationTimes times_;

@@ -4,12 +4,14 @@
 //
 //   seconds  the spans of the passes of such a stage; messages are awaited, so that none is in them
 //   memory   of m micro-batches M(m) = m kept + working: two recordings tell both; two more, of
-//            zb-h1, what waits between the halves of a backward pass
+//            a schedule that defers weight gradients, what waits between the halves of a backward
+//            pass and what each half takes
 //
 // Cost: some ms, for each (tensor, micro-batch, recomputation, sequence parallelism).
 #pragma once
 
 #include <map>
+#include <tuple>
 #include <vector>
 
 #include "collectives/options.hpp"
@@ -20,13 +22,19 @@
 namespace lockstep {
 
 struct LayerCosts {
-  // Of one micro-batch; weights, which a schedule may defer, are contained in backward.
-  double forward = 0, backward = 0, weights = 0;  // seconds
-  double computing = 0;                           // of it seconds of kernels
-  double parameters = 0;                          // elements of a rank
-  double kept = 0, working = 0;                   // bytes of activations and buffers
-  // Of what has been sent on and waits for its second half, with zb-h1; working beside it.
+  // Seconds of one micro-batch; of backward in two passes, whose sums of the tensor group hide
+  // behind less, input and weights.
+  double forward = 0, backward = 0, input = 0, weights = 0;
+  double computing = 0;          // of it seconds of kernels
+  double parameters = 0;         // elements of a rank
+  double kept = 0, working = 0;  // bytes of activations and buffers
+  // Of what has been sent on and waits for its second half; working beside it.
   double waiting = 0, deferring = 0;
+};
+
+// Where each layer of a stage has its values and gradients (zero/units.hpp), by number.
+struct LaneBuffers {
+  std::vector<std::size_t> values{}, gradients{};
 };
 
 struct BlockCosts {
@@ -37,6 +45,8 @@ struct BlockCosts {
   double message_bytes = 0;  // between two stages
   std::vector<LayerSurvey> layers{};       // of the whole model
   std::map<int, std::vector<int>> cuts{};  // by number of parts
+  // By number of layers, whether the embedding is one of them, and the head.
+  std::map<std::tuple<std::size_t, bool, bool>, LaneBuffers> buffers{};
 };
 
 // Recordings that it takes.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "parallelism/pipeline/messages.hpp"
 #include "parallelism/pipeline/table.hpp"
@@ -21,28 +22,6 @@ namespace {
 constexpr double kGiB = 1 << 30;
 constexpr double kGradientBytes = 4;
 
-// Micro-batches times chunks that a stage keeps, where weight gradients are not deferred.
-double stored(const Layout& l, int stage) {
-  const auto m = static_cast<double>(l.num_micro);
-  const int P = l.degrees.pipeline, v = l.chunks;
-  if (P == 1) return 1;
-  if (l.schedule == "gpipe") return m;
-  if (l.schedule == "interleaved")
-    return std::min(m * v, (v - 1.0) * P + 2.0 * (P - 1 - stage) + 1);
-  return std::min<double>(m, P - stage);
-}
-
-bool defers(const Layout& l) {
-  return l.schedule == "zb-h1" && l.degrees.pipeline > 1;
-}
-
-// Bytes that a layer of this stage holds of all its micro-batches.
-double held(const Layout& l, int stage, const LayerCosts& layer, bool head) {
-  if (defers(l)) return (l.degrees.pipeline - 1 - stage) * layer.kept + (stage + 1) * layer.waiting;
-  if (head && l.schedule != "gpipe") return layer.kept;
-  return stored(l, stage) / l.chunks * layer.kept;
-}
-
 StageTimes& operator+=(StageTimes& a, const StageTimes& b) {
   a.forward += b.forward;
   a.backward_input += b.backward_input;
@@ -50,10 +29,8 @@ StageTimes& operator+=(StageTimes& a, const StageTimes& b) {
   return a;
 }
 
-// Where weight gradients are not deferred, a gradient is sent on when both halves are done.
-StageTimes times_of(const LayerCosts& c, double count, bool deferred) {
-  const double later = deferred ? c.weights : 0;
-  return {count * c.forward, count * (c.backward - later), count * later};
+StageTimes operator*(double count, const StageTimes& t) {
+  return {count * t.forward, count * t.backward_input, count * t.backward_weight};
 }
 
 }  // namespace
@@ -61,6 +38,8 @@ StageTimes times_of(const LayerCosts& c, double count, bool deferred) {
 // A pipeline cut to parts, and which of its stages computes most.
 struct PlanPrices::Stages {
   std::vector<StageTimes> parts{};
+  std::vector<int> blocks_of{};                          // by part
+  std::vector<bool> deferred{};                          // by stage: weight gradients come later
   std::vector<double> blocks{}, seconds{}, computing{};  // by stage; of one micro-batch
   std::size_t slowest = 0;
 
@@ -83,9 +62,25 @@ PlanPrices::PlanPrices(const JobConfig& job, int ranks, const Machine& machine,
     : job_(job), machine_(machine), options_(options) {
   constexpr double kFewBytes = 64;
   if (ranks == 1) return;
+  set_kernels();
   const int per_node = machine.devices_per_node, nodes = (ranks + per_node - 1) / per_node;
   const GroupShape world = on_machine(machine, assumed_shape(ranks, nodes));
   world_seconds_ = price_of(machine, Collective::all_reduce, kFewBytes, world, "").seconds.value;
+}
+
+// What comes with gradients that live while backward is at their layer
+// (zero/transient_gradients.cpp).
+void PlanPrices::set_kernels() {
+  constexpr std::int64_t kMany = 1 << 26;
+  constexpr double kBytes = kGradientBytes * kMany;
+  OperationTimes times(machine_);
+  const auto per_element = [&](const Operation& o) { return times.of(o).seconds.value / kMany; };
+  clear_seconds_ = per_element({.name = "fill", .shape = {kMany}, .bytes_written = kBytes});
+  add_seconds_ = per_element({.name = "add",
+                              .shape = {kMany},
+                              .flops = kMany,
+                              .bytes_read = 2 * kBytes,
+                              .bytes_written = kBytes});
 }
 
 BlockCosts& PlanPrices::blocks_of(const Layout& l) {
@@ -95,24 +90,28 @@ BlockCosts& PlanPrices::blocks_of(const Layout& l) {
   return blocks_.emplace(key, costs_of_blocks(job_, l, machine_, options_)).first->second;
 }
 
-PlanPrices::Stages PlanPrices::stages_of(const Layout& l, BlockCosts& b) const {
+PlanPrices::Stages PlanPrices::stages_of(const Layout& l, BlockCosts& b) {
   const auto P = static_cast<std::size_t>(l.degrees.pipeline);
   const int parts = l.degrees.pipeline * l.chunks;
   std::vector<int>& cuts = b.cuts[parts];
   if (cuts.empty()) cuts = cut_layers(b.layers, parts, cut_of(job_));
-  const bool deferred = defers(l);
+  const StoredPasses& passes = stored_in(l);
 
   Stages stages;
+  for (const int waiting : passes.waiting)
+    stages.deferred.push_back(waiting > 0);
   stages.blocks.resize(P);
   stages.seconds.resize(P);
   stages.computing.resize(P);
   for (int part = 0; part < parts; ++part) {
     const auto at = static_cast<std::size_t>(part), s = at % P;
     const bool first = part == 0, last = part + 1 == parts;
-    const double blocks = cuts[at + 1] - cuts[at] - (first ? 1 : 0) - (last ? 1 : 0);
-    StageTimes times = times_of(b.block, blocks, deferred);
-    if (first) times += times_of(b.embedding, 1, deferred);
-    if (last) times += times_of(b.head, 1, deferred);
+    const int blocks = cuts[at + 1] - cuts[at] - (first ? 1 : 0) - (last ? 1 : 0);
+    stages.blocks_of.push_back(blocks);
+    const bool deferred = stages.deferred[s];
+    StageTimes times = double(blocks) * times_of(b.block, deferred);
+    if (first) times += times_of(b.embedding, deferred);
+    if (last) times += times_of(b.head, deferred);
     stages.parts.push_back(times);
     stages.seconds[s] += times.forward + times.backward_input + times.backward_weight;
     stages.blocks[s] += blocks;
@@ -142,28 +141,91 @@ double seconds_per_micro_batch(const PipelineSchedule& schedule, const Simulated
 
 }  // namespace
 
-double PlanPrices::passes(const Layout& l, const BlockCosts& b, const Stages& stages) const {
-  const int P = l.degrees.pipeline;
-  const auto m = static_cast<double>(l.num_micro);
-  if (P == 1) return m * stages.seconds.front();
-  const auto simulated = static_cast<int>(std::min<std::int64_t>(l.num_micro, std::int64_t{3} * P));
-  const MessageKind kind = messages_of(with_layout(job_, l));
-  const MessagePlace place = message_place(0, 1, l.degrees, machine_.devices_per_node);
-  ScheduleTimes times{.parts = stages.parts};
-  times.message = message_time(machine_, b.message_bytes, place, kind).seconds.value;
-  PipelineSchedule schedule = make_schedule(l.schedule, {P, simulated, l.chunks});
+// Boundaries that lie alike on the nodes cost the same.
+PlanPrices::Messages PlanPrices::messages_in(const Layout& l, const BlockCosts& b,
+                                             const MessageKind& kind) const {
+  const int P = l.degrees.pipeline, ranks = l.degrees.data * l.degrees.tensor;
+  const int per_node = std::max(machine_.devices_per_node, 1);
+  Messages messages;
+  messages.beside.resize(static_cast<std::size_t>(P));
+  if (P == 1) return messages;
   const bool apart = communicates_apart(machine_);
-  times.queue = apart ? MessageQueue::messages_only : MessageQueue::shared;
-  if (!apart && !kind.awaited) schedule = with_messages(schedule);
-  const SimulatedSchedule done =
-      kind.awaited ? simulate_rounds(schedule, times) : simulate_schedule(schedule, times);
-  if (simulated == l.num_micro) return done.makespan;
-  const double each =
-      std::max(seconds_per_micro_batch(schedule, done), stages.seconds[stages.slowest]);
-  return done.makespan + (m - simulated) * each;
+  const bool data_across = l.degrees.data > std::max(per_node / l.degrees.tensor, 1);
+  std::map<int, std::pair<double, bool>> known;  // by place in the node; the last goes round
+  for (int s = 0; s < P; ++s) {
+    const auto [at, fresh] = known.try_emplace(s + 1 == P ? -1 : s * ranks % per_node);
+    if (fresh) {
+      const MessagePlace place = message_place(s, (s + 1) % P, l.degrees, per_node);
+      at->second = {message_time(machine_, b.message_bytes, place, kind).seconds.value,
+                    place.across};
+    }
+    const auto [seconds, across] = at->second;
+    messages.seconds.push_back(seconds);
+    if (!apart || across != data_across) continue;
+    const bool sends = s + 1 < P || l.chunks > 1;
+    messages.beside[static_cast<std::size_t>(s)].forward = sends ? seconds : 0;
+    messages.beside[static_cast<std::size_t>((s + 1) % P)].backward = sends ? seconds : 0;
+  }
+  return messages;
 }
 
-PlanPrices::Line PlanPrices::line_of(Collective what, int ranks, int per_node) {
+// Of one stage: F and B in turn.
+PlanPrices::Passed PlanPrices::without_stages(const Layout& l, const Stages& stages,
+                                              DataLanes* lanes, int micro_batches) const {
+  double now = 0, each = stages.seconds.front();
+  for (int m = 0; m < micro_batches; ++m) {
+    const double begin = now;
+    now += lanes ? 0 : each;
+    for (const ActionKind kind : {ActionKind::forward, ActionKind::backward_input})
+      if (lanes) now = lanes->pass(0, {kind, m}, now, now).end;
+    if (m + 1 < micro_batches) each = now - begin;
+  }
+  const double end = lanes ? lanes->finish() : now;
+  return {.end = end + static_cast<double>(l.num_micro - micro_batches) * each};
+}
+
+PlanPrices::Passed PlanPrices::passes(const Layout& l, BlockCosts& b, const Stages& stages) {
+  constexpr std::int64_t kFew = 3;  // the first, one as all others, the last
+  const int P = l.degrees.pipeline;
+  const auto simulated = static_cast<int>(std::min<std::int64_t>(l.num_micro, kFew * P));
+  const auto more = static_cast<double>(l.num_micro - simulated);
+  const MessageKind kind = messages_of(with_layout(job_, l));
+  const Messages messages = messages_in(l, b, kind);
+  std::optional<DataLanes> lanes;
+  if (l.degrees.data > 1 && !(kind.awaited && P > 1)) {
+    const DataLayout data{l, stages.blocks_of, stages.deferred, messages.beside, simulated};
+    lanes.emplace(job_, machine_, data, b, data_prices(l));
+  }
+  Passed passed;
+  if (P == 1) {
+    passed = without_stages(l, stages, lanes ? &*lanes : nullptr, simulated);
+  } else {
+    ScheduleTimes times{.parts = stages.parts, .messages = messages.seconds};
+    PipelineSchedule schedule = make_schedule(l.schedule, {P, simulated, l.chunks});
+    const bool apart = communicates_apart(machine_);
+    times.queue = apart ? MessageQueue::messages_only : MessageQueue::shared;
+    if (lanes) {
+      times.ends = [&](int stage, const Action& pass, double free, double begin) {
+        return lanes->pass(stage, pass, free, begin);
+      };
+    }
+    if (!apart && !kind.awaited) schedule = with_messages(schedule);
+    const SimulatedSchedule done =
+        kind.awaited ? simulate_rounds(schedule, times) : simulate_schedule(schedule, times);
+    const double each =
+        more > 0 ? std::max(seconds_per_micro_batch(schedule, done), stages.seconds[stages.slowest])
+                 : 0;
+    passed.end = std::max(done.makespan, lanes ? lanes->finish() : 0) + more * each;
+  }
+  if (!lanes) return passed;
+  const StageLane& lane = lanes->of(stages.slowest);
+  const double often = l.zero < 2 ? 1 : static_cast<double>(l.num_micro) / simulated;
+  passed.sent = often * lane.sent();
+  passed.stalled = often * lane.stalled();
+  return passed;
+}
+
+Line PlanPrices::line_of(Collective what, int ranks, int per_node) {
   const int nodes = (ranks + per_node - 1) / per_node;
   const auto [line, fresh] = lines_.emplace(std::tuple{what, ranks, nodes}, Line{});
   if (fresh) {
@@ -180,63 +242,25 @@ PlanPrices::Line PlanPrices::line_of(Collective what, int ranks, int per_node) {
   return line->second;
 }
 
-PlanPrices::DataSeconds PlanPrices::data(const Layout& l, const BlockCosts& b,
-                                         const Stages& stages) {
-  const int D = l.degrees.data;
-  if (D == 1) return {};
-  const int per_node = std::max(machine_.devices_per_node / l.degrees.tensor, 1);
-  const Software& software = find_software(job_.job.software);
+DataPrices PlanPrices::data_prices(const Layout& l) {
+  const int D = l.degrees.data,
+            per_node = std::max(machine_.devices_per_node / l.degrees.tensor, 1);
+  return {.all_reduce = line_of(Collective::all_reduce, D, per_node),
+          .reduce_scatter = line_of(Collective::reduce_scatter, D, per_node),
+          .all_gather = line_of(Collective::all_gather, D, per_node),
+          .clear = clear_seconds_,
+          .add = add_seconds_};
+}
+
+double PlanPrices::behind_passes(const Layout& l, const BlockCosts& b, const Stages& stages) {
+  if (l.degrees.data == 1) return 0;
+  const DataPrices prices = data_prices(l);
   const double elements = stages.most_elements(b);
-  const double gradients = elements * kGradientBytes;
-  const double values = elements * b.parameter_bytes;
-  const double all = stages.seconds[stages.slowest];
-  // A chunk is done with its gradients while others have still P micro-batches to go; where they
-  // are summed after every one, or a tensor group needs the same queue or links, it is one.
-  const bool same_queue = l.degrees.tensor > 1 && !communicates_apart(machine_);
-  const bool same_links = l.degrees.tensor > 1 && D <= per_node;
-  const bool alone = !same_queue && !same_links && l.zero < 2;
-  const double passes_left = l.chunks > 1 && alone ? l.degrees.pipeline : 1;
-  const double passes = b.block.forward + b.block.backward;
-  double forward = all * b.block.forward / passes;
-  double backward = passes_left * all * b.block.backward / passes;
-  // In the same queue: who needs at once what its tensor group gathers, at the begin of a layer,
-  // waits for all before it. Without such gathers the sums of attention and MLP halve a layer's
-  // pass, and what goes with a layer is behind the first half of what is computed first.
-  if (same_queue && (l.sequence_parallel || l.zero >= 2)) {
-    const double until_sum = l.sequence_parallel ? 0 : 0.5;
-    backward = until_sum * (l.recompute == "full" ? forward : backward);
-    forward *= until_sum;
-  }
-  // What two lanes send over the same links takes its time beside kernels only.
-  if (!same_queue && same_links) {
-    const double computing = std::min(b.block.computing / passes, 1.0);
-    forward *= computing;
-    backward *= computing;
-  }
-  // What nothing hides: the last bucket; where layers are summed and gathered each by itself, the
-  // table.
-  const bool at_once = software.others && l.degrees.pipeline > 1;
-  const double buckets = at_once ? 1 : std::ceil(gradients / (l.bucket_mb * 1e6));
-  const double last = l.zero < 2 ? 1 / buckets : b.table / std::max(elements, 1.0);
-  const double calls =
-      l.zero < 2 ? buckets : *std::max_element(stages.blocks.begin(), stages.blocks.end());
-  const auto beyond = [&](double seconds, double hides) {
-    return std::max(seconds - hides, seconds * std::min(last, 1.0));
-  };
-  const auto m = static_cast<double>(l.num_micro);
-  double exposed = 0, sent = 0;
-  if (l.zero == 0) {
-    sent = line_of(Collective::all_reduce, D, per_node).at(gradients, calls);
-    exposed = beyond(sent, backward);
-  } else {
-    const double sum = line_of(Collective::reduce_scatter, D, per_node).at(gradients, calls);
-    const double gather = line_of(Collective::all_gather, D, per_node).at(values, calls);
-    sent = l.zero == 1 ? sum + gather : l.zero == 2 ? m * sum + gather : m * (sum + 2 * gather);
-    exposed = l.zero == 1   ? beyond(sum, backward) + gather
-              : l.zero == 2 ? m * beyond(sum, backward) + gather
-                            : m * (beyond(gather, forward) + beyond(sum + gather, backward));
-  }
-  return {exposed, sent - std::min(exposed, sent)};
+  const bool all_at_once = l.degrees.pipeline > 1 && find_software(job_.job.software).others;
+  if (all_at_once) return prices.all_reduce.at(elements * kGradientBytes);
+  const double calls = std::ceil(elements * kGradientBytes / (l.bucket_mb * 1e6));
+  const bool updated = l.zero == 1 || l.zero == 2;
+  return updated ? prices.all_gather.at(elements * b.parameter_bytes, calls) : 0;
 }
 
 double PlanPrices::sums_besides(const Layout& l, const BlockCosts& b) {
@@ -251,7 +275,16 @@ double PlanPrices::sums_besides(const Layout& l, const BlockCosts& b) {
   return seconds + 2 * world_seconds_;  // the loss; the squares of the gradients
 }
 
-double PlanPrices::memory(const Layout& l, const BlockCosts& b, const Stages& stages) const {
+const StoredPasses& PlanPrices::stored_in(const Layout& l) {
+  const auto [known, fresh] =
+      stored_.try_emplace(std::tuple{l.schedule, l.degrees.pipeline, l.num_micro, l.chunks});
+  if (!fresh) return known->second;
+  const PipelineShape shape{l.degrees.pipeline, static_cast<int>(l.num_micro), l.chunks};
+  if (l.degrees.pipeline == 1) return known->second = {{1}, {0}, 1};
+  return known->second = stored_passes(make_schedule(l.schedule, shape));
+}
+
+double PlanPrices::memory(const Layout& l, const BlockCosts& b, const Stages& stages) {
   const double D = l.degrees.data;
   const std::size_t P = stages.blocks.size();
   const double per_element = b.parameter_bytes / (l.zero == 3 ? D : 1) +
@@ -260,14 +293,19 @@ double PlanPrices::memory(const Layout& l, const BlockCosts& b, const Stages& st
   // Whole gradients of three layers, and with ZeRO 3 their values.
   const double layer = std::max(b.block.parameters, b.table);
   const double passing = l.zero == 3 ? 6 : l.zero == 2 ? 3 : 0;
-  const auto beside = [&](const LayerCosts& c) { return defers(l) ? c.deferring : c.working; };
+  const bool deferred = defers(l);
+  const StoredPasses& passes = stored_in(l);
+  const auto beside = [&](const LayerCosts& c) { return deferred ? c.deferring : c.working; };
+  const auto held = [&](std::size_t stage, const LayerCosts& c) {
+    const double waiting = passes.waiting[stage], whole = passes.stored[stage] - waiting;
+    return (whole * c.kept + waiting * c.waiting) / l.chunks;
+  };
   double most = 0;
   for (std::size_t s = 0; s < P; ++s) {
     const bool first = s == 0, last = s + 1 == P;
-    const auto stage = static_cast<int>(s);
-    double kept = stages.blocks[s] * held(l, stage, b.block, false), working = beside(b.block);
-    if (first) kept += held(l, stage, b.embedding, false);
-    if (last) kept += held(l, stage, b.head, true);
+    double kept = stages.blocks[s] * held(s, b.block), working = beside(b.block);
+    if (first) kept += held(s, b.embedding);
+    if (last) kept += deferred ? held(s, b.head) : passes.of_last_part * b.head.kept;
     if (first) working = std::max(working, beside(b.embedding));
     if (last) working = std::max(working, beside(b.head));
     double states = stages.elements(b, s) * per_element;
@@ -291,14 +329,14 @@ PricedLayout PlanPrices::of(const Layout& l) {
   PricedLayout priced{.layout = l, .memory_bytes = memory(l, b, stages)};
   if (refuse_too_large(priced, machine_)) return priced;
   const auto m = static_cast<double>(l.num_micro);
-  const double passing = passes(l, b, stages);
-  const DataSeconds sums = data(l, b, stages);
+  const Passed passed = passes(l, b, stages);
+  const double behind = behind_passes(l, b, stages);
   const double update =
       b.update_seconds * stages.most_elements(b) / (l.zero > 0 ? l.degrees.data : 1);
-  priced.seconds = passing + sums.exposed + sums_besides(l, b) + update;
+  priced.seconds = passed.end + behind + sums_besides(l, b) + update;
   priced.compute = m * stages.computing[stages.slowest] + update;
-  priced.hidden = sums.hidden;
-  priced.bubble = std::max(passing - m * stages.seconds[stages.slowest], 0.0);
+  priced.hidden = std::max(passed.sent - passed.stalled, 0.0);
+  priced.bubble = std::max(passed.end - passed.stalled - m * stages.seconds[stages.slowest], 0.0);
   priced.exposed = std::max(priced.seconds - priced.compute - priced.bubble, 0.0);
   return priced;
 }

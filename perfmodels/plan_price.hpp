@@ -22,8 +22,11 @@
 
 #include "collectives/options.hpp"
 #include "perfmodels/collective_price.hpp"
+#include "perfmodels/message_time.hpp"
 #include "perfmodels/plan.hpp"
 #include "perfmodels/plan_blocks.hpp"
+#include "perfmodels/plan_data.hpp"
+#include "perfmodels/plan_stored.hpp"
 
 namespace lockstep {
 
@@ -42,23 +45,32 @@ class PlanPrices {
 
  private:
   struct Stages;
-  struct DataSeconds {
-    double exposed = 0, hidden = 0;
+  struct Passed {
+    double end = 0;  // of the last pass, and of what is sent behind it
+    double sent = 0,
+           stalled = 0;  // data ranks, on the slowest stage; of it, with nothing else at work
   };
-  struct Line {
-    double alpha = 0, beta = 0;
-    double at(double bytes, double calls = 1) const { return calls * alpha + beta * bytes; }
+  struct Messages {
+    std::vector<double> seconds{};       // between each stage and the next
+    std::vector<LaneMessages> beside{};  // of each stage, over the links of its data ranks
   };
   using Key = std::tuple<int, std::int64_t, std::string, bool>;
 
   BlockCosts& blocks_of(const Layout& layout);
-  Stages stages_of(const Layout& layout, BlockCosts& blocks) const;
-  // Seconds until the last pass of the step has ended.
-  double passes(const Layout& layout, const BlockCosts& blocks, const Stages& stages) const;
-  DataSeconds data(const Layout& layout, const BlockCosts& blocks, const Stages& stages);
+  Stages stages_of(const Layout& layout, BlockCosts& blocks);
+  Messages messages_in(const Layout& layout, const BlockCosts& blocks,
+                       const MessageKind& kind) const;
+  Passed passes(const Layout& layout, BlockCosts& blocks, const Stages& stages);
+  Passed without_stages(const Layout& layout, const Stages& stages, DataLanes* lanes,
+                        int micro_batches) const;
+  DataPrices data_prices(const Layout& layout);
+  // What data ranks send when all passes are done: updated values; all sums of other software.
+  double behind_passes(const Layout& layout, const BlockCosts& blocks, const Stages& stages);
+  const StoredPasses& stored_in(const Layout& layout);
+  void set_kernels();
   // Sums over the two stages that share a table, and of a few numbers over all ranks.
   double sums_besides(const Layout& layout, const BlockCosts& blocks);
-  double memory(const Layout& layout, const BlockCosts& blocks, const Stages& stages) const;
+  double memory(const Layout& layout, const BlockCosts& blocks, const Stages& stages);
   // Seconds of a collective among so many ranks, so many of them on each node.
   Line line_of(Collective what, int ranks, int per_node);
 
@@ -67,7 +79,9 @@ class PlanPrices {
   const CommunicatorOptions& options_;
   std::map<Key, BlockCosts> blocks_;
   std::map<std::tuple<Collective, int, int>, Line> lines_;
-  double world_seconds_ = 0;  // of a sum of a few numbers over all ranks
+  std::map<std::tuple<std::string, int, std::int64_t, int>, StoredPasses> stored_;
+  double world_seconds_ = 0;                    // of a sum of a few numbers over all ranks
+  double clear_seconds_ = 0, add_seconds_ = 0;  // kernels on gradients, per element
 };
 
 }  // namespace lockstep

@@ -30,6 +30,11 @@ const CompressionMethod& find_compression(const std::string& name) {
   throw ConfigError("collectives.compression = \"" + name + "\" is unknown; allowed: " + allowed);
 }
 
+std::string text_of(const CompressionOptions& options) {
+  const CompressionMethod& method = find_compression(options.method);
+  return method.setting ? options.method + " " + method.setting(options) : options.method;
+}
+
 std::unique_ptr<Compression> make_compression(const Communicator& group, Device& device,
                                               const BucketParts& parts,
                                               const CompressionOptions& options) {

@@ -18,9 +18,14 @@ struct CompressionMethod {
   // Bytes that each of `ranks` sends to sum the bucket once, where the collectives send the least
   // there is: 2(p-1)/p of an all-reduced vector, (p-1)/p of a gathered or exchanged one.
   double (*bytes_sent)(int ranks, const BucketParts& parts, const CompressionOptions& options);
+  // What it keeps goes on only with the same options, in words; null: it looks at none.
+  std::string (*setting)(const CompressionOptions& options) = nullptr;
+  bool delays = false;  // most of a gradient travels in later steps, so that none can be left out
 };
 
 std::span<const CompressionMethod* const> compressions();
+// "int8", "top_k 0.01"
+std::string text_of(const CompressionOptions& options);
 // ConfigError of the key collectives.compression lists the known names.
 const CompressionMethod& find_compression(const std::string& name);
 

@@ -23,15 +23,22 @@ Tensor upload(Device& device, const std::vector<std::int32_t>& values, const Sha
   return t;
 }
 
+CompressionOptions compression_of(const JobConfig& job) {
+  const CollectivesSection& c = job.collectives;
+  if (job.failures.nonfinite == "skip" && find_compression(c.compression).delays) {
+    throw ConfigError("failures.nonfinite = \"skip\" leaves steps out, but " +
+                      std::string("collectives.compression = \"") + c.compression +
+                      "\" keeps what they lost: use \"stop\", or another compression");
+  }
+  return {.method = c.compression, .rank = c.compression_rank, .share = c.compression_share};
+}
+
 DataParallelOptions data_options(const JobConfig& job, const BatchSplit& split,
                                  std::vector<EarlierSum> earlier,
                                  const std::vector<Action>& actions) {
-  const CollectivesSection& c = job.collectives;
   return {.zero = job.parallel.zero,
           .bucket_bytes = static_cast<std::size_t>(job.parallel.bucket_mb * 1e6),
-          .compression = {.method = c.compression,
-                          .rank = c.compression_rank,
-                          .share = c.compression_share},
+          .compression = compression_of(job),
           .micro_batches = split.count,
           .earlier_sums = std::move(earlier),
           .deferred = defers_weight_gradients(actions),

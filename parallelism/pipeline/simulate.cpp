@@ -104,7 +104,7 @@ double Simulation::arrival(int s, const Action& action, ActionKind receive) {
   if (by_message_) return end_of(s, receive, action);
   const PlacedAction from = other_end({s, {receive, action.micro_batch, action.chunk}}, shape_);
   const double made = end_of(from.stage, action.kind, from.action);
-  return made == kNotYet || from.stage == s ? made : made + times_.message;
+  return made == kNotYet || from.stage == s ? made : made + times_.message_between(from.stage, s);
 }
 
 // When all that a pass needs is there; kNotYet if that is not known.
@@ -118,8 +118,8 @@ double Simulation::ready(int s, const Action& action) {
       if (part == shape_.parts() - 1 || own == kNotYet) return own;
       return arrival(s, action, ActionKind::receive_gradient);
     }
-    default:
-      return end_of(s, ActionKind::backward_input, action);
+    default:  // on this stage, so it is free
+      return std::min(end_of(s, ActionKind::backward_input, action), at(s).free);
   }
 }
 
@@ -144,10 +144,13 @@ bool Simulation::run_pass(int s) {
   if (there == kNotYet) return false;
   const double begin =
       std::max({there, stage.free, times_.queue == MessageQueue::shared ? stage.queue_free : 0});
-  const double seconds = seconds_of(s, action);
-  stage.free = end_of(s, action.kind, action) = begin + seconds;
-  stage.times[stage.next++] = {begin, stage.free};
-  stage.busy += seconds;
+  const double alone = begin + seconds_of(s, action);
+  const PassEnd pass =
+      times_.ends ? times_.ends(s, action, stage.free, begin) : PassEnd{alone, alone};
+  end_of(s, action.kind, action) = pass.sends;
+  stage.free = pass.end;
+  stage.times[stage.next++] = {begin, pass.end};
+  stage.busy += pass.end - begin;
   return true;
 }
 
@@ -168,9 +171,10 @@ bool Simulation::run_message(int s) {
   Stage &a = at(s), &b = at(end.stage);
   const double begin =
       std::max({a.times[a.message].begin, b.times[b.message].begin, a.queue_free, b.queue_free});
-  a.queue_free = b.queue_free = begin + times_.message;
+  const double seconds = times_.message_between(s, end.stage);
+  a.queue_free = b.queue_free = begin + seconds;
   end_of(s, here->kind, *here) = end_of(end.stage, there->kind, *there) = a.queue_free;
-  a.times[a.message++] = b.times[b.message++] = {begin, begin + times_.message};
+  a.times[a.message++] = b.times[b.message++] = {begin, begin + seconds};
   return true;
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -26,10 +27,25 @@ enum class MessageQueue : std::uint8_t {
   shared,         // passes communicate through it too: each waits for all messages before it
 };
 
+// When a pass has ended, and when its message may be thought to leave at full speed.
+struct PassEnd {
+  double end = 0, sends = 0;
+};
+
 struct ScheduleTimes {
   std::vector<StageTimes> parts = {{}};  // by part of the model (part_of); one: the same for all
-  double message = 0;                    // seconds of each
+  double message = 0;                    // seconds of each,
+  std::vector<double> messages{};        // or of those between stage s and the next one
   MessageQueue queue = MessageQueue::messages_only;
+  // Of a pass that may begin at `begin`, on a stage that is `free` before; none: its seconds later.
+  // Asked in the order of each stage.
+  std::function<PassEnd(int stage, const Action& pass, double free, double begin)> ends{};
+
+  double message_between(int a, int b) const {
+    if (messages.empty()) return message;
+    const int stages = static_cast<int>(messages.size());
+    return messages[static_cast<std::size_t>((a + 1) % stages == b ? a : b)];
+  }
 };
 
 struct ActionTime {

@@ -24,6 +24,7 @@ struct ScheduleKind {
   const char* name;  // as parallel.schedule spells it
   StageActions* actions;
   ShapeRefusal* refusal;
+  bool defers = false;  // weight gradients wait for passes of their own
 };
 
 std::span<const ScheduleKind* const> schedule_kinds();

@@ -142,11 +142,6 @@ void check_failures(const FailuresSection& failures, const JobConfig& config) {
     throw ConfigError("failures.spike = \"roll_back\" goes back to a checkpoint, but " +
                       std::string("checkpoint.every is 0: set it, or use \"skip\""));
   }
-  if (failures.nonfinite == "skip" && config.collectives.compression == "top_k") {
-    throw ConfigError(
-        "failures.nonfinite = \"skip\" leaves steps out, but collectives.compression = \"top_k\" "
-        "keeps what they lost: use \"stop\", or another compression");
-  }
 }
 
 void check_checkpoint(const CheckpointSection& checkpoint) {

@@ -2,6 +2,7 @@
 #include "runtime/device/dry_policy.hpp"
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 
 namespace lockstep {
@@ -16,6 +17,14 @@ constexpr std::string_view kOfUpdate[] = {
     "compress",     "sum_compressed",  "decompress",      "select",  "add_selected",
     "project",      "project_back",    "multiply_factors"};
 
+// Kernels that state the type and the bytes of the tensors that they are given: of this program
+// those of 32 bits are of gradients.
+constexpr std::string_view kAsGiven[] = {"fill", "add", "copy"};
+
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 // This program has tensors of 16 bits: memory and messages are what they are.
 bool is_ours(const DryPolicy& policy) {
   return !policy.separate;
@@ -24,9 +33,9 @@ bool is_ours(const DryPolicy& policy) {
 // Sums of gradients and of a few numbers stay as they are.
 bool stays_wide(const Operation& o, const DryPolicy& policy) {
   const std::string_view name = o.name;
-  if (is_ours(policy) && o.kind == OperationKind::collective) return true;
-  if (o.kind != OperationKind::collective)
-    return std::find(std::begin(kOfUpdate), std::end(kOfUpdate), name) != std::end(kOfUpdate);
+  const bool collective = o.kind == OperationKind::collective;
+  if (is_ours(policy) && (collective || is_one_of(name, kAsGiven))) return true;
+  if (!collective) return is_one_of(name, kOfUpdate);
   const std::string_view group = o.group ? std::string_view(o.group->name) : "";
   if (group == "world" || group == "tied") return true;
   return group == "data" && (name == "all_reduce" || name == "reduce_scatter");

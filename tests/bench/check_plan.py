@@ -6,7 +6,8 @@
 
 Takes layouts of a job of published size at even distances from the ranking of those that fit (and a
 third as many from those that do not, memory only), predicts each from a whole recording, and prints where price
-and prediction differ, the worst first: time and memory, mean, median and 95th percentile.
+and prediction differ, the worst first: time and memory, mean, median and 95th percentile; the time by families,
+schedule (none: one stage) and ZeRO.
 """
 import argparse
 import json
@@ -59,6 +60,19 @@ def show(name, errors):
     return p95
 
 
+def show_families(rows):
+    families = {}
+    for time, _, priced, _ in rows:
+        layout = priced["layout"]
+        schedule = layout["schedule"] if layout["pipeline"] > 1 else "none"
+        families.setdefault((schedule, layout["zero"]), []).append(time)
+    print("time by family  layouts   mean |error|   largest   signed mean")
+    for (schedule, zero), errors in sorted(families.items()):
+        sizes = [abs(e) for e in errors]
+        print(f"{schedule:12} {zero} {len(errors):8} {statistics.mean(sizes):12.2f} % {max(sizes):9.1f} "
+              f"{statistics.mean(errors):12.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lockstep", default=str(ROOT / "build/release/lockstep"))
@@ -84,6 +98,7 @@ def main():
     for time, memory, priced, whole in rows if options.rows else rows[:8]:
         print(f"  time {time:6.1f} %, memory {memory:6.1f} %  ({whole['step_seconds']:.3f} s, "
               f"{whole['memory_bytes'] / 2**30:.1f} GiB): {text_of(priced['layout'])}")
+    show_families([r for r in rows if r[2]["fits"]])
     times, memories = show("time", [r[0] for r in rows if r[2]["fits"]]), show("memory", [r[1] for r in rows])
     sys.exit(0 if times <= 5 and memories <= 10 else 1)
 

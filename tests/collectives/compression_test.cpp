@@ -119,6 +119,20 @@ TEST_CASE("the dry device records what would run", "[unit]") {
   }
 }
 
+TEST_CASE("options that change what travels are in a method's text", "[unit]") {
+  const BucketParts bucket = parts_of(1000);
+  for (const CompressionMethod* method : compressions()) {
+    INFO(method->name);
+    const CompressionOptions usual{.method = method->name, .rank = 2, .share = 0.1};
+    for (const auto& [rank, share] : {std::pair{3, 0.1}, std::pair{2, 0.2}}) {
+      const CompressionOptions other{.method = method->name, .rank = rank, .share = share};
+      const bool same =
+          method->bytes_sent(3, bucket, usual) == method->bytes_sent(3, bucket, other);
+      CHECK((text_of(usual) == text_of(other)) == same);
+    }
+  }
+}
+
 TEST_CASE("zeros stay zeros", "[unit]") {
   for (const CompressionMethod* method : compressions()) {
     INFO(method->name);

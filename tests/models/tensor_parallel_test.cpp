@@ -165,8 +165,10 @@ void compare(const std::vector<Pass>& ranks, const Pass& serial) {
 }
 
 std::vector<std::string> kinds_to_split() {
-  std::vector<std::string> kinds = model_kinds();
-  std::erase(kinds, "mlp");
+  std::vector<std::string> kinds;
+  for (const ModelKind& kind : model_table()) {
+    if (kind.cuts_layers) kinds.emplace_back(kind.name);
+  }
   return kinds;
 }
 

@@ -2,9 +2,12 @@
 // Every schedule of the table over a grid of shapes: proved by the checker and, independently, by
 // ranks that carry out one action after the other; its bubble and its memory as its header says.
 #include <algorithm>
+#include <map>
 #include <random>
+#include <string>
 
 #include "parallelism/pipeline/check.hpp"
+#include "parallelism/pipeline/executor.hpp"
 #include "parallelism/pipeline/messages.hpp"
 #include "parallelism/pipeline/simulate.hpp"
 #include "parallelism/pipeline/table.hpp"
@@ -105,6 +108,18 @@ TEST_CASE("every schedule of the table is right, with messages and without", "[u
     ++num_cases;
   });
   CHECK(num_cases > 400);
+}
+
+TEST_CASE("a schedule says whether its weight gradients wait", "[unit]") {
+  std::map<std::string, bool> defers;
+  for_each_case([&](const ScheduleKind& kind, const PipelineShape& shape) {
+    for (const auto& actions : make_schedule(kind, shape).stages)
+      defers[kind.name] = defers[kind.name] || defers_weight_gradients(actions);
+  });
+  for (const ScheduleKind* kind : schedule_kinds()) {
+    INFO(kind->name);
+    CHECK(defers[kind->name] == kind->defers);
+  }
 }
 
 // Orders of messages come from assumed times; any times will do.

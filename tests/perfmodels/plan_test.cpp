@@ -5,7 +5,12 @@
 #include <cmath>
 #include <set>
 
+#include "collectives/compression/table.hpp"
+#include "models/registry.hpp"
+#include "parallelism/pipeline/check.hpp"
+#include "parallelism/pipeline/table.hpp"
 #include "perfmodels/machine/find_machine.hpp"
+#include "perfmodels/plan_stored.hpp"
 #include "perfmodels/software.hpp"
 #include "perfmodels/step_time.hpp"
 #include "tests/support/catch.hpp"
@@ -157,6 +162,36 @@ TEST_CASE("layouts that the job's software cannot run are left out and counted")
   }
 }
 
+TEST_CASE("every model of the table is planned, in layouts that it can run") {
+  const Machine machine = find_machine("cpu");
+  for (const ModelKind& kind : model_table()) {
+    JobConfig job = job_of_64();
+    job.model.kind = kind.name;
+    const Plan found = plan(job, 4, machine);
+    bool cut = false, again = false;
+    for (std::size_t i = 0; i < found.layouts.size(); ++i) {
+      const Layout& l = found.layouts[i].layout;
+      cut = cut || l.degrees.tensor > 1;
+      again = again || l.recompute != "none";
+      INFO(kind.name << ": " << text_of(l));
+      if (i % 40 == 0) CHECK_NOTHROW(record_step(with_layout(job, l), 4, machine));
+    }
+    CHECK(cut == kind.cuts_layers);
+    CHECK(again == kind.recomputes);
+  }
+}
+
+TEST_CASE("steps can be left out unless the compression delays gradients") {
+  JobConfig job = job_of_64();
+  job.failures.nonfinite = "skip";
+  for (const CompressionMethod* method : compressions()) {
+    INFO(method->name);
+    job.collectives.compression = method->name;
+    const std::string why = test::config_error([&] { record_step(job, 2); });
+    CHECK((why.find("leaves steps out") != std::string::npos) == method->delays);
+  }
+}
+
 TEST_CASE("one rank has nothing to communicate, and what the job names is not varied") {
   const Machine machine = find_machine("cpu");
   JobConfig job = job_of_64();
@@ -176,6 +211,21 @@ TEST_CASE("ranks that no layout can use are an error that says why") {
   CHECK(test::config_error([&] {
           plan(job, 7, find_machine("cpu"));
         }).find("no layout of 7 ranks is valid: ") == 0);
+}
+
+TEST_CASE("what every schedule stores is counted as the checker finds it") {
+  for (const ScheduleKind* kind : schedule_kinds()) {
+    for (const PipelineShape shape : {PipelineShape{4, 8, 1}, PipelineShape{3, 9, 2}}) {
+      if (!kind->refusal(shape).empty()) continue;
+      INFO(kind->name << " on " << shape.stages << " stages");
+      const PipelineSchedule schedule = make_schedule(*kind, shape);
+      const StoredPasses passes = stored_passes(schedule);
+      CHECK(passes.stored == check(schedule).peak_stored);
+      if (shape.chunks == 1) CHECK(passes.of_last_part == passes.stored.back());
+      for (std::size_t s = 1; s < passes.waiting.size(); ++s)
+        CHECK((passes.waiting[s] > 0) == kind->defers);
+    }
+  }
 }
 
 TEST_CASE("degrees multiply to the ranks") {

@@ -44,6 +44,7 @@ std::string refusal(const PipelineShape& shape) {
 }  // namespace
 
 extern const ScheduleKind zero_bubble_schedule;
-const ScheduleKind zero_bubble_schedule{"zb-h1", actions, refusal};
+const ScheduleKind zero_bubble_schedule{
+    .name = "zb-h1", .actions = actions, .refusal = refusal, .defers = true};
 
 }  // namespace lockstep
