@@ -113,6 +113,7 @@ void TrainingRun::open_run_directory(const RunOptions& options) {
   context_.together([&] {
     if (!context_.first()) return;
     run_dir_ = options.resume ? find_run_directory(job_) : make_run_directory(job_);
+    if (options.resume) expect_goes_on(run_dir_);
   });
   checkpoints_->open(run_dir_);
   if (options.resume) checkpoints_->expect_fits();

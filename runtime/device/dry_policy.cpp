@@ -10,11 +10,16 @@ namespace {
 
 constexpr double kHalf = 2;  // bytes of an element of 16 bits
 
-// Kernels that work on gradients and optimizer states, those of compression among them.
-constexpr std::string_view kOfUpdate[] = {
-    "adamw_update", "momentum_update", "squared_sums",    "norm_of", "clip_factor",
-    "compress",     "sum_compressed",  "decompress",      "select",  "add_selected",
-    "project",      "project_back",    "multiply_factors"};
+// Kernels that work on gradients, those of compression among them.
+constexpr std::string_view kOfGradients[] = {
+    "squared_sums", "norm_of",      "clip_factor", "compress",     "sum_compressed",  "decompress",
+    "select",       "add_selected", "project",     "project_back", "multiply_factors"};
+
+// Or on optimizer states: the kernel of an optimizer is called NAME_update.
+bool is_of_update(std::string_view name) {
+  return name.ends_with("_update") || std::find(std::begin(kOfGradients), std::end(kOfGradients),
+                                                name) != std::end(kOfGradients);
+}
 
 // This program has tensors of 16 bits: memory and messages are what they are.
 bool is_ours(const DryPolicy& policy) {
@@ -25,8 +30,7 @@ bool is_ours(const DryPolicy& policy) {
 bool stays_wide(const Operation& o, const DryPolicy& policy) {
   const std::string_view name = o.name;
   if (is_ours(policy) && o.kind == OperationKind::collective) return true;
-  if (o.kind != OperationKind::collective)
-    return std::find(std::begin(kOfUpdate), std::end(kOfUpdate), name) != std::end(kOfUpdate);
+  if (o.kind != OperationKind::collective) return is_of_update(name);
   const std::string_view group = o.group ? std::string_view(o.group->name) : "";
   if (group == "world" || group == "tied") return true;
   return group == "data" && (name == "all_reduce" || name == "reduce_scatter");
