@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "collectives/compression/table.hpp"
 #include "launch/build_facts.hpp"
 #include "parallelism/hybrid/held_state.hpp"
 #include "runtime/base/clock.hpp"
@@ -125,9 +126,10 @@ std::map<std::string, std::int64_t> RunCheckpoints::layout() const {
 
 std::string RunCheckpoints::compression() const {
   const CollectivesSection& c = job_.collectives;
-  if (c.compression == "top_k") return format("top_k %g", c.compression_share);
-  if (c.compression == "powersgd") return format("powersgd %d", int(c.compression_rank));
-  return c.compression;
+  const CompressionMethod& method = find_compression(c.compression);
+  const std::string parameter = method.parameter(
+      {.method = c.compression, .rank = int(c.compression_rank), .share = c.compression_share});
+  return method.name + (parameter.empty() ? "" : " " + parameter);
 }
 
 Manifest RunCheckpoints::head_of(std::int64_t step, const Progress& progress) const {

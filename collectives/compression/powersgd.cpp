@@ -85,8 +85,12 @@ double bytes_sent(int ranks, const BucketParts& parts, const CompressionOptions&
          static_cast<double>(layout.p_count + layout.q_count);
 }
 
+std::string parameter(const CompressionOptions& options) {
+  return std::to_string(options.rank);
+}
+
 }  // namespace
 
-extern const CompressionMethod compression_powersgd{"powersgd", make, bytes_sent};
+extern const CompressionMethod compression_powersgd{"powersgd", make, bytes_sent, parameter};
 
 }  // namespace lockstep

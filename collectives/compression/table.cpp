@@ -17,6 +17,10 @@ constexpr const CompressionMethod* kCompressions[] = {
 
 }  // namespace
 
+std::string no_parameter(const CompressionOptions&) {
+  return "";
+}
+
 std::span<const CompressionMethod* const> compressions() {
   return kCompressions;
 }

@@ -11,6 +11,8 @@
 
 namespace lockstep {
 
+std::string no_parameter(const CompressionOptions&);  // ""
+
 struct CompressionMethod {
   const char* name;
   std::unique_ptr<Compression> (*make)(const Communicator& group, Device& device,
@@ -18,6 +20,8 @@ struct CompressionMethod {
   // Bytes that each of `ranks` sends to sum the bucket once, where the collectives send the least
   // there is: 2(p-1)/p of an all-reduced vector, (p-1)/p of a gathered or exchanged one.
   double (*bytes_sent)(int ranks, const BucketParts& parts, const CompressionOptions& options);
+  // Of its options what must be the same for a run that goes on with what was kept: "0.01".
+  std::string (*parameter)(const CompressionOptions& options) = no_parameter;
 };
 
 std::span<const CompressionMethod* const> compressions();

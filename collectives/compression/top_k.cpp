@@ -12,6 +12,7 @@
 #include <cmath>
 
 #include "collectives/compression/table.hpp"
+#include "runtime/base/format.hpp"
 #include "runtime/kernels/elementwise.hpp"
 
 namespace lockstep {
@@ -65,8 +66,12 @@ double bytes_sent(int ranks, const BucketParts& parts, const CompressionOptions&
   return 8.0 * (ranks - 1) * static_cast<double>(taken(parts.count, options.share));
 }
 
+std::string parameter(const CompressionOptions& options) {
+  return format("%g", options.share);
+}
+
 }  // namespace
 
-extern const CompressionMethod compression_top_k{"top_k", make, bytes_sent};
+extern const CompressionMethod compression_top_k{"top_k", make, bytes_sent, parameter};
 
 }  // namespace lockstep
