@@ -3,7 +3,9 @@
 // `predict`, `plan` and `explain` read, a summary, and a plot of measurement against fit.
 #include "perfmodels/calibrate/calibrate.hpp"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -43,11 +45,11 @@ Extent extent_of(const CalibrateOptions& options) {
 void expect_writable(const std::string& path) {
   const std::filesystem::path file(path);
   const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
-  const bool writable =
-      std::filesystem::is_directory(file) ? false : access(folder.c_str(), W_OK) == 0;
-  if (!writable) {
-    throw ConfigError("-o '" + path + "' cannot be written: name a file in a folder that exists");
-  }
+  const bool is_folder = std::filesystem::is_directory(file);
+  if (!is_folder && access(folder.c_str(), W_OK) == 0) return;
+  throw ConfigError("-o '" + path + "' cannot be written (" +
+                    std::strerror(is_folder ? EISDIR : errno) +
+                    "): name a file in a folder that can be written");
 }
 
 // Messages beside the profile; what a rank computes where there are no messages.

@@ -14,7 +14,9 @@
 
 #include "launch/command.hpp"
 #include "launch/experiment/batch.hpp"
+#include "launch/experiment/judge.hpp"
 #include "launch/experiment/run.hpp"
+#include "launch/experiment/summary.hpp"
 #include "launch/job.hpp"
 #include "launch/report/experiment_report.hpp"
 #include "perfmodels/machine/find_machine.hpp"
@@ -66,6 +68,12 @@ std::vector<std::string> names_of(const std::vector<ExperimentPoint>& points) {
   return names;
 }
 
+void say_verdicts(const ExperimentFile& e, const std::vector<PointSummary>& points) {
+  for (const Judgement& j : judge(e.hypothesis, points))
+    std::printf("hypothesis: %s: %s (%s)\n", j.expected.c_str(), name_of(j.verdict),
+                j.found.c_str());
+}
+
 void write_report(const ExperimentFile& e, const ExperimentFolder& folder,
                   const std::vector<ExperimentPoint>& points,
                   const std::vector<Forecast>& forecasts) {
@@ -76,6 +84,7 @@ void write_report(const ExperimentFile& e, const ExperimentFolder& folder,
       if (points[i].fingerprint == row.fingerprint) row.predicted = forecasts[i].step;
     }
   }
+  say_verdicts(e, summarize(rows, names_of(points)));
   const ReportFile report = write_experiment_report(folder.dir(), e, rows, names_of(points));
   std::printf("%s\n", report.path.c_str());
   if (report.without_plots) std::printf("%s\n", told(Drawn::no_gnuplot, "").c_str());

@@ -4,11 +4,13 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include "launch/command.hpp"
 #include "launch/experiment/file.hpp"
+#include "launch/experiment/points.hpp"
 #include "launch/job.hpp"
 #include "launch/report/experiment_report.hpp"
 #include "launch/report/run_report.hpp"
@@ -25,13 +27,25 @@ struct ReportOptions {
   std::string dir, machine;
 };
 
+// As the file has them; nothing where its job is not there any more.
+std::vector<std::string> names_of_points(const ExperimentFile& e) {
+  std::vector<std::string> names;
+  try {
+    for (const ExperimentPoint& point : points_of(e))
+      names.push_back(point.name);
+  } catch (const ConfigError&) {
+    names.clear();
+  }
+  return names;
+}
+
 ReportFile report_of_experiment(const std::string& dir) {
   const std::vector<ResultRow> rows = load_results(dir + "/results.jsonl");
   if (rows.empty()) throw ConfigError(dir + "/results.jsonl has no results yet");
   ExperimentFile e = load_experiment(dir + "/experiment.toml");
   e.launcher = rows.back().launcher;
   if (e.machine.empty()) e.machine = rows.back().job.job.machine;
-  return write_experiment_report(dir, e, rows, {});
+  return write_experiment_report(dir, e, rows, names_of_points(e));
 }
 
 int report(const ReportOptions& options) {

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "collectives/compression/table.hpp"
 #include "launch/build_facts.hpp"
 #include "parallelism/hybrid/held_state.hpp"
 #include "runtime/base/clock.hpp"

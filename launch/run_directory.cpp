@@ -6,9 +6,11 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <nlohmann/json.hpp>
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/file.hpp"
+#include "runtime/base/mapped_file.hpp"
 
 namespace lockstep {
 
@@ -111,6 +113,19 @@ std::string find_run_directory(const JobConfig& job) {
   make_directory(dir, made);
   made.keep();
   return dir.string();
+}
+
+void expect_goes_on(const std::string& run_dir) {
+  const fs::path summary = fs::path(run_dir) / "summary.json",
+                 saved = fs::path(run_dir) / "checkpoints";
+  std::error_code ignored;
+  if (!fs::exists(summary, ignored)) return;
+  if (fs::exists(saved, ignored) && !fs::is_empty(saved, ignored)) return;
+  const auto json = nlohmann::json::parse(read_text(summary.string()), nullptr, false);
+  if (!json.is_object() || !json.contains("finished") || json["finished"] != true) return;
+  throw ConfigError("job.run_dir = \"" + run_dir +
+                    "\" holds a run that came to its end and has no checkpoint to go on from; name "
+                    "another directory");
 }
 
 void write_job(const std::string& run_dir, const JobConfig& job) {

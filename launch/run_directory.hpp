@@ -18,4 +18,8 @@ std::string find_run_directory(const JobConfig& job);
 // Writes the job as it is now into the directory of a run that goes on.
 void write_job(const std::string& run_dir, const JobConfig& job);
 
+// ConfigError where the run came to its end and has no checkpoint: nothing is left to go on from,
+// and to begin anew would take its metrics away.
+void expect_goes_on(const std::string& run_dir);
+
 }  // namespace lockstep

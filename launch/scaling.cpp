@@ -16,6 +16,7 @@
 #include "launch/prediction_options.hpp"
 #include "launch/step_table.hpp"
 #include "perfmodels/machine/notes.hpp"
+#include "perfmodels/scaling_remedy.hpp"
 #include "runtime/base/format.hpp"
 
 namespace lockstep {
@@ -101,6 +102,21 @@ std::string cost_of(const ScaledStep& s, std::int64_t steps) {
          format(" and %.4g node hours", s.node_hours(steps));
 }
 
+// What is known of profiles that were made of data sheets (perfmodels/published).
+std::string sureness_of(const Machine& machine) {
+  if (machine.calibrated) return "";
+  if (machine.device != "cuda") return ", whose profile is not calibrated";
+  return ", from data sheets, not calibrated: published steps took up to 1.5 times as "
+         "long, and kept the predicted efficiency within 4 points on average";
+}
+
+std::string remedy_text(const std::optional<Remedy>& remedy, std::int64_t steps) {
+  if (!remedy) return "";
+  return format(". With %s = %s, %s would take %s, an efficiency of %.0f %%", remedy->key.c_str(),
+                remedy->value.c_str(), size_of(remedy->step).c_str(),
+                cost_of(remedy->step, steps).c_str(), 100 * remedy->step.efficiency);
+}
+
 std::string advice_text(const std::optional<Advice>& advice, std::int64_t steps,
                         double efficiency) {
   if (!advice) {
@@ -108,8 +124,9 @@ std::string advice_text(const std::optional<Advice>& advice, std::int64_t steps,
            "memory (lockstep plan finds layouts that fit)";
   }
   const ScaledStep &most = advice->most, &first = advice->first;
-  std::string text = format("The job deserves %s: the most with an efficiency of at least %g %%",
-                            size_of(most).c_str(), 100 * efficiency);
+  std::string text =
+      format("The job deserves %s: of these counts the most with an efficiency of at least %g %%",
+             size_of(most).c_str(), 100 * efficiency);
   text += format(". Its %lld steps take %s", static_cast<long long>(steps),
                  cost_of(most, steps).c_str());
   if (most.ranks > first.ranks)
@@ -169,6 +186,8 @@ int show_scaling(const ScalingOptions& options) {
   const std::vector<ScalingCurve> curves = {scale(job, machine, Scaling::strong, counts),
                                             scale(job, machine, Scaling::weak, counts)};
   const auto advice = advise(curves[0], options.efficiency);
+  const bool falls = advice && advice->next;
+  const auto remedy = falls ? remedy_at(job, machine, *advice->next) : std::nullopt;
   const std::string note = notes_on(machine);
   if (options.json) {
     Json all = Json::array();
@@ -178,13 +197,19 @@ int show_scaling(const ScalingOptions& options) {
                                        {"ranks", advice->most.ranks},
                                        {"least_efficiency", options.efficiency}}
                                 : Json();
+    all[0]["remedy"] = remedy ? Json{{"key", remedy->key},
+                                     {"value", remedy->value},
+                                     {"ranks", remedy->step.ranks},
+                                     {"step_seconds", remedy->step.seconds},
+                                     {"efficiency", remedy->step.efficiency}}
+                              : Json();
     print_once(all.dump(2) + "\n");
   } else {
-    print_once("Predicted on " + machine.name +
-               (machine.calibrated ? "" : ", whose profile is not calibrated") + "\n" +
+    print_once("Predicted on " + machine.name + sureness_of(machine) + "\n" +
                (note.empty() ? "" : note + "\n") + "\n" + table_of(curves[1], job.job.steps) +
                "\n" + table_of(curves[0], job.job.steps) + "\n" +
-               advice_text(advice, job.job.steps, options.efficiency) + ".\n");
+               advice_text(advice, job.job.steps, options.efficiency) +
+               remedy_text(remedy, job.job.steps) + ".\n");
   }
   if (options.plot.empty()) return 0;
   const Plot plot = plot_of(curves, job.job.name + " on " + machine.name);

@@ -11,10 +11,12 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/command.hpp"
-#include "parallelism/mesh/degrees.hpp"
+#include "launch/first_look.hpp"
+#include "launch/run_directory.hpp"
 #include "runtime/base/format.hpp"
 #include "runtime/base/process.hpp"
 #include "runtime/context/mpi.hpp"
+#include "runtime/logging/logging.hpp"
 #include "slurm/request.hpp"
 #include "slurm/shell.hpp"
 #include "slurm/site.hpp"
@@ -33,18 +35,21 @@ struct SubmitArguments {
 JobConfig load(const SubmitArguments& arguments) {
   const std::string site = slurm::find_site(arguments.site, arguments.file);
   const JobConfig defaults = site.empty() ? JobConfig{} : load_job(site);
-  JobConfig job = load_job(arguments.file, arguments.overrides, defaults);
-  // A layout that does not fit would otherwise be found when the nodes are there.
-  const auto& p = job.parallel;
-  resolve(MeshDegrees{p.data, p.tensor, p.pipeline}, slurm::ranks_of(job.slurm));
-  return job;
+  return load_job(arguments.file, arguments.overrides, defaults);
 }
 
 std::string count(int n, const char* noun) {
   return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
 }
 
-void print(const slurm::ScriptInputs& in, const slurm::Submission& made) {
+struct Submitted {
+  const slurm::ScriptInputs& in;
+  const slurm::Submission& made;
+  double bytes_per_rank;  // 0: not known
+};
+
+void print(const Submitted& submitted) {
+  const auto& [in, made, bytes] = submitted;
   const SlurmSection& s = in.job.slurm;
   const auto line = [](const char* name, const std::string& text) {
     std::printf("  %-9s%s\n", name, text.c_str());
@@ -53,6 +58,7 @@ void print(const slurm::ScriptInputs& in, const slurm::Submission& made) {
               made.job_id.empty() ? "not submitted" : ("job " + made.job_id).c_str(),
               in.job.job.name.c_str(), count(s.nodes, "node").c_str(),
               (" of " + count(s.ranks_per_node, "rank")).c_str());
+  if (bytes > 0) line("memory", format("%.0f MB of tensors on a rank", 1e-6 * bytes));
   line("script", made.script);
   if (made.job_id.empty()) return line("submit", "sbatch " + slurm::shell_word(made.script));
   line("follow", "squeue -j " + made.job_id + "; tail -F " + slurm::shell_word(made.output));
@@ -60,11 +66,14 @@ void print(const slurm::ScriptInputs& in, const slurm::Submission& made) {
   line("stop", "scancel " + made.job_id);
 }
 
-void print_json(const slurm::ScriptInputs& in, const slurm::Submission& made) {
-  const nlohmann::ordered_json facts = {{"job_id", made.job_id},
-                                        {"run_dir", in.run_dir},
-                                        {"script", made.script},
-                                        {"output", made.output}};
+void print_json(const Submitted& submitted) {
+  const auto& [in, made, bytes] = submitted;
+  const nlohmann::ordered_json facts = {
+      {"job_id", made.job_id},
+      {"run_dir", in.run_dir},
+      {"script", made.script},
+      {"output", made.output},
+      {"memory_bytes_per_rank", static_cast<std::int64_t>(bytes)}};
   std::printf("%s\n", facts.dump(2).c_str());
 }
 
@@ -73,10 +82,15 @@ int submit(const SubmitArguments& arguments) {
     throw ConfigError("submit needs a job file: lockstep submit JOB.toml");
   const auto in =
       slurm::inputs_of(load(arguments), own_path(), std::filesystem::current_path(), mpi_library());
+  if (arguments.resume) expect_goes_on(in.run_dir);
+  const FirstLook look = look_at(in.job);
   const slurm::Submission made = slurm::submit(
       in, {.action = arguments.dry_run ? slurm::Action::write : slurm::Action::submit,
            .existing = arguments.resume ? slurm::Existing::go_on : slurm::Existing::refuse});
-  arguments.json ? print_json(in, made) : print(in, made);
+  for (const std::string& warning : look.warnings)
+    log_warning(warning);
+  const Submitted submitted{in, made, look.bytes_per_rank};
+  arguments.json ? print_json(submitted) : print(submitted);
   return 0;
 }
 

@@ -4,19 +4,26 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 #include <unistd.h>
 
+#include "collectives/algorithms/table.hpp"
+#include "collectives/compression/table.hpp"
 #include "launch/command.hpp"
 #include "launch/dry_report.hpp"
+#include "launch/first_look.hpp"
 #include "launch/job.hpp"
 #include "launch/number_checks.hpp"
 #include "launch/prediction.hpp"
 #include "launch/supervise.hpp"
 #include "launch/training_run.hpp"
+#include "models/registry.hpp"
+#include "parallelism/pipeline/table.hpp"
+#include "runtime/config/keys.hpp"
 #include "runtime/logging/logging.hpp"
 
 namespace lockstep {
@@ -50,12 +57,26 @@ int record_dry(JobConfig job, const TrainOptions& options) {
   return 0;
 }
 
-// What predictions know and this version does not run.
-void expect_trainable(const JobConfig& job) {
-  if (job.job.software != "lockstep") {
-    throw ConfigError("job.software = \"" + job.job.software +
-                      "\" is for predictions; what trains is lockstep");
-  }
+std::string joined(const std::set<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names)
+    text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+// What the keys of text may be that tables above the job file know.
+std::vector<KeyNames> names_of_tables() {
+  std::set<std::string> models, compressed, algorithm;
+  for (const std::string& kind : model_kinds())
+    models.insert(kind);
+  for (const CompressionMethod* method : compressions())
+    compressed.insert(method->name);
+  for (const Algorithm* a : algorithms())
+    algorithm.insert(std::string(a->name()));
+  return {{"model.kind", joined(models)},
+          {"parallel.schedule", schedule_names()},
+          {"collectives.compression", joined(compressed)},
+          {"collectives.algorithm", joined(algorithm)}};
 }
 
 bool starts_ranks(const TrainOptions& options) {
@@ -83,7 +104,7 @@ int start_ranks(const JobConfig& job, const TrainOptions& options) {
 
 int train(const TrainOptions& options) {
   if (options.help_keys) {
-    if (rank_from_launcher() == 0) std::fputs(key_reference().c_str(), stdout);
+    if (rank_from_launcher() == 0) std::fputs(key_reference(names_of_tables()).c_str(), stdout);
     return 0;
   }
   JobConfig job;

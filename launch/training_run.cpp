@@ -113,6 +113,7 @@ void TrainingRun::open_run_directory(const RunOptions& options) {
   context_.together([&] {
     if (!context_.first()) return;
     run_dir_ = options.resume ? find_run_directory(job_) : make_run_directory(job_);
+    if (options.resume) expect_goes_on(run_dir_);
   });
   checkpoints_->open(run_dir_);
   if (options.resume) checkpoints_->expect_fits();
@@ -149,12 +150,11 @@ int TrainingRun::run() {
   const double train_seconds = now() - train_begin_;
   mllog_.end_training(finished && (!has_target() || target_seconds_ > 0));
   table_.finish();
-  if (job_.job.trace_steps > 0) {
-    device_->record_into(nullptr);
-    write_chrome_trace(run_dir_ + "/trace.json", context_, trace_, trace_origin_);
-  }
+  device_->record_into(nullptr);
   summarize(train_seconds, finished);
   if (finished && job_.job.sample_length > 0) write_sample();
+  if (job_.job.trace_steps > 0)  // last: it is the largest, and may not fit on the disk
+    write_chrome_trace(run_dir_ + "/trace.json", context_, trace_, trace_origin_);
   if (finished && !stop_requested()) return 0;
   return 128 + (stop_signal() ? stop_signal() : SIGTERM);
 }

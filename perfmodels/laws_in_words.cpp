@@ -10,6 +10,9 @@ namespace lockstep {
 
 namespace {
 
+// Errors beyond which a law describes its points badly, or not at all: its parameters mean nothing.
+constexpr double kPoor = 0.1, kUseless = 0.5;
+
 std::string percent(double share) {
   return format("%.3g %%", share * 100);
 }
@@ -69,15 +72,19 @@ std::string quality_of(const LawFit& fit) {
               ? "met exactly"
               : format("missed by %s on average and %s at most", percent(fit.mean_error).c_str(),
                        percent(fit.worst_error).c_str());
+  if (fit.worst_error > kPoor && fit.worst_error <= kUseless)
+    text += "; this law does not describe them well";
   if (!fit.has_intervals()) return text + "; too few points to say how sure that is";
   if (fit.freedom < 3) text += format("; only %d more than parameters", fit.freedom);
-  if (fit.worst_error > 0.1) text += "; this law does not describe them well";
   return text;
 }
 
 }  // namespace
 
 std::string in_words(const LawFit& fit) {
+  if (fit.worst_error > kUseless)
+    return std::string(name_of(fit.law)) + ": does not describe these points (" + quality_of(fit) +
+           ")";
   return std::string(name_of(fit.law)) + ": " + meaning_of(fit) + " (" + quality_of(fit) + ")";
 }
 

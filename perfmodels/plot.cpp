@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "perfmodels/plot.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <fstream>
+#include <string_view>
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
@@ -42,6 +45,18 @@ std::string curves_of(const Series& series, std::size_t i) {
     labels = labels || !p.label.empty();
   if (labels) text += format(", $data%zu using 1:2:3 with labels left offset 0.6,0.3 notitle", i);
   return text;
+}
+
+// gnuplot says nothing of a full disk.
+bool ends_as_svg(const std::string& path) {
+  constexpr std::string_view kEnd = "</svg>";
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const std::streamoff size = file.tellg(), last = std::min<std::streamoff>(size, 64);
+  if (!file || size <= 0) return false;
+  std::string tail(static_cast<std::size_t>(last), ' ');
+  file.seekg(size - last);
+  file.read(tail.data(), last);
+  return tail.find(kEnd) != std::string::npos;
 }
 
 // A pipe to a command that ends before it has read all must not end us.
@@ -94,7 +109,10 @@ Drawn draw_script(const std::string& script, const std::string& svg_path) {
   std::fputs(script.c_str(), pipe);
   const int status = pclose(pipe);
   if (status >= 0 && status >> 8 == kNotFound) return Drawn::no_gnuplot;
-  if (status != 0) throw SystemError("gnuplot could not draw " + svg_path);
+  if (status != 0 || !ends_as_svg(svg_path)) {
+    throw SystemError("gnuplot could not draw " + svg_path +
+                      ": can it be written, is there room on the disk?");
+  }
   return Drawn::yes;
 }
 

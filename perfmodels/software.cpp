@@ -6,6 +6,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/format.hpp"
+#include "runtime/optim/table.hpp"
 
 namespace lockstep {
 
@@ -56,7 +57,7 @@ DryPolicy policy_of(const JobConfig& job) {
   return {.mixed = job.job.precision == "bfloat16",
           .separate = s.others,
           .drops = job.model.dropout > 0,
-          .optimizer_states = job.optimizer.kind == "adamw" ? 2 : 1};
+          .optimizer_states = find_optimizer_kind(job.optimizer.kind).states};
 }
 
 MessageKind messages_of(const JobConfig& job) {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "slurm/request.hpp"
 
+#include <cmath>
+#include <cstdlib>
 #include <regex>
+#include <string_view>
 #include <utility>
 
 #include "runtime/base/error.hpp"
@@ -116,6 +119,14 @@ void check_request(const JobConfig& job) {
   check_forms(job.slurm);
   check_time(job.slurm);
   check_lists(job.slurm);
+}
+
+double memory_bytes_of(const std::string& memory) {
+  if (memory.empty()) return 0;
+  constexpr std::string_view kUnits = "KMGT";
+  const std::size_t unit = kUnits.find(memory.back());
+  const double kib = unit == std::string_view::npos ? 1024 : std::pow(1024.0, unit);
+  return 1024 * kib * std::strtod(memory.c_str(), nullptr);
 }
 
 std::string run_directory_of(const JobConfig& job) {

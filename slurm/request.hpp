@@ -14,6 +14,9 @@ namespace lockstep::slurm {
 // them. Slurm reads one number as minutes, two as minutes and seconds, after days as hours.
 std::optional<std::int64_t> seconds_of(const std::string& time);
 
+// slurm.memory, such as "64G"; Slurm reads a number alone as MiB. 0: not said, or all of the node.
+double memory_bytes_of(const std::string& memory);
+
 // ConfigError if a key of [slurm], or job.name, holds what neither Slurm nor the script could take.
 void check_request(const JobConfig& job);
 

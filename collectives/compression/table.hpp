@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every compression by name. One is a file of this folder that defines one Method (how to make it,
-// what it sends), and a line in table.cpp; tests and the job key collectives.compression walk the
-// table.
+// Every compression by name. One is a file of this folder that defines one CompressionMethod, and a
+// line in table.cpp; tests and the job key collectives.compression walk the table.
 #pragma once
 
 #include <memory>
 #include <span>
+#include <string>
 
 #include "collectives/compression/compression.hpp"
 

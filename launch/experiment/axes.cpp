@@ -51,7 +51,8 @@ void check_key(const std::string& name, const std::string& where) {
   const std::vector<Section> all = sections_of(job);
   const std::size_t dot = name.find('.');
   if (dot == std::string::npos) {
-    throw ConfigError(where + name + " is not a key of a job; " + suggest_home(name, all));
+    throw ConfigError(where + name + " is neither \"ranks\" nor a key of a job (section.key); " +
+                      suggest_home(name, all));
   }
   const std::string section_name = name.substr(0, dot), key_name = name.substr(dot + 1);
   const auto named = [](const std::string& text) {

@@ -104,7 +104,7 @@ std::string forecast_text(const ExperimentFile& e, const std::vector<ExperimentP
   for (const ExperimentPoint& point : points)
     width = std::max(width, static_cast<int>(point.name.size()));
   std::string text = format("%-*s %6s %6s %11s %11s %11s %10s %9s\n", width, "predicted", "ranks",
-                            "nodes", "step ms", "tokens/s", "waiting", "MiB", "run s");
+                            "nodes", "step ms", "tokens/s", "idle", "MiB", "run s");
   for (std::size_t i = 0; i < points.size(); ++i)
     text += row_text(points[i], forecasts[i], width);
   std::set<std::string> notes;

@@ -76,13 +76,28 @@ std::string ranks_axis(const std::vector<Curve2d>& curves) {
          format("set xrange [%.9g:%.9g]\n", *counts.begin() / 1.25, *counts.rbegin() * 1.25);
 }
 
+// 1, 2 and 5 of each decade, as long as there are few: with the decades alone most points lie
+// between two marks or none.
+std::string log_marks(double low, double high) {
+  constexpr double kFewDecades = 3;
+  if (std::log10(high / low) > kFewDecades) return "";
+  std::string marks;
+  for (double decade = std::pow(10, std::floor(std::log10(low))); decade <= high; decade *= 10) {
+    for (const double mark : {decade, 2 * decade, 5 * decade}) {
+      if (mark >= low && mark <= high) marks += format("%s%.9g", marks.empty() ? "" : ", ", mark);
+    }
+  }
+  return "set ytics (" + marks + ")\n";
+}
+
 std::string y_axis(const Range& y) {
   if (y.high == 0) return "";
   constexpr double kWide = 20;
   if (y.high / y.low <= kWide)
     return format("set yrange [0:%.9g]\nset format y '%%g'\n", 1.12 * y.top());
-  return format("set logscale y\nset yrange [%.9g:%.9g]\nset format y '%%g'\n", y.low / 1.5,
-                y.top() * 1.5);
+  const double low = y.low / 1.5, high = y.top() * 1.5;
+  return format("set logscale y\nset yrange [%.9g:%.9g]\nset format y '%%g'\n", low, high) +
+         log_marks(low, high);
 }
 
 const char* look_of(Curve2d::Look look) {

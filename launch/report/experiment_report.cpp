@@ -2,6 +2,7 @@
 #include "launch/report/experiment_report.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "launch/build_facts.hpp"
@@ -202,10 +203,13 @@ std::string list_of(const std::set<std::string>& all) {
 }
 
 // What --set changed in the job of the file; nothing where the file's job is not there any more.
-std::vector<std::string> set_by_hand(const ExperimentFile& e, const ResultRow& row) {
+std::vector<std::string> set_by_hand(const ExperimentFile& e, const std::string& dir,
+                                     const ResultRow& row) {
   try {
     for (ExperimentPoint& point : points_of(e)) {
       if (point.name != row.point) continue;
+      const std::string& name = row.job.job.name;  // a run that was started has one of its own
+      if (std::filesystem::exists(dir + "/jobs/" + name + ".toml")) point.job.job.name = name;
       point.job.job.machine = row.job.job.machine;
       point.job.job.run_dir = row.job.job.run_dir;
       return settings_between(point.job, row.job);
@@ -221,7 +225,7 @@ std::string commands_of(const ExperimentFile& e, const std::string& dir, const R
   std::string text = "# all of it\n" + shell_text({"lockstep", "experiment", e.path}) + kNext +
                      "--launcher " + e.launcher;
   if (!e.machine.empty()) text += kNext + shell_text({"--machine", e.machine});
-  for (const std::string& setting : set_by_hand(e, row))
+  for (const std::string& setting : set_by_hand(e, dir, row))
     text += kNext + shell_text({"--set", setting});
   text += std::string(kNext) + "--dir ANOTHER\n";
   if (e.launcher != "predict") {

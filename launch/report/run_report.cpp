@@ -66,6 +66,15 @@ void add_memory(Page& page, const ReportedRun& run) {
   page.table({"", "MiB"}, rows);
 }
 
+// A run that was stopped, or still trains, has fewer than its job asks for.
+std::string steps_text(const ReportedRun& run) {
+  const auto asked = static_cast<long long>(run.job.job.steps);
+  const auto last = static_cast<long long>(run.log.steps.back().step);
+  const bool at_target = run.facts.target_seconds > 0;
+  return last < asked && !at_target ? format("Step %lld of %lld", last, asked)
+                                    : format("%zu steps", run.log.steps.size());
+}
+
 std::string summary_line(const ReportedRun& run) {
   const JobConfig& job = run.job;
   const auto count = [](int n, const char* noun) {
@@ -78,8 +87,7 @@ std::string summary_line(const ReportedRun& run) {
              static_cast<long long>(job.model.sequence), static_cast<long long>(job.batch.global));
   if (run.facts.ranks > 0) text += " on " + count(run.facts.ranks, "rank");
   if (run.facts.nodes > 0) text += " of " + count(run.facts.nodes, "node");
-  return text +
-         format(". %zu steps, last loss %.4f", run.log.steps.size(), run.log.steps.back().loss) +
+  return text + format(". %s, last loss %.4f", steps_text(run).c_str(), run.log.steps.back().loss) +
          (run.log.evaluations.empty()
               ? "."
               : format(", validation loss %.4f, accuracy %.2f %%.", run.log.evaluations.back().loss,

@@ -108,12 +108,31 @@ void apply_override(const std::vector<Section>& all, const std::string& assignme
   read_value(section, key, {.where = where, .node = *value.get("value"), .bare = text});
 }
 
-std::string key_line(const Key& key) {
+std::string key_line(const Key& key, const std::string& limits) {
   constexpr std::size_t kCommentColumn = 32;
   std::string line = std::string(key.name) + " = " + write_value(key.value);
   line.append(line.size() < kCommentColumn ? kCommentColumn - line.size() : 0, ' ');
-  const std::string limits = limits_of(key);
   return line + "  # " + key.doc + (limits.empty() ? "" : " (" + limits + ")") + "\n";
+}
+
+std::string limits_among(const Section& section, const Key& key,
+                         const std::vector<KeyNames>& tables) {
+  const std::string full = std::string(section.name) + "." + key.name;
+  for (const KeyNames& table : tables) {
+    if (table.key == full) return table.names;
+  }
+  return limits_of(key);
+}
+
+std::string written(const JobConfig& config, const std::vector<KeyNames>& tables) {
+  JobConfig values = config;  // the list of keys points to members that can be written
+  std::string text;
+  for (const Section& section : sections_of(values)) {
+    text += (text.empty() ? "[" : "\n[") + std::string(section.name) + "]  # " + section.doc + "\n";
+    for (const Key& key : section.keys)
+      text += key_line(key, limits_among(section, key, tables));
+  }
+  return text;
 }
 
 }  // namespace
@@ -142,14 +161,7 @@ JobConfig load_job(const std::string& path, const std::vector<std::string>& over
 }
 
 std::string to_toml(const JobConfig& config) {
-  JobConfig values = config;  // the list of keys points to members that can be written
-  std::string text;
-  for (const Section& section : sections_of(values)) {
-    text += (text.empty() ? "[" : "\n[") + std::string(section.name) + "]  # " + section.doc + "\n";
-    for (const Key& key : section.keys)
-      text += key_line(key);
-  }
-  return text;
+  return written(config, {});
 }
 
 std::vector<std::string> settings_between(const JobConfig& from, const JobConfig& to) {
@@ -169,6 +181,10 @@ std::vector<std::string> settings_between(const JobConfig& from, const JobConfig
 
 std::string key_reference() {
   return to_toml(JobConfig{});
+}
+
+std::string key_reference(const std::vector<KeyNames>& tables) {
+  return written(JobConfig{}, tables);
 }
 
 }  // namespace lockstep

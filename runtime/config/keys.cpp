@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/config/keys.hpp"
 
+#include "runtime/optim/names.hpp"
 #include "runtime/optim/schedule.hpp"
 
 namespace lockstep {
@@ -13,7 +14,6 @@ constexpr const char* kPrecisionNames[] = {"float32", "bfloat16"};
 constexpr const char* kMatmulNames[] = {"float32", "tf32"};
 constexpr const char* kAttentionNames[] = {"auto", "own"};
 constexpr const char* kDataNames[] = {"bytes", "tokens"};
-constexpr const char* kOptimizerNames[] = {"adamw", "sgd"};
 constexpr const char* kRecomputeNames[] = {"none", "selective", "full"};
 constexpr const char* kNonfiniteNames[] = {"stop", "skip"};
 constexpr const char* kSpikeNames[] = {"ignore", "warn", "skip", "roll_back"};
@@ -100,7 +100,7 @@ Section model_keys(ModelSection& model) {
       "model",
       "what is trained",
       {
-          {"kind", &model.kind, "architecture: gpt, llama, mlp"},
+          {"kind", &model.kind, "architecture"},
           {"layers", &model.layers, "blocks", at_least(1)},
           {"hidden", &model.hidden, "width", at_least(1)},
           {"heads", &model.heads, "gpt, llama: attention heads; they divide the width",
@@ -151,7 +151,7 @@ Section optimizer_keys(OptimizerSection& optimizer) {
       "optimizer",
       "how weights are updated",
       {
-          {"kind", &optimizer.kind, "update rule", {}, kOptimizerNames},
+          {"kind", &optimizer.kind, "update rule", {}, optimizer_names()},
           {"learning_rate", &optimizer.learning_rate, "peak", above(0)},
           {"warmup_steps", &optimizer.warmup_steps, "linear rise to the peak", at_least(0)},
           {"schedule", &optimizer.schedule, "after the warm-up", {}, kScheduleNames},
@@ -177,8 +177,7 @@ Section parallel_keys(ParallelSection& parallel) {
           {"tensor", &parallel.tensor, "ranks that share each layer", at_least(1)},
           {"pipeline", &parallel.pipeline, "stages of layers", at_least(1)},
           {"chunks", &parallel.chunks, "stretches of layers per stage (interleaved)", at_least(1)},
-          {"schedule", &parallel.schedule,
-           "of the stages: gpipe, 1f1b, interleaved, zb-h1, or a file"},
+          {"schedule", &parallel.schedule, "of the stages: a name, or a file"},
           {"sequence_parallel", &parallel.sequence_parallel,
            "tensor ranks share the rows between layers, too"},
           {"recompute",
@@ -207,8 +206,7 @@ Section collectives_keys(CollectivesSection& collectives) {
            "profile that prices come from (lockstep calibrate); empty: job.determinism decides"},
           {"timeout_seconds", &collectives.timeout_seconds,
            "of one operation, before the late rank is named", above(0)},
-          {"compression", &collectives.compression,
-           "of gradients: none, bfloat16, float16, int8, top_k, powersgd"},
+          {"compression", &collectives.compression, "of gradients"},
           {"compression_rank", &collectives.compression_rank, "powersgd: columns kept of a matrix",
            at_least(1)},
           {"compression_share",

@@ -43,6 +43,13 @@ struct Section {
 // The values point into `config`.
 std::vector<Section> sections_of(JobConfig& config);
 
+// What a key of text may be and folders above this one know: {"model.kind", "gpt, llama, mlp"}.
+struct KeyNames {
+  std::string key, names;
+};
+// key_reference with these names behind the meanings of their keys.
+std::string key_reference(const std::vector<KeyNames>& tables);
+
 // What --set takes to make `to` of `from`: "section.key=value".
 std::vector<std::string> settings_between(const JobConfig& from, const JobConfig& to);
 

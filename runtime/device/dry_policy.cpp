@@ -11,19 +11,23 @@ namespace {
 
 constexpr double kHalf = 2;  // bytes of an element of 16 bits
 
-// Kernels that work on gradients and optimizer states, those of compression among them.
-constexpr std::string_view kOfUpdate[] = {
-    "adamw_update", "momentum_update", "squared_sums",    "norm_of", "clip_factor",
-    "compress",     "sum_compressed",  "decompress",      "select",  "add_selected",
-    "project",      "project_back",    "multiply_factors"};
-
-// Kernels that state the type and the bytes of the tensors that they are given: of this program
-// those of 32 bits are of gradients.
-constexpr std::string_view kAsGiven[] = {"fill", "add", "copy"};
+// Kernels that work on gradients, those of compression among them.
+constexpr std::string_view kOfGradients[] = {
+    "squared_sums", "norm_of",      "clip_factor", "compress",     "sum_compressed",  "decompress",
+    "select",       "add_selected", "project",     "project_back", "multiply_factors"};
 
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
+
+// Or on optimizer states: the kernel of an optimizer is called NAME_update.
+bool is_of_update(std::string_view name) {
+  return name.ends_with("_update") || is_one_of(name, kOfGradients);
+}
+
+// Kernels that state the type and the bytes of the tensors that they are given: of this program
+// those of 32 bits are of gradients.
+constexpr std::string_view kAsGiven[] = {"fill", "add", "copy"};
 
 // This program has tensors of 16 bits: memory and messages are what they are.
 bool is_ours(const DryPolicy& policy) {
@@ -35,7 +39,7 @@ bool stays_wide(const Operation& o, const DryPolicy& policy) {
   const std::string_view name = o.name;
   const bool collective = o.kind == OperationKind::collective;
   if (is_ours(policy) && (collective || is_one_of(name, kAsGiven))) return true;
-  if (!collective) return is_one_of(name, kOfUpdate);
+  if (!collective) return is_of_update(name);
   const std::string_view group = o.group ? std::string_view(o.group->name) : "";
   if (group == "world" || group == "tied") return true;
   return group == "data" && (name == "all_reduce" || name == "reduce_scatter");

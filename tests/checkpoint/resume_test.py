@@ -176,6 +176,12 @@ class Resume(unittest.TestCase):
         self.assertEqual(self.losses("run"), before)
         self.tool("verify", self.dir / "run")  # the damaged one was written anew
 
+    def test_a_run_that_ended_without_checkpoints_is_not_begun_anew(self):
+        self.train("run", "checkpoint.every=0")
+        metrics = (self.dir / "run" / "metrics.jsonl").read_text()
+        self.expect_once(self.train("run", "checkpoint.every=0", resume=True, expect=2), ["came to its end", "checkpoint"])
+        self.assertEqual((self.dir / "run" / "metrics.jsonl").read_text(), metrics)
+
     def test_retention_and_a_fresh_start_with_resume(self):
         result = self.train("run", "checkpoint.keep=1", "checkpoint.keep_every=4", "checkpoint.async=false", resume=True)
         self.assertNotIn("continued", result.stderr)

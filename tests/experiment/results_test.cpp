@@ -139,7 +139,9 @@ TEST_CASE("charts quote labels and begin at zero unless values differ widely") {
   CHECK(script.find("set yrange [0:") != std::string::npos);
   CHECK(script.find("yerrorbars") != std::string::npos);
   chart.curves[0].points.push_back({64, 0.1, 0, 0});
-  CHECK(script_of(chart, "o.svg").find("set logscale y") != std::string::npos);
+  const std::string wide = script_of(chart, "o.svg");
+  CHECK(wide.find("set logscale y") != std::string::npos);
+  CHECK(wide.find("set ytics (0.1, 0.2, 0.5, 1, 2, 5, 10)") != std::string::npos);
 }
 
 TEST_CASE("an interval without bounds leaves a chart to its points") {

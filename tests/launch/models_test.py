@@ -112,7 +112,7 @@ class Scaling(unittest.TestCase):
         for n, s in steps.items():
             self.assertAlmostEqual(s["node_hours"], 100 * s["step_seconds"] * n / 3600)
         last = run(*words, "--efficiency", "0").stdout.splitlines()[-1]
-        self.assertIn("The job deserves 8 nodes (64 ranks): the most with an efficiency of at least 0 %", last)
+        self.assertIn("The job deserves 8 nodes (64 ranks): of these counts the most with an efficiency of at least 0 %", last)
         self.assertIn(f"Its {100} steps take", last)
         wrong = run(*words, "--ranks", "8")
         self.assertEqual((wrong.returncode, len(wrong.stderr.splitlines())), (2, 1), wrong.stderr)

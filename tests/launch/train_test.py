@@ -82,6 +82,14 @@ class Train(unittest.TestCase):
                     file.unlink()
                 (self.dir / "run").rmdir()
 
+    def test_a_trace_that_cannot_be_written_costs_nothing_else(self):
+        (self.dir / "run/trace.json").mkdir(parents=True)
+        result = self.train("job.trace_steps=2", "job.sample_length=5")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("trace.json", result.stderr)
+        self.assertIn("the model writes", result.stdout)
+        self.assertTrue(json.loads((self.dir / "run/summary.json").read_text())["finished"])
+
     def test_the_resolved_job_file_makes_the_same_run(self):
         self.assertEqual(self.train("job.seed=5").returncode, 0)
         first = [m["loss"] for m in self.metrics() if "loss" in m]

@@ -40,6 +40,7 @@ TEST_CASE("a plot is an SVG file with its labels, or gnuplot is not there") {
     CHECK(text.str().find("<svg") != std::string::npos);
     CHECK(text.str().find("here_it_is") != std::string::npos);
     CHECK_THROWS_AS(draw(example(), folder.path("no/such/folder.svg")), SystemError);
+    CHECK_THROWS_AS(draw(example(), "/dev/full"), SystemError);  // gnuplot's status is 0
   } else {
     CHECK(told(drawn, path).find("gnuplot-nox") != std::string::npos);
   }

@@ -2,6 +2,7 @@
 #include "perfmodels/scaling.hpp"
 
 #include "perfmodels/machine/find_machine.hpp"
+#include "perfmodels/scaling_remedy.hpp"
 #include "perfmodels/step_time.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/config_error.hpp"
@@ -112,6 +113,33 @@ TEST_CASE("a job deserves the most ranks that are efficient and fit") {
   CHECK(advise(curve, 0.9)->first.ranks == 2);
   CHECK(!advise(curve, 0)->next);
   CHECK(advise(curve, 0.9)->most.node_hours(19) == Approx(40));
+}
+
+TEST_CASE("a remedy is what predict says of the changed job, and none where none helps") {
+  const Machine machine = find_machine("a100");
+  JobConfig job = job_of_64();
+  job.model.vocabulary = 64;
+  job.model.layers = 8;
+  job.model.hidden = 768;
+  job.parallel.bucket_mb = 0.1;
+  const auto strong = scale(job, machine, Scaling::strong, {8, 64});
+  const ScaledStep& at = strong.steps[1];
+  const auto remedy = remedy_at(job, machine, at);
+  REQUIRE(remedy);
+  CHECK(remedy->step.seconds < 0.95 * at.seconds);
+  CHECK(remedy->step.efficiency == Approx(at.efficiency * at.seconds / remedy->step.seconds));
+
+  const JobConfig changed = parse_job(to_toml(job), "changed", {remedy->key + "=" + remedy->value});
+  CHECK(scale(changed, machine, Scaling::strong, {64}).steps[0].seconds == remedy->step.seconds);
+  for (const char* zero : {"0", "1", "2", "3"}) {
+    const JobConfig other =
+        parse_job(to_toml(job), "other", {std::string("parallel.zero=") + zero});
+    CHECK(scale(other, machine, Scaling::strong, {64}).steps[0].seconds >= remedy->step.seconds);
+  }
+
+  job.parallel.tensor = 8;  // one copy: no sum of gradients that could be made otherwise
+  job.model.heads = 8;
+  CHECK(!remedy_at(job, machine, scale(job, machine, Scaling::strong, {8}).steps[0]));
 }
 
 TEST_CASE("no rank count that can be is an error") {

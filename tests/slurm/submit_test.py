@@ -133,6 +133,22 @@ class Submit(unittest.TestCase):
             self.assertEqual(events, ["started"] + (tries - 1) * ["not begun"] + ["finished" if tries < 3 else "failed"])
             self.assertEqual(script.returncode, 0 if tries < 3 else 1)
 
+    def test_what_ranks_would_find_out_is_found_before_the_queue(self):
+        for keys, *texts in ((["model.kind=gpt2"], 'model.kind = "gpt2"', "gpt, llama, mlp"),
+                             (["parallel.schedule=zb_h1"], "zb_h1", "zb-h1"),
+                             (["collectives.compression=fp16"], "fp16", "float16"),
+                             (["collectives.algorithm=rings"], "rings"),
+                             (["slurm.nodes=3"], "batch.global = 512", "3"),
+                             (["faults.inject=[\"eat rank 0\"]"], "eat"),
+                             (["slurm.memory=1M", "slurm.ranks_per_node=2"], 'slurm.memory = "1M"', "tensors", "more ranks"),
+                             (["job.software=megatron-2022"], "job.software")):
+            with self.subTest(keys):
+                self.expect_mistake(self.submit("--dry-run", *self.sets(keys)), *texts)
+                self.assertFalse((self.dir / "runs").exists())
+        elsewhere = self.submit("--dry-run", *self.sets(["data.kind=tokens", 'data.path=["on-the-nodes.bin"]']))
+        self.assertEqual(elsewhere.returncode, 0, elsewhere.stderr)
+        self.assertIn("on-the-nodes.bin is not on this node", elsewhere.stderr)
+
     def test_what_runs_is_what_was_submitted(self):
         self.assertEqual(self.submit("--dry-run", "--set", "job.steps=7").returncode, 0)
         resolved = (self.dir / "runs/train/submit.toml").read_text()
@@ -153,9 +169,11 @@ class Submit(unittest.TestCase):
         self.stub(**STUBS)
         result = self.submit("--json")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertEqual(json.loads(result.stdout),
-                         {"job_id": "77", "run_dir": "runs/train", "script": "runs/train/submit.sbatch",
-                          "output": "runs/train/slurm-77.out"})
+        said = json.loads(result.stdout)
+        self.assertGreater(said.pop("memory_bytes_per_rank"), 1e6)
+        self.assertEqual(said, {"job_id": "77", "run_dir": "runs/train", "script": "runs/train/submit.sbatch",
+                                "output": "runs/train/slurm-77.out"})
+        self.assertIn("checkpoint.every = 0", result.stderr)
         self.assertEqual(self.calls(), ["--test-only runs/train/submit.sbatch", "--parsable runs/train/submit.sbatch"])
 
         (self.dir / "queue").write_text("77 PENDING\n")
