@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t kPiece = std::size_t{1} << 30;  // MPI counts are int
 constexpr int kGatherTag = 1;
 constexpr std::chrono::milliseconds kLook{1};  // between two looks for others
+constexpr double kAllSeconds = 30;             // for ranks that are known to come
 constexpr int kLeastLooks = 200;  // not by the clock alone: a machine that stood still did for all
 
 // Calls `move(offset, count)` for consecutive pieces that MPI can count.
@@ -111,8 +112,9 @@ void Context::together(const std::function<void()>& step) const {
   int said = mine;
   check_mpi(MPI_Allreduce(&mine, &said, 1, MPI_INT, MPI_MIN, world()));
   const int speaker = said / 2;
-  if (speaker == rank_) std::rethrow_exception(error);
   if (speaker == size_) return;
+  all_end_ = true;
+  if (speaker == rank_) std::rethrow_exception(error);
   const std::string what = "rank " + std::to_string(speaker) + " has failed";
   if (said % 2 == 0) throw ReportedFailure(what);
   throw ReportedError(what);
@@ -128,7 +130,7 @@ int Context::agree_to_end(bool has_message, double timeout_seconds) const {
   check_mpi(
       MPI_Iallreduce(&vote->mine, &vote->lowest, 1, MPI_INT, MPI_MIN, control_.get(), &request));
 
-  const double deadline = now() + timeout_seconds;
+  const double deadline = now() + (all_end_ ? kAllSeconds : timeout_seconds);
   for (int done = 0, looks = 0; !done; ++looks) {
     check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
     if (!done && now() > deadline && looks > kLeastLooks) {

@@ -45,7 +45,8 @@ class Context {
   // The end of a job that went wrong. agree_to_end waits until every rank has called it, so that
   // all can leave in order, and returns the lowest rank that has something to say (size() if none);
   // -1 when some rank has not come by the deadline, though this one has looked for it: it still
-  // works, and only abort() can end it.
+  // works, and only abort() can end it. After together() has failed every rank is to come, if late:
+  // whoever gave up before could end the one that has something to say.
   int agree_to_end(bool has_message, double timeout_seconds) const;
   [[noreturn]] void abort(int status) const;
   // Keeps what MPI may still read or write, of operations that were given up, until MPI has ended.
@@ -53,6 +54,7 @@ class Context {
   void keep(std::shared_ptr<const void> what) const;
 
  private:
+  mutable bool all_end_ = false;  // together() has failed, on every rank
   mutable std::mutex kept_mutex_;
   mutable std::vector<std::shared_ptr<const void>> kept_;  // before the session: outlives it
   MpiSession session_;  // before them: MPI ends after the communicators are freed

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // A job that fails in the way its argument names; job_end_test.sh looks at how it ends.
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include "launch/job.hpp"
 
 using namespace lockstep;
 
 namespace {
+
+// Its rank comes to the end of the job after the others would have given it up.
+struct Late {
+  bool here;
+  ~Late() {
+    if (here) std::this_thread::sleep_for(std::chrono::seconds(2));
+  }
+};
 
 int fail(const std::string& how, const Context& context) {
   const bool last = context.rank() == context.size() - 1;
@@ -17,7 +27,8 @@ int fail(const std::string& how, const Context& context) {
       if (last) throw ConfigError("model.layers is 0");
     });
   }
-  if (how == "system-together") {
+  if (how == "system-together" || how == "system-together-late") {
+    const Late late{last && how == "system-together-late"};
     context.together([&] {
       if (last) throw SystemError("disk is gone");
     });

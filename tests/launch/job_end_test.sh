@@ -26,6 +26,7 @@ expect 3 config-together 2 "lockstep: model.layers is 0"
 expect 1 system-on-all 1 "lockstep: disk is gone"
 expect 3 system-on-all 1 "lockstep: rank 0: disk is gone"
 expect 3 system-together 1 "lockstep: rank 2: disk is gone"
+expect 3 system-together-late 1 "lockstep: rank 2: disk is gone"
 expect 3 config-on-last 2 "lockstep: rank 2: model.layers is 0"
 expect 3 system-on-last 1 "lockstep: rank 2: disk is gone"
 [ "$failures" = 0 ]

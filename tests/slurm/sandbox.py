@@ -22,7 +22,7 @@ def missing():
 
 class Cluster:
     def __init__(self, *options):
-        up = subprocess.run([SANDBOX, "up", *options], capture_output=True, text=True, timeout=120)
+        up = subprocess.run([SANDBOX, "up", "--with", str(os.getpid()), *options], capture_output=True, text=True, timeout=120)
         if up.returncode != 0:
             raise RuntimeError(up.stderr)
         self.dir = pathlib.Path(up.stdout.split()[-1])
