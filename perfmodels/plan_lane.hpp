@@ -60,7 +60,7 @@ struct LaneMessages {
 
 class StageLane {
  public:
-  // `begins`: the first layer of each chunk, then the number of layers. Rules and costs stay.
+  // `begins`: the first layer of each chunk, then the number of layers. Costs stay.
   StageLane(std::vector<LaneLayer> layers, std::vector<int> begins, const LaneRules& rules,
             const LaneMessages& messages);
 
@@ -92,7 +92,7 @@ class StageLane {
 
   std::vector<LaneLayer> layers_;
   std::vector<int> begins_;
-  const LaneRules& rules_;
+  LaneRules rules_;
   std::vector<Buffer> values_, gradients_;
   double now_ = 0, may_begin_ = 0;
   double issued_ = 0, done_ = 0;  // of the lane's work
