@@ -68,7 +68,7 @@ TEST_CASE("gradients of the last micro-batch are summed bucket by bucket behind 
 
 TEST_CASE("who sends over the same links shares their rate") {
   const LaneCosts costs = layer_of(1, 3);
-  StageLane beside = lane_of(costs, {.zero = 2, .pace = 1.5});
+  StageLane beside = lane_of(costs, {.zero = 2, .layer_pace = 1.5, .lane_pace = 1.5});
   // 3 s of sums lie beside each of the last two layers.
   CHECK(beside.pass(kBackward, 0, 0).end == Approx(12 + 2 * 1.5));
   StageLane queue = lane_of(costs, {.zero = 2, .same_queue = true});
