@@ -35,6 +35,7 @@ struct LayerCosts {
 // Where each layer of a stage has its values and gradients (zero/units.hpp), by number.
 struct LaneBuffers {
   std::vector<std::size_t> values{}, gradients{};
+  double value_elements = 0, gradient_elements = 0;  // of all buffers
 };
 
 struct BlockCosts {
@@ -45,8 +46,8 @@ struct BlockCosts {
   double message_bytes = 0;  // between two stages
   std::vector<LayerSurvey> layers{};       // of the whole model
   std::map<int, std::vector<int>> cuts{};  // by number of parts
-  // By number of layers, whether the embedding is one of them, and the head.
-  std::map<std::tuple<std::size_t, bool, bool>, LaneBuffers> buffers{};
+  // By number of blocks of a stage, whether the embedding is there, and the head.
+  std::map<std::tuple<int, bool, bool>, LaneBuffers> buffers{};
 };
 
 // Recordings that it takes.

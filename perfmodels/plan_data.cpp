@@ -2,6 +2,7 @@
 #include "perfmodels/plan_data.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "parallelism/zero/units.hpp"
 #include "perfmodels/stage_replay.hpp"
@@ -13,20 +14,28 @@ namespace {
 constexpr double kGradientBytes = 4;
 constexpr double kMb = 1e6;
 
+double elements_in(const SharedBuffers& buffers) {
+  return static_cast<double>(
+      std::accumulate(buffers.counts.begin(), buffers.counts.end(), std::int64_t{0}));
+}
+
 // Where the units of these layers have their values and gradients. With `shared`, the first and
 // the last layer use one.
-LaneBuffers buffers_for(const std::vector<LaneLayer>& layers, bool shared) {
+LaneBuffers share_of(const std::vector<double>& parameters, bool shared) {
   UnitPlan plan;
-  plan.layers.resize(layers.size());
-  const std::size_t last = layers.size() - 1;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
+  plan.layers.resize(parameters.size());
+  const std::size_t last = parameters.size() - 1;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (shared && i == last) break;
-    const auto count = static_cast<std::int64_t>(layers[i].costs->parameters);
-    plan.units.push_back({.count = count, .layers = {i}});
+    plan.units.push_back({.count = static_cast<std::int64_t>(parameters[i]), .layers = {i}});
   }
   if (shared) plan.units.front().layers.push_back(last);
-  LaneBuffers buffers{.values = share_buffers(plan, Whose::used).of_unit,
-                      .gradients = share_buffers(plan, Whose::owned).of_unit};
+  const SharedBuffers values = share_buffers(plan, Whose::used);
+  const SharedBuffers gradients = share_buffers(plan, Whose::owned);
+  LaneBuffers buffers{.values = values.of_unit,
+                      .gradients = gradients.of_unit,
+                      .value_elements = elements_in(values),
+                      .gradient_elements = elements_in(gradients)};
   if (shared) {
     buffers.values.push_back(buffers.values.front());
     buffers.gradients.push_back(buffers.gradients.front());
@@ -44,10 +53,16 @@ LaneRules rules_of(const Machine& machine, const DataLayout& data, const BlockCo
                   .same_queue = tensor && !apart,
                   .bucket_bytes = l.bucket_mb * kMb,
                   .sum = l.zero == 0 ? prices.all_reduce : prices.reduce_scatter};
-  // What two lanes send over the same links shares their rate.
-  const double passes = b.block.forward + b.block.backward;
-  if (apart && tensor && l.degrees.data <= per_node)
-    rules.pace = 2 - std::min(b.block.computing / passes, 1.0);
+  const Slowdowns slower = slowdowns_of(machine);
+  rules.layer_pace = slower.compute;
+  rules.lane_pace = slower.communication;
+  if (apart && tensor && l.degrees.data <= per_node) {
+    // What two lanes send over the same links shares their rate.
+    const double passes = b.block.forward + b.block.backward;
+    const double sharing = 2 - std::min(b.block.computing / passes, 1.0);
+    rules.layer_pace *= sharing;
+    rules.lane_pace *= sharing;
+  }
   return rules;
 }
 
@@ -60,7 +75,7 @@ LaneCosts costs_of(const LayerCosts& layer, const Layout& l, const BlockCosts& b
   if (again && &layer == &b.block && !deferred) c.again = layer.forward;
   // Who needs at once what its tensor group gathers waits at the begin of a layer; else the sums of
   // attention and MLP halve what is computed first.
-  const double until = l.sequence_parallel ? 0 : 0.5;
+  const double until = l.sequence_parallel ? 0 : kUntilSum;
   c.forward_until = until * layer.forward;
   c.backward_until = until * (again ? layer.forward : layer.backward);
   c.gather = prices.all_gather.at(layer.parameters * b.parameter_bytes);
@@ -80,6 +95,15 @@ void set_buffers(std::vector<LaneLayer>& layers, const LaneBuffers& buffers, boo
 
 }  // namespace
 
+const LaneBuffers& buffers_of(BlockCosts& b, const StageLayers& layers) {
+  LaneBuffers& buffers = b.buffers[{layers.blocks, layers.first, layers.last}];
+  if (!buffers.values.empty()) return buffers;
+  std::vector<double> parameters(static_cast<std::size_t>(layers.blocks), b.block.parameters);
+  if (layers.first) parameters.insert(parameters.begin(), b.embedding.parameters);
+  if (layers.last) parameters.push_back(b.head.parameters);
+  return buffers = share_of(parameters, layers.one_table);
+}
+
 StageTimes times_of(const LayerCosts& c, bool deferred) {
   if (deferred) return {c.forward, c.input, c.weights};
   return {c.forward, c.backward, 0};
@@ -88,29 +112,29 @@ StageTimes times_of(const LayerCosts& c, bool deferred) {
 DataLanes::DataLanes(const JobConfig& job, const Machine& machine, const DataLayout& data,
                      BlockCosts& b, const DataPrices& prices) {
   for (const bool deferred : {false, true}) {
-    Kind& kind = kinds_[deferred];
-    kind.rules = rules_of(machine, data, b, prices);
-    kind.rules.deferred = deferred;
-    set_costs(kind, job, data.layout, b, prices);
+    Kind& costs = kinds_[deferred];
+    costs.rules = rules_of(machine, data, b, prices);
+    costs.rules.deferred = deferred;
+    set_costs(costs, job, data.layout, b, prices);
   }
   const int P = data.layout.degrees.pipeline, v = data.layout.chunks;
   const bool one_table = P == 1 && job.model.tied;
   for (int stage = 0; stage < P; ++stage) {
     const auto s = static_cast<std::size_t>(stage);
-    const Kind& kind = kinds_[data.deferred[s]];
+    const Kind& costs = kinds_[data.deferred[s]];
     std::vector<LaneLayer> layers;
     std::vector<int> begins;
     for (int chunk = 0; chunk < v; ++chunk) {
       begins.push_back(static_cast<int>(layers.size()));
-      append_layers(layers, chunk * P + stage, data, kind);
+      append_layers(layers, chunk * P + stage, data, costs);
     }
     begins.push_back(static_cast<int>(layers.size()));
     if (data.layout.zero >= 2) {
-      LaneBuffers& buffers = b.buffers[{layers.size(), stage == 0, stage + 1 == P}];
-      if (buffers.values.empty()) buffers = buffers_for(layers, one_table);
-      set_buffers(layers, buffers, one_table);
+      const int blocks = static_cast<int>(layers.size()) - (stage == 0) - (stage + 1 == P);
+      const StageLayers kind{blocks, stage == 0, stage + 1 == P, one_table};
+      set_buffers(layers, buffers_of(b, kind), one_table);
     }
-    lanes_.emplace_back(std::move(layers), std::move(begins), kind.rules, data.messages[s]);
+    lanes_.emplace_back(std::move(layers), std::move(begins), costs.rules, data.messages[s]);
   }
 }
 

@@ -11,8 +11,20 @@
 
 namespace lockstep {
 
+// Of what a layer computes first, before the first sum of its tensor group.
+inline constexpr double kUntilSum = 0.5;
+
 // Where weight gradients are not deferred, a gradient is sent on when both halves are done.
 StageTimes times_of(const LayerCosts& layer, bool deferred);
+
+// The layers of a stage. One table: embedding and head use the same.
+struct StageLayers {
+  int blocks = 0;
+  bool first = false, last = false;  // embedding, head
+  bool one_table = false;
+};
+// Where these have their values and gradients while passes are at them, with zero 2 and 3.
+const LaneBuffers& buffers_of(BlockCosts& blocks, const StageLayers& layers);
 
 // Among the data ranks; kernels per element.
 struct DataPrices {

@@ -149,15 +149,19 @@ void StageLane::wait_for(double done) {
 }
 
 void StageLane::run(double seconds, double until) {
-  const double pending = issued_ - done_;
+  if (!rules_.same_queue || until >= seconds) return run_beside(seconds);
+  run_beside(until);
+  wait_for(issued_);
+  run_beside(seconds - until);
+}
+
+void StageLane::run_beside(double seconds) {
   double took = seconds;
-  if (rules_.same_queue && pending > until) {
-    took += pending - until;
-    done_ = issued_;
-  } else if (rules_.pace > 1) {
-    const double both = std::min(seconds, pending);
-    took += both * (rules_.pace - 1);
-    done_ += both;
+  if (rules_.layer_pace > 1 || rules_.lane_pace > 1) {
+    const double pending = issued_ - done_;
+    const double both = std::min(seconds * rules_.layer_pace, pending * rules_.lane_pace);
+    took += both - both / rules_.layer_pace;
+    done_ = std::min(issued_, done_ + both / rules_.lane_pace);
   } else {
     proceed(seconds);
   }

@@ -9,8 +9,9 @@
 //              behind them, unless a buffer holds them still
 //
 // The lane is a queue: an operation has ended when so many seconds of work are done. Beside a layer
-// both go slower by `pace`, where the tensor group sends over the same links; where it sends in the
-// same queue, a layer waits at its first sum until the queue is empty. What a pass sends to the
+// both go slower by their pace: where the tensor group sends over the same links, or both need the
+// same cores; where it sends in the same queue, a layer waits at its first sum until the queue is
+// empty. What a pass sends to the
 // next stage over the same links shares their rate.
 //
 // Cost: some 20 ns per layer and pass.
@@ -48,7 +49,7 @@ struct LaneRules {
   int zero = 0, last_micro_batch = 0;
   bool deferred = false;    // weight gradients come in passes of their own
   bool same_queue = false;  // as the tensor group's
-  double pace = 1;
+  double layer_pace = 1, lane_pace = 1;
   double bucket_bytes = 0;
   Line sum{};  // of a bucket
 };
@@ -60,7 +61,7 @@ struct LaneMessages {
 
 class StageLane {
  public:
-  // `begins`: the first layer of each chunk, then the number of layers. Rules and costs stay.
+  // `begins`: the first layer of each chunk, then the number of layers. Costs stay.
   StageLane(std::vector<LaneLayer> layers, std::vector<int> begins, const LaneRules& rules,
             const LaneMessages& messages);
 
@@ -89,10 +90,11 @@ class StageLane {
   void proceed(double seconds);
   void wait_for(double done);
   void run(double seconds, double until);
+  void run_beside(double seconds);
 
   std::vector<LaneLayer> layers_;
   std::vector<int> begins_;
-  const LaneRules& rules_;
+  LaneRules rules_;
   std::vector<Buffer> values_, gradients_;
   double now_ = 0, may_begin_ = 0;
   double issued_ = 0, done_ = 0;  // of the lane's work

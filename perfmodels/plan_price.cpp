@@ -5,7 +5,7 @@
 #include <cmath>
 #include <optional>
 
-#include "parallelism/pipeline/messages.hpp"
+#include "parallelism/pipeline/executor.hpp"
 #include "parallelism/pipeline/table.hpp"
 #include "perfmodels/cost_table.hpp"
 #include "perfmodels/exchanges.hpp"
@@ -203,13 +203,15 @@ PlanPrices::Passed PlanPrices::passes(const Layout& l, BlockCosts& b, const Stag
     ScheduleTimes times{.parts = stages.parts, .messages = messages.seconds};
     PipelineSchedule schedule = make_schedule(l.schedule, {P, simulated, l.chunks});
     const bool apart = communicates_apart(machine_);
-    times.queue = apart ? MessageQueue::messages_only : MessageQueue::shared;
+    const bool shared = !apart && l.degrees.tensor > 1;
+    times.queue = shared ? MessageQueue::shared : MessageQueue::messages_only;
+    times.until = l.sequence_parallel ? 0 : kUntilSum * b.block.forward;
     if (lanes) {
       times.ends = [&](int stage, const Action& pass, double free, double begin) {
         return lanes->pass(stage, pass, free, begin);
       };
     }
-    if (!apart && !kind.awaited) schedule = with_messages(schedule);
+    if (!apart && !kind.awaited) schedule = with_executed_messages(schedule);
     const SimulatedSchedule done =
         kind.awaited ? simulate_rounds(schedule, times) : simulate_schedule(schedule, times);
     const double each =
@@ -284,15 +286,12 @@ const StoredPasses& PlanPrices::stored_in(const Layout& l) {
   return known->second = stored_passes(make_schedule(l.schedule, shape));
 }
 
-double PlanPrices::memory(const Layout& l, const BlockCosts& b, const Stages& stages) {
+double PlanPrices::memory(const Layout& l, BlockCosts& b, const Stages& stages) {
   const double D = l.degrees.data;
   const std::size_t P = stages.blocks.size();
   const double per_element = b.parameter_bytes / (l.zero == 3 ? D : 1) +
                              b.gradient_bytes / (l.zero >= 2 ? D : 1) +
                              b.optimizer_bytes / (l.zero >= 1 ? D : 1);
-  // Whole gradients of three layers, and with ZeRO 3 their values.
-  const double layer = std::max(b.block.parameters, b.table);
-  const double passing = l.zero == 3 ? 6 : l.zero == 2 ? 3 : 0;
   const bool deferred = defers(l);
   const StoredPasses& passes = stored_in(l);
   const auto beside = [&](const LayerCosts& c) { return deferred ? c.deferring : c.working; };
@@ -310,7 +309,14 @@ double PlanPrices::memory(const Layout& l, const BlockCosts& b, const Stages& st
     if (last) working = std::max(working, beside(b.head));
     double states = stages.elements(b, s) * per_element;
     if (P == 1 && job_.model.tied) states += b.table * b.gradient_bytes;  // the head's own sum
-    most = std::max(most, states + kept + working + passing * layer * b.parameter_bytes);
+    if (l.zero >= 2) {  // what layers have whole while passes are at them
+      const bool one_table = P == 1 && job_.model.tied;
+      const auto blocks = static_cast<int>(stages.blocks[s]);
+      const LaneBuffers& whole = buffers_of(b, {blocks, first, last, one_table});
+      states += whole.gradient_elements * kGradientBytes;
+      if (l.zero == 3) states += whole.value_elements * b.parameter_bytes;
+    }
+    most = std::max(most, states + kept + working);
   }
   return most;
 }

@@ -70,7 +70,7 @@ class PlanPrices {
   void set_kernels();
   // Sums over the two stages that share a table, and of a few numbers over all ranks.
   double sums_besides(const Layout& layout, const BlockCosts& blocks);
-  double memory(const Layout& layout, const BlockCosts& blocks, const Stages& stages);
+  double memory(const Layout& layout, BlockCosts& blocks, const Stages& stages);
   // Seconds of a collective among so many ranks, so many of them on each node.
   Line line_of(Collective what, int ranks, int per_node);
 

@@ -142,8 +142,8 @@ bool Simulation::run_pass(int s) {
   const Action& action = stage.actions[stage.next];
   const double there = ready(s, action);
   if (there == kNotYet) return false;
-  const double begin =
-      std::max({there, stage.free, times_.queue == MessageQueue::shared ? stage.queue_free : 0});
+  const double queue = times_.queue == MessageQueue::shared ? stage.queue_free - times_.until : 0;
+  const double begin = std::max({there, stage.free, queue});
   const double alone = begin + seconds_of(s, action);
   const PassEnd pass =
       times_.ends ? times_.ends(s, action, stage.free, begin) : PassEnd{alone, alone};

@@ -37,6 +37,7 @@ struct ScheduleTimes {
   double message = 0;                    // seconds of each,
   std::vector<double> messages{};        // or of those between stage s and the next one
   MessageQueue queue = MessageQueue::messages_only;
+  double until = 0;  // of a pass, before it communicates
   // Of a pass that may begin at `begin`, on a stage that is `free` before; none: its seconds later.
   // Asked in the order of each stage.
   std::function<PassEnd(int stage, const Action& pass, double free, double begin)> ends{};

@@ -69,8 +69,8 @@ def show_families(rows):
     print("time by family  layouts   mean |error|   largest   signed mean")
     for (schedule, zero), errors in sorted(families.items()):
         sizes = [abs(e) for e in errors]
-        print(f"{schedule:12} {zero} {len(errors):8} {statistics.mean(sizes):12.2f} % {max(sizes):9.1f} "
-              f"{statistics.mean(errors):12.2f}")
+        print(f"{schedule:12} {zero} {len(errors):9} {statistics.mean(sizes):13.2f} % {max(sizes):9.1f} "
+              f"{statistics.mean(errors):13.2f}")
 
 
 def main():

@@ -7,10 +7,7 @@
 
 #include "collectives/compression/table.hpp"
 #include "models/registry.hpp"
-#include "parallelism/pipeline/check.hpp"
-#include "parallelism/pipeline/table.hpp"
 #include "perfmodels/machine/find_machine.hpp"
-#include "perfmodels/plan_stored.hpp"
 #include "perfmodels/software.hpp"
 #include "perfmodels/step_time.hpp"
 #include "tests/support/catch.hpp"
@@ -108,9 +105,9 @@ TEST_CASE("layouts that cut the model are priced nearly as a whole recording of 
     largest = std::max(largest, miss);
     ++count;
   }
-  CHECK(misses / count < 0.06);
+  CHECK(misses / count < 0.03);
   CHECK(memory_misses / count < 0.08);
-  CHECK(largest < 0.35);
+  CHECK(largest < 0.12);
 }
 
 TEST_CASE("what is kept is as the job has it, and a key that layouts do not vary is an error") {
@@ -167,6 +164,7 @@ TEST_CASE("every model of the table is planned, in layouts that it can run") {
   for (const ModelKind& kind : model_table()) {
     JobConfig job = job_of_64();
     job.model.kind = kind.name;
+    job.model.heads = job.model.kv_heads = 4;
     const Plan found = plan(job, 4, machine);
     bool cut = false, again = false;
     for (std::size_t i = 0; i < found.layouts.size(); ++i) {
@@ -211,21 +209,6 @@ TEST_CASE("ranks that no layout can use are an error that says why") {
   CHECK(test::config_error([&] {
           plan(job, 7, find_machine("cpu"));
         }).find("no layout of 7 ranks is valid: ") == 0);
-}
-
-TEST_CASE("what every schedule stores is counted as the checker finds it") {
-  for (const ScheduleKind* kind : schedule_kinds()) {
-    for (const PipelineShape shape : {PipelineShape{4, 8, 1}, PipelineShape{3, 9, 2}}) {
-      if (!kind->refusal(shape).empty()) continue;
-      INFO(kind->name << " on " << shape.stages << " stages");
-      const PipelineSchedule schedule = make_schedule(*kind, shape);
-      const StoredPasses passes = stored_passes(schedule);
-      CHECK(passes.stored == check(schedule).peak_stored);
-      if (shape.chunks == 1) CHECK(passes.of_last_part == passes.stored.back());
-      for (std::size_t s = 1; s < passes.waiting.size(); ++s)
-        CHECK((passes.waiting[s] > 0) == kind->defers);
-    }
-  }
 }
 
 TEST_CASE("degrees multiply to the ranks") {
