@@ -150,10 +150,12 @@ std::string skew_text(const SkewProfile& skew) {
 constexpr double kSteady = 0.1;  // drift of what is within caches
 
 std::string drift_text(const DriftProfile& drift) {
-  std::string text = format(
-      "\nwhat one more round would change, in 9 of 10: compute +- %.1f %%, memory +- %.1f %%, "
-      "collectives +- %.1f %%\n",
-      100 * drift.compute, 100 * drift.memory, 100 * drift.collectives);
+  const auto share = [](double of) {
+    return of > 0 ? format("+- %.1f %%", 100 * of) : std::string("not known (one round only)");
+  };
+  std::string text = "\nwhat one more round would change, in 9 of 10: compute " +
+                     share(drift.compute) + ", memory " + share(drift.memory) + ", collectives " +
+                     share(drift.collectives) + "\n";
   if (drift.compute > kSteady)
     text += "the machine was busy with something else meanwhile: calibrate once more\n";
   return text;

@@ -159,7 +159,9 @@ std::string prediction_table(const JobPrediction& p) {
   text += format("MFU               %.1f %% of the peak, HFU %.1f %%\n", 100 * s.mfu, 100 * s.hfu);
   text += "time\n";
   for (const Part& part : parts_of(b)) {
-    text += format("  %-24s %10.2f ms %6.1f %%\n", part.name, 1e3 * part.seconds,
+    std::string name = part.name;
+    std::replace(name.begin(), name.end(), '_', ' ');
+    text += format("  %-24s %10.2f ms %6.1f %%\n", name.c_str(), 1e3 * part.seconds,
                    100 * part.seconds / s.seconds);
   }
   for (const auto& [axis, seconds] : b.axes) {

@@ -158,8 +158,9 @@ void RunCheckpoints::report() const {
                     1e3 * copy_seconds_ / num_copies_));
   }
   if (num_saved_ == 0) return;
-  log_info(format("%d checkpoints of %.1f MB held steps up for %.1f ms each", num_saved_,
-                  1e-6 * static_cast<double>(bytes_), 1e3 * held_seconds_ / num_saved_));
+  log_info(format("%d checkpoint%s of %.1f MB held steps up for %.1f ms each", num_saved_,
+                  num_saved_ == 1 ? "" : "s", 1e-6 * static_cast<double>(bytes_),
+                  1e3 * held_seconds_ / num_saved_));
 }
 
 void RunCheckpoints::finish() {

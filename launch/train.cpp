@@ -25,6 +25,7 @@
 #include "parallelism/pipeline/table.hpp"
 #include "runtime/config/keys.hpp"
 #include "runtime/logging/logging.hpp"
+#include "runtime/optim/table.hpp"
 
 namespace lockstep {
 
@@ -66,14 +67,17 @@ std::string joined(const std::set<std::string>& names) {
 
 // What the keys of text may be that tables above the job file know.
 std::vector<KeyNames> names_of_tables() {
-  std::set<std::string> models, compressed, algorithm;
+  std::set<std::string> models, optimizers, compressed, algorithm;
   for (const std::string& kind : model_kinds())
     models.insert(kind);
+  for (const OptimizerKind* kind : optimizer_kinds())
+    optimizers.insert(kind->name);
   for (const CompressionMethod* method : compressions())
     compressed.insert(method->name);
   for (const Algorithm* a : algorithms())
     algorithm.insert(std::string(a->name()));
   return {{"model.kind", joined(models)},
+          {"optimizer.kind", joined(optimizers)},
           {"parallel.schedule", schedule_names()},
           {"collectives.compression", joined(compressed)},
           {"collectives.algorithm", joined(algorithm)}};

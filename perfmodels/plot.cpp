@@ -6,6 +6,8 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
+#include <iterator>
+#include <limits>
 #include <string_view>
 
 #include "runtime/base/error.hpp"
@@ -15,35 +17,122 @@ namespace lockstep {
 
 namespace {
 
-constexpr int kNotFound = 127;  // the shell's status for a command that is not there
-
-const char* style_of(Series::Style style) {
-  constexpr const char* kNames[] = {"points pt 7 ps 0.6", "lines lw 2", "linespoints lw 2 pt 7"};
-  return kNames[static_cast<int>(style)];
+// Inside double quotes, where gnuplot makes lines of \\n.
+std::string quoted_lines(const std::string& lines) {
+  std::string all = "\"";
+  for (const char c : lines) {
+    if (c == '"' || c == '\\') all += '\\';
+    all += c == '\n' ? std::string("\\n") : std::string(1, c);
+  }
+  return all + "\"";
 }
 
-bool shows(Scale scale, double value) {
-  return std::isfinite(value) && (scale == Scale::linear || value > 0);
+constexpr int kNotFound = 127;  // the shell's status for a command that is not there
+
+// M. Okabe, K. Ito, "Color universal design", 2008: told apart by all eyes, and in grey.
+constexpr const char* kColors[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+                                   "#E69F00", "#56B4E9", "#7A7A7A", "#000000"};
+
+std::string look_of(const Series& series, std::size_t i) {
+  constexpr const char* kNames[] = {"points pt 7 ps 0.6", "lines lw 2",
+                                    "linespoints lw 2 pt 7 ps 0.7", "lines lw 1.5 dt 3"};
+  const bool dotted = series.style == Series::Style::dotted;
+  return format("%s lc rgb '%s'", kNames[static_cast<int>(series.style)],
+                dotted ? "#888888" : kColors[i % std::size(kColors)]);
+}
+
+bool shows(const Plot& plot, const PlotPoint& p) {
+  const auto shows = [](Scale scale, double value) {
+    return std::isfinite(value) && (scale == Scale::linear || value > 0);
+  };
+  return shows(plot.x_scale, p.x) && shows(plot.y_scale, p.y);
 }
 
 std::string block_of(const Plot& plot, const Series& series, std::size_t i) {
   std::string text = format("$data%zu << EOD\n", i);
   for (const PlotPoint& p : series.points) {
-    if (!shows(plot.x_scale, p.x) || !shows(plot.y_scale, p.y)) continue;
-    text += format("%.9g %.9g ", p.x, p.y) + gnuplot_quoted(p.label) + "\n";
+    if (shows(plot, p)) text += format("%.9g %.9g\n", p.x, p.y);
   }
   return text + "EOD\n";
 }
 
-std::string curves_of(const Series& series, std::size_t i) {
+std::string curve_of(const Series& series, std::size_t i) {
   const std::string title =
       series.title.empty() ? "notitle" : "title " + gnuplot_quoted(series.title);
-  std::string text =
-      format("$data%zu using 1:2 with %s %s", i, style_of(series.style), title.c_str());
-  bool labels = false;
-  for (const PlotPoint& p : series.points)
-    labels = labels || !p.label.empty();
-  if (labels) text += format(", $data%zu using 1:2:3 with labels left offset 0.6,0.3 notitle", i);
+  return format("$data%zu using 1:2 with %s ", i, look_of(series, i).c_str()) + title;
+}
+
+// An axis with room around what it shows, as a share of it.
+struct Axis {
+  static constexpr double kRoom = 0.04, kRoomForMarks = 0.16;
+  Scale scale;
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+
+  void add(double value) {
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  double along(double value) const { return scale == Scale::linear ? value : std::log10(value); }
+  double length() const { return along(high) - along(low); }
+  std::string text(char name, double above = kRoom) const {
+    const bool log = scale == Scale::logarithmic;
+    std::string all = log ? format("set logscale %c\n", name) : "";
+    if (!(length() > 0)) return all;
+    const auto back = [&](double at) { return log ? std::pow(10, at) : at; };
+    return all + format("set %crange [%.9g:%.9g]\n", name, back(along(low) - kRoom * length()),
+                        back(along(high) + above * length()));
+  }
+};
+
+// Points with a label have a number, those that lie on each other share a place for theirs.
+struct Mark {
+  PlotPoint at;
+  std::vector<std::size_t> numbers;
+
+  // "3", "4-6", "4-6, 9"
+  std::string text() const {
+    std::string all;
+    for (std::size_t begin = 0, end = 0; begin < numbers.size(); begin = end) {
+      for (end = begin + 1; end < numbers.size() && numbers[end] == numbers[end - 1] + 1;)
+        ++end;
+      all += (all.empty() ? "" : ", ") + std::to_string(numbers[begin]);
+      if (end - begin > 1) all += "-" + std::to_string(numbers[end - 1]);
+    }
+    return all;
+  }
+};
+
+std::string marks_of(const Plot& plot, const Axis& x, const Axis& y) {
+  constexpr double kNear = 0.045;  // of the length of an axis
+  std::vector<PlotPoint> points;
+  for (const Series& series : plot.series) {
+    for (const PlotPoint& p : series.points)
+      if (shows(plot, p) && !p.label.empty()) points.push_back(p);
+  }
+  std::sort(points.begin(), points.end(), [](const auto& a, const auto& b) { return a.x < b.x; });
+
+  std::vector<Mark> marks;
+  std::string names;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const PlotPoint& p = points[i];
+    const std::size_t number = i + 1;
+    names += (i ? "\n" : "") + std::to_string(number) + "  " + p.label;
+    const auto near = [&](const Mark& m) {
+      return std::abs(x.along(m.at.x) - x.along(p.x)) <= kNear * x.length() &&
+             std::abs(y.along(m.at.y) - y.along(p.y)) <= kNear * y.length();
+    };
+    const auto found = std::find_if(marks.begin(), marks.end(), near);
+    if (found != marks.end()) found->numbers.push_back(number);
+    if (found == marks.end()) marks.push_back({p, {number}});
+  }
+  if (marks.empty()) return "";
+  std::string text = "set rmargin at screen 0.76\nset label " + quoted_lines(names) +
+                     " at graph 1.03, graph 0.98 left font 'sans,10'\n";
+  for (const Mark& m : marks) {
+    text +=
+        "set label " + gnuplot_quoted(m.text()) +
+        format(" at %.9g, %.9g left rotate by 60 offset 0,0.5 font 'sans,10'\n", m.at.x, m.at.y);
+  }
   return text;
 }
 
@@ -83,19 +172,26 @@ std::string gnuplot_quoted(const std::string& text) {
 }
 
 std::string gnuplot_script(const Plot& plot, const std::string& svg_path) {
-  std::string text = "set terminal svg noenhanced size 900,600 font 'sans,12' background 'white'\n";
-  text += "set output " + gnuplot_quoted(svg_path) + "\n";
-  text += "set title " + gnuplot_quoted(plot.title) + "\nset xlabel " +
-          gnuplot_quoted(plot.x_label) + "\nset ylabel " + gnuplot_quoted(plot.y_label) + "\n";
-  if (plot.x_scale == Scale::logarithmic) text += "set logscale x\n";
-  if (plot.y_scale == Scale::logarithmic) text += "set logscale y\n";
-  text += "set format '%g'\nset grid\nset key left top\n";
-  std::string curves;
+  Axis x{plot.x_scale}, y{plot.y_scale};
+  std::string blocks, curves;
   for (std::size_t i = 0; i < plot.series.size(); ++i) {
-    text += block_of(plot, plot.series[i], i);
-    curves += (i ? ", " : "") + curves_of(plot.series[i], i);
+    for (const PlotPoint& p : plot.series[i].points) {
+      if (!shows(plot, p)) continue;
+      x.add(p.x);
+      y.add(p.y);
+    }
+    blocks += block_of(plot, plot.series[i], i);
+    curves += (i ? ", " : "") + curve_of(plot.series[i], i);
   }
-  return text + "plot " + curves + "\n";
+  const std::string marks = marks_of(plot, x, y);
+  return "set terminal svg noenhanced size 900,600 font 'sans,12' background 'white'\nset output " +
+         gnuplot_quoted(svg_path) + "\nset title " + gnuplot_quoted(plot.title) + "\nset xlabel " +
+         gnuplot_quoted(plot.x_label) + "\nset ylabel " + gnuplot_quoted(plot.y_label) +
+         "\nset border 3 lc rgb '#666666'\nset tics nomirror textcolor rgb '#333333'\n"
+         "set grid lc rgb '#dddddd' lt 1\n"
+         "set key tmargin center horizontal maxrows 3 samplen 2\nset format '%g'\n" +
+         x.text('x') + y.text('y', marks.empty() ? Axis::kRoom : Axis::kRoomForMarks) + marks +
+         blocks + "plot " + curves + "\n";
 }
 
 Drawn draw(const Plot& plot, const std::string& svg_path) {

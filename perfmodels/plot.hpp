@@ -10,11 +10,11 @@ namespace lockstep {
 
 struct PlotPoint {
   double x = 0, y = 0;
-  std::string label{};  // stands beside the point
+  std::string label{};  // a number stands beside the point, and what it is in the margin
 };
 
 struct Series {
-  enum class Style : std::uint8_t { points, line, line_and_points };
+  enum class Style : std::uint8_t { points, line, line_and_points, dotted };
   std::string title{};  // of the legend; empty: not in it
   Style style = Style::line;
   std::vector<PlotPoint> points{};

@@ -124,7 +124,7 @@ std::optional<Advice> advise(const ScalingCurve& strong, double least_efficiency
 
 Plot plot_of(const std::vector<ScalingCurve>& curves, const std::string& title) {
   Plot plot{.title = title, .x_label = "ranks", .y_label = "tokens per second"};
-  Series ideal{.title = "as many times as fast"};
+  Series ideal{.title = "ideal", .style = Series::Style::dotted};
   for (const ScalingCurve& curve : curves) {
     const std::string name = name_of(curve.kind);
     Series series{.title = name, .style = Series::Style::line_and_points};

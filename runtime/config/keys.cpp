@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/config/keys.hpp"
 
-#include "runtime/optim/names.hpp"
 #include "runtime/optim/schedule.hpp"
 
 namespace lockstep {
@@ -151,7 +150,7 @@ Section optimizer_keys(OptimizerSection& optimizer) {
       "optimizer",
       "how weights are updated",
       {
-          {"kind", &optimizer.kind, "update rule", {}, optimizer_names()},
+          {"kind", &optimizer.kind, "update rule"},
           {"learning_rate", &optimizer.learning_rate, "peak", above(0)},
           {"warmup_steps", &optimizer.warmup_steps, "linear rise to the peak", at_least(0)},
           {"schedule", &optimizer.schedule, "after the warm-up", {}, kScheduleNames},

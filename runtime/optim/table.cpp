@@ -4,7 +4,6 @@
 #include <string>
 
 #include "runtime/base/error.hpp"
-#include "runtime/optim/names.hpp"
 
 namespace lockstep {
 
@@ -17,22 +16,10 @@ constexpr const OptimizerKind* kOptimizerKinds[] = {
     &sgd_optimizer,
 };
 
-std::vector<const char*> names() {
-  std::vector<const char*> all;
-  for (const OptimizerKind* kind : kOptimizerKinds)
-    all.push_back(kind->name);
-  return all;
-}
-
 }  // namespace
 
 std::span<const OptimizerKind* const> optimizer_kinds() {
   return kOptimizerKinds;
-}
-
-std::span<const char* const> optimizer_names() {
-  static const std::vector<const char*> all = names();
-  return all;
 }
 
 const OptimizerKind& find_optimizer_kind(std::string_view name) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every optimizer. One is one file of this folder that defines one OptimizerKind, and a line in
-// table.cpp; the key optimizer.kind, training, predictions of memory and the tests walk this table.
+// table.cpp; training, predictions of memory, --help-keys and the tests walk this table.
 #pragma once
 
 #include <memory>

@@ -29,9 +29,9 @@ def run(options, folder, every, memory_every):
         command += ["--set", item]
     result = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    words = "copies in memory" if memory_every else r"checkpoints of [\d.]+ MB"
+    words = "copies in memory" if memory_every else r"checkpoints? of [\d.]+ MB"
     said = re.search(words + r" held steps up for ([\d.]+) ms", result.stderr)
-    size = re.search(r"checkpoints of ([\d.]+) MB", result.stderr)
+    size = re.search(r"checkpoints? of ([\d.]+) MB", result.stderr)
     return [m["step_seconds"] for m in lines if "step_seconds" in m], float(said[1]) * 1e-3 if said else 0.0, size and size[1]
 
 

@@ -55,8 +55,8 @@ class Calibrate(unittest.TestCase):
             self.assertNotIn("[[link]]", file.read())
 
     def test_bad_input_is_one_line_before_anything_is_measured(self):
-        self.assertIn("a folder that exists", self.refuse("-o", os.path.join(self.folder.name, "none", "m.toml")))
-        self.assertIn("a folder that exists", self.refuse("-o", self.folder.name))
+        self.assertIn("No such file or directory", self.refuse("-o", os.path.join(self.folder.name, "none", "m.toml")))
+        self.assertIn("Is a directory", self.refuse("-o", self.folder.name))
         self.assertIn("--seconds", self.refuse("--seconds", "0"))
         self.assertIn("--slow", self.refuse("--slow"))
 

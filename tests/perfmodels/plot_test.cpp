@@ -29,6 +29,17 @@ TEST_CASE("a plot's script quotes text and leaves out what a logarithm cannot sh
   CHECK(script.find("no_logarithm") == std::string::npos);
 }
 
+TEST_CASE("labelled points are numbered from the left, those on each other in one place") {
+  Plot plot{.title = "t", .x_label = "x", .y_label = "y"};
+  plot.series.push_back({"kernels",
+                         Series::Style::points,
+                         {{1000, 5, "far"}, {1, 5, "a"}, {1.01, 5, "b"}, {1.02, 5, "c"}}});
+  const std::string script = gnuplot_script(plot, "out.svg");
+  CHECK(script.find("\"1  a\\n2  b\\n3  c\\n4  far\"") != std::string::npos);
+  CHECK(script.find("set label \"1-3\"") != std::string::npos);
+  CHECK(script.find("set label \"4\"") != std::string::npos);
+}
+
 TEST_CASE("a plot is an SVG file with its labels, or gnuplot is not there") {
   const test::TempDir folder;
   const std::string path = folder.path("out.svg");

@@ -219,7 +219,7 @@ class Jobs(unittest.TestCase):
     def test_what_the_cluster_does_not_have(self):
         for keys, text in {("slurm.partition=fast",): "not one of this cluster's: main, high",
                            ("slurm.gpus_per_rank=3",): "is 3 GPUs of a node, but partition main has 2",
-                           ("slurm.nodes=5",): "is 5 nodes, but partition main has 4",
+                           ("slurm.nodes=5", "batch.global=10"): "is 5 nodes, but partition main has 4",
                            ("slurm.account=x", 'slurm.options=["--licenses=none"]'): "Slurm refuses the job"}.items():
             with self.subTest(keys):
                 with self.assertRaisesRegex(RuntimeError, text) as raised:
