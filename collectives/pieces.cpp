@@ -48,9 +48,9 @@ int num_pieces(const Call& call, std::size_t most_bytes) {
   return static_cast<int>(std::max<std::size_t>(1, (call.bytes() + most_bytes - 1) / most_bytes));
 }
 
-Piece piece_of(const Call& call, int rank, int pieces, int i) {
+CallPiece piece_of(const Call& call, int rank, int pieces, int i) {
   const Collective what = call.what;
-  Piece piece{.call = call, .in_place = whole_everywhere(what)};
+  CallPiece piece{.call = call, .in_place = whole_everywhere(what)};
   const bool in_is_block = what == Collective::all_gather || what == Collective::gather;
   const bool out_is_block = what == Collective::reduce_scatter || what == Collective::scatter;
   const auto stretches = [&](const Elements& e, bool one) {

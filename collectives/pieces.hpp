@@ -12,7 +12,7 @@
 
 namespace lockstep {
 
-struct Piece {
+struct CallPiece {
   Call call;  // its elements lie nowhere yet; in and out may be one buffer where `in_place`
   bool in_place = false;
   // Stretches of the whole call's elements, in the order of the piece's: what this rank gives and
@@ -22,6 +22,6 @@ struct Piece {
 
 // As many on every rank. A barrier, and a call of nothing, is one piece.
 int num_pieces(const Call& call, std::size_t most_bytes);
-Piece piece_of(const Call& call, int rank, int pieces, int i);
+CallPiece piece_of(const Call& call, int rank, int pieces, int i);
 
 }  // namespace lockstep

@@ -74,7 +74,8 @@ int convert_one(const CheckpointOptions& options) {
 }
 
 int compare(const CheckpointOptions& options) {
-  const Difference d = diff(find_checkpoint(options.path), find_checkpoint(options.other));
+  const CheckpointDifference d =
+      diff(find_checkpoint(options.path), find_checkpoint(options.other));
   say(d.text);
   return d.same ? 0 : kDifferent;
 }

@@ -78,7 +78,7 @@ std::string compare(const Tensor& a, const Tensor& b) {
 }
 
 template <class Value>
-void compare_fields(Difference& d, const char* what, const Value& a, const Value& b,
+void compare_fields(CheckpointDifference& d, const char* what, const Value& a, const Value& b,
                     const std::string& text_a, const std::string& text_b) {
   if (a == b) return;
   d.same = false;
@@ -167,9 +167,9 @@ std::string verify(const std::string& checkpoint) {
                 static_cast<long long>(m.step), m.shards.size(), 1e-6 * double(bytes_in(m)));
 }
 
-Difference diff(const std::string& a, const std::string& b) {
+CheckpointDifference diff(const std::string& a, const std::string& b) {
   const Manifest first = read_manifest(a), second = read_manifest(b);
-  Difference d;
+  CheckpointDifference d;
   const auto number = [&](const char* what, std::int64_t x, std::int64_t y) {
     compare_fields(d, what, x, y, std::to_string(x), std::to_string(y));
   };

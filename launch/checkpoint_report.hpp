@@ -24,10 +24,10 @@ std::string inspect_json(const std::string& checkpoint, const Manifest& manifest
 std::string verify(const std::string& checkpoint);
 
 // Where two checkpoints differ, state by state; whatever their layouts.
-struct Difference {
+struct CheckpointDifference {
   std::string text;
   bool same = true;
 };
-Difference diff(const std::string& a, const std::string& b);
+CheckpointDifference diff(const std::string& a, const std::string& b);
 
 }  // namespace lockstep

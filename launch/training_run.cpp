@@ -21,7 +21,7 @@ namespace {
 constexpr std::int64_t kFirstTracedStep = 2;  // the first step allocates
 
 ScheduleOptions schedule_of(const JobConfig& job) {
-  return {.kind = schedule_kind(job.optimizer.schedule),
+  return {.kind = decay_kind(job.optimizer.schedule),
           .peak = job.optimizer.learning_rate,
           .steps = job.job.steps,
           .warmup_steps = job.optimizer.warmup_steps,

@@ -28,7 +28,7 @@ const LaneBuffers& buffers_of(BlockCosts& blocks, const StageLayers& layers);
 
 // Among the data ranks; kernels per element.
 struct DataPrices {
-  Line all_reduce{}, reduce_scatter{}, all_gather{};
+  CostLine all_reduce{}, reduce_scatter{}, all_gather{};
   double clear = 0, add = 0;
 };
 

@@ -24,7 +24,7 @@
 namespace lockstep {
 
 // Seconds of a collective on so many bytes.
-struct Line {
+struct CostLine {
   double alpha = 0, beta = 0;
   double at(double bytes, double calls = 1) const { return calls * alpha + beta * bytes; }
 };
@@ -51,7 +51,7 @@ struct LaneRules {
   bool same_queue = false;  // as the tensor group's
   double layer_pace = 1, lane_pace = 1;
   double bucket_bytes = 0;
-  Line sum{};  // of a bucket
+  CostLine sum{};  // of a bucket
 };
 
 // Seconds of what a stage sends over the links of the lane, behind a pass.

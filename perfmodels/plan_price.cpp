@@ -227,9 +227,9 @@ PlanPrices::Passed PlanPrices::passes(const Layout& l, BlockCosts& b, const Stag
   return passed;
 }
 
-Line PlanPrices::line_of(Collective what, int ranks, int per_node) {
+CostLine PlanPrices::line_of(Collective what, int ranks, int per_node) {
   const int nodes = (ranks + per_node - 1) / per_node;
-  const auto [line, fresh] = lines_.emplace(std::tuple{what, ranks, nodes}, Line{});
+  const auto [line, fresh] = lines_.emplace(std::tuple{what, ranks, nodes}, CostLine{});
   if (fresh) {
     constexpr double kLess = 4 << 20, kMore = 256 << 20;
     Operation group{.name = name_of(what), .kind = OperationKind::collective, .ranks = ranks};

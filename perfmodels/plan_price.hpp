@@ -72,13 +72,13 @@ class PlanPrices {
   double sums_besides(const Layout& layout, const BlockCosts& blocks);
   double memory(const Layout& layout, BlockCosts& blocks, const Stages& stages);
   // Seconds of a collective among so many ranks, so many of them on each node.
-  Line line_of(Collective what, int ranks, int per_node);
+  CostLine line_of(Collective what, int ranks, int per_node);
 
   const JobConfig& job_;
   const Machine& machine_;
   const CommunicatorOptions& options_;
   std::map<Key, BlockCosts> blocks_;
-  std::map<std::tuple<Collective, int, int>, Line> lines_;
+  std::map<std::tuple<Collective, int, int>, CostLine> lines_;
   std::map<std::tuple<std::string, int, std::int64_t, int>, StoredPasses> stored_;
   double world_seconds_ = 0;                    // of a sum of a few numbers over all ranks
   double clear_seconds_ = 0, add_seconds_ = 0;  // kernels on gradients, per element

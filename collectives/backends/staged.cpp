@@ -36,7 +36,7 @@ class Buffer {
 
 // Where one piece is staged: in the GPU's memory, on its way, in the GPU's memory again.
 struct Slot {
-  Piece piece;
+  CallPiece piece;
   Buffer in, out;
   CudaCopies::Mark fetched, stored;
 };

@@ -69,9 +69,9 @@ void add_ideal(CurveChart& chart, const RankSeries& series, Value measured, Valu
   chart.curves.push_back(std::move(ideal));
 }
 
-using UnitOf = Unit (*)(double largest);
+using UnitOf = ShownUnit (*)(double largest);
 
-Unit percent(double) {
+ShownUnit percent(double) {
   return {1, "efficiency, %"};
 }
 
@@ -81,7 +81,7 @@ void set_unit(CurveChart& chart, UnitOf unit_of) {
     for (const ChartPoint& p : curve.points)
       largest = std::max(largest, p.y);
   }
-  const Unit unit = unit_of(largest);
+  const ShownUnit unit = unit_of(largest);
   chart.y_label = unit.name;
   for (Curve2d& curve : chart.curves) {
     for (ChartPoint& p : curve.points)
@@ -152,7 +152,7 @@ BarChart comparison_chart(const std::vector<PointSummary>& points) {
     ran = ran || p.tokens_per_second;
     predicted = predicted || p.predicted;
   }
-  const Unit unit = speed_unit(largest);
+  const ShownUnit unit = speed_unit(largest);
   BarChart chart{"Throughput", unit.name, {}, {}};
   chart.first_color = ran ? 0 : 1;
   if (ran) chart.titles.emplace_back("measured");
@@ -176,7 +176,7 @@ BarChart target_chart(const std::vector<PointSummary>& points) {
 }
 
 StackChart breakdown_chart(const std::vector<PointSummary>& points) {
-  const Unit unit = time_unit(largest_step(points));
+  const ShownUnit unit = time_unit(largest_step(points));
   StackChart chart{"Where the time of a step goes", unit.name, {}, {}, {}};
   for (std::size_t i = 0; i < kNumParts; ++i)
     chart.parts.emplace_back(title_of(static_cast<StepPart>(i)));

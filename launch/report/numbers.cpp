@@ -31,13 +31,13 @@ std::string interval_text(const Figure& figure, double scale) {
          ")";
 }
 
-Unit time_unit(double largest_seconds) {
+ShownUnit time_unit(double largest_seconds) {
   if (largest_seconds >= 10) return {1, "s"};
   if (largest_seconds >= 1e-3) return {1e3, "ms"};
   return {1e6, "us"};
 }
 
-Unit speed_unit(double largest) {
+ShownUnit speed_unit(double largest) {
   if (largest >= 1e7) return {1e-6, "million tokens per second"};
   if (largest >= 1e4) return {1e-3, "thousand tokens per second"};
   return {1, "tokens per second"};

@@ -15,11 +15,11 @@ std::string number_text(double value);
 std::string interval_text(const Figure& figure, double scale);
 
 // The unit in which the largest value of a diagram is read well: value * factor.
-struct Unit {
+struct ShownUnit {
   double factor;
   const char* name;
 };
-Unit time_unit(double largest_seconds);  // us, ms, s
-Unit speed_unit(double largest);         // tokens per second, thousands, millions of them
+ShownUnit time_unit(double largest_seconds);  // us, ms, s
+ShownUnit speed_unit(double largest);         // tokens per second, thousands, millions of them
 
 }  // namespace lockstep

@@ -72,7 +72,7 @@ void add_throughput(Page& page, Drawing& drawing, const ReportedRun& run) {
     for (const ChartPoint& p : curve.points)
       largest = std::max(largest, p.y);
   }
-  const Unit unit = speed_unit(largest);
+  const ShownUnit unit = speed_unit(largest);
   chart.y_label = unit.name;
   for (Curve2d& curve : chart.curves) {
     for (ChartPoint& p : curve.points)

@@ -55,12 +55,13 @@ class Groups {
     if (context.size() > context.nodes()) {
       if (context.nodes() > 1 && !gpu_) inside = &net_->inside();
       levels_.push_back(std::make_unique<LinkCalibration>(
-          sampler, Messages{*inside, gpu_}, inside_pairing(nodes, context.rank(), *inside),
+          sampler, TimedMessages{*inside, gpu_}, inside_pairing(nodes, context.rank(), *inside),
           "inside", extent));
     }
     if (context.nodes() > 1) {
-      levels_.push_back(std::make_unique<LinkCalibration>(
-          sampler, Messages{*net_, gpu_}, pair_across(nodes, context.rank()), "across", extent));
+      levels_.push_back(std::make_unique<LinkCalibration>(sampler, TimedMessages{*net_, gpu_},
+                                                          pair_across(nodes, context.rank()),
+                                                          "across", extent));
     }
     if (!gpu_) shared_.emplace(sampler, *inside);
   }

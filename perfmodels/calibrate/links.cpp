@@ -70,8 +70,8 @@ Pairing pair_across(const std::vector<int>& node_of, int rank) {
           .pairs_per_node = std::max(pairs, 1)};
 }
 
-LinkCalibration::LinkCalibration(Sampler& sampler, const Messages& messages, const Pairing& pairing,
-                                 std::string level, const Extent& extent)
+LinkCalibration::LinkCalibration(Sampler& sampler, const TimedMessages& messages,
+                                 const Pairing& pairing, std::string level, const Extent& extent)
     : sampler_(sampler),
       messages_(messages),
       pairing_(pairing),

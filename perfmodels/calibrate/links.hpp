@@ -35,7 +35,7 @@ struct Pairing {
 class LinkCalibration {
  public:
   // Collective over all ranks.
-  LinkCalibration(Sampler& sampler, const Messages& messages, const Pairing& pairing,
+  LinkCalibration(Sampler& sampler, const TimedMessages& messages, const Pairing& pairing,
                   std::string level, const Extent& extent);
   // After the first rounds: adds sizes about the place where the time jumps, to find it. Returns
   // whether any.
@@ -76,7 +76,7 @@ class LinkCalibration {
   Figure contention(double latency) const;
 
   Sampler& sampler_;
-  Messages messages_;
+  TimedMessages messages_;
   Pairing pairing_;
   std::string level_;
   double seconds_;  // for the first visits of all

@@ -45,7 +45,7 @@ Elements MessageMemory::next(std::size_t bytes) {
   return part;
 }
 
-PairTrial::PairTrial(const Messages& messages, int peer, std::size_t bytes)
+PairTrial::PairTrial(const TimedMessages& messages, int peer, std::size_t bytes)
     : net_(messages.net),
       gpu_(messages.gpu),
       peer_(peer),
@@ -96,7 +96,7 @@ double PairTrial::told(double value) {
 }
 
 // Short round trips are timed several at once; both must know how many.
-PingPongTrial::PingPongTrial(const Messages& messages, int peer, std::size_t bytes)
+PingPongTrial::PingPongTrial(const TimedMessages& messages, int peer, std::size_t bytes)
     : PairTrial(messages, peer, bytes) {
   if (peer_ < 0) return;
   round_trips(1);
@@ -131,7 +131,8 @@ void SendOverheadTrial::run(std::span<double> seconds) {
   seconds[0] = speaks() ? std::max(each, kLeastSeconds) : -1;
 }
 
-ReceiveOverheadTrial::ReceiveOverheadTrial(const Messages& messages, int peer, std::size_t bytes)
+ReceiveOverheadTrial::ReceiveOverheadTrial(const TimedMessages& messages, int peer,
+                                           std::size_t bytes)
     : PairTrial(messages, peer, bytes) {
   train(1, 0);
   round_trip_ = told(train(1, 0).seconds);

@@ -10,9 +10,9 @@
 namespace lockstep {
 
 // Whose messages are timed, and the GPU in whose memory they lie; none: the host's.
-struct Messages {
+struct TimedMessages {
   // NOLINTNEXTLINE(google-explicit-constructor): of a transport, they are the host's
-  Messages(Transport& transport, Device* device = nullptr) : net(transport), gpu(device) {}
+  TimedMessages(Transport& transport, Device* device = nullptr) : net(transport), gpu(device) {}
   Transport& net;
   Device* gpu;
 };
@@ -32,7 +32,7 @@ class MessageMemory {
 // What all of them share. `peer` is -1 for a silent rank.
 class PairTrial : public Trial {
  public:
-  PairTrial(const Messages& messages, int peer, std::size_t bytes);
+  PairTrial(const TimedMessages& messages, int peer, std::size_t bytes);
 
  protected:
   bool speaks() const { return peer_ >= 0 && net_.rank() < peer_; }
@@ -60,7 +60,7 @@ class PairTrial : public Trial {
 // Half a round trip of messages of equal size.
 class PingPongTrial : public PairTrial {
  public:
-  PingPongTrial(const Messages& messages, int peer, std::size_t bytes);
+  PingPongTrial(const TimedMessages& messages, int peer, std::size_t bytes);
   void run(std::span<double> seconds) override;
 
  private:
@@ -71,7 +71,7 @@ class PingPongTrial : public PairTrial {
 // PRTT(n, 0, s).
 class TrainTrial : public PairTrial {
  public:
-  TrainTrial(const Messages& of, int peer, std::size_t bytes, int messages)
+  TrainTrial(const TimedMessages& of, int peer, std::size_t bytes, int messages)
       : PairTrial(of, peer, bytes), messages_(messages) {}
   void run(std::span<double> seconds) override;
 
@@ -82,7 +82,7 @@ class TrainTrial : public PairTrial {
 // o_send, by PRTT(n, d, s) and PRTT(1, 0, s).
 class SendOverheadTrial : public PairTrial {
  public:
-  SendOverheadTrial(const Messages& of, int peer, std::size_t bytes, int messages)
+  SendOverheadTrial(const TimedMessages& of, int peer, std::size_t bytes, int messages)
       : PairTrial(of, peer, bytes), messages_(messages) {}
   void run(std::span<double> seconds) override;
 
@@ -94,7 +94,7 @@ class SendOverheadTrial : public PairTrial {
 // how long a message takes only the speaking one can tell it.
 class ReceiveOverheadTrial : public PairTrial {
  public:
-  ReceiveOverheadTrial(const Messages& messages, int peer, std::size_t bytes);
+  ReceiveOverheadTrial(const TimedMessages& messages, int peer, std::size_t bytes);
   void run(std::span<double> seconds) override;
 
  private:

@@ -22,13 +22,13 @@ double progress(std::int64_t step, double begin, double end) {
 double decayed(std::int64_t step, const ScheduleOptions& o) {
   const double warm = static_cast<double>(o.warmup_steps), end = static_cast<double>(o.steps);
   switch (o.kind) {
-    case ScheduleKind::constant:
+    case DecayKind::constant:
       return 0;
-    case ScheduleKind::linear:
+    case DecayKind::linear:
       return progress(step, warm, end);
-    case ScheduleKind::cosine:
+    case DecayKind::cosine:
       return 0.5 * (1 - std::cos(std::numbers::pi * progress(step, warm, end)));
-    case ScheduleKind::wsd:
+    case DecayKind::wsd:
       return progress(step, std::max(warm, end * (1 - o.decay_share)), end);
   }
   return 0;
@@ -36,10 +36,10 @@ double decayed(std::int64_t step, const ScheduleOptions& o) {
 
 }  // namespace
 
-ScheduleKind schedule_kind(std::string_view name) {
+DecayKind decay_kind(std::string_view name) {
   const auto found = std::find(std::begin(kScheduleNames), std::end(kScheduleNames), name);
   expect(found != std::end(kScheduleNames), "unknown schedule: the configuration checks its name");
-  return static_cast<ScheduleKind>(found - std::begin(kScheduleNames));
+  return static_cast<DecayKind>(found - std::begin(kScheduleNames));
 }
 
 double learning_rate_at(std::int64_t step, const ScheduleOptions& o) {

@@ -14,15 +14,15 @@
 
 namespace lockstep {
 
-enum class ScheduleKind : std::uint8_t { constant, linear, cosine, wsd };
+enum class DecayKind : std::uint8_t { constant, linear, cosine, wsd };
 
 inline constexpr const char* kScheduleNames[] = {"constant", "linear", "cosine", "wsd"};
 
 // The kind of one of kScheduleNames.
-ScheduleKind schedule_kind(std::string_view name);
+DecayKind decay_kind(std::string_view name);
 
 struct ScheduleOptions {
-  ScheduleKind kind = ScheduleKind::cosine;
+  DecayKind kind = DecayKind::cosine;
   double peak = 1e-3;
   std::int64_t steps = 100;
   std::int64_t warmup_steps = 0;
