@@ -34,6 +34,10 @@ std::vector<Part> parts_of(const Breakdown& b) {
           {"pipeline_bubble", b.bubble}};
 }
 
+std::string joined(const std::string& a, const std::string& b) {
+  return a + (a.empty() || b.empty() ? "" : "; ") + b;
+}
+
 const StageShare& worst_of(const std::vector<StageShare>& stages) {
   return *std::max_element(
       stages.begin(), stages.end(),
@@ -125,6 +129,16 @@ int ranks_of(const JobConfig& job, int asked_for, int otherwise) {
   return p.data > 0 ? p.data * p.tensor * p.pipeline : otherwise;
 }
 
+// perfmodels/published says of which machines and programs.
+std::string sureness_of(const Machine& machine) {
+  if (machine.calibrated) return "";
+  if (machine.device != "cuda")
+    return "the profile is not calibrated: lockstep calibrate measures a machine";
+  return "the profile is made of data sheets, not calibrated: published steps took up to 1.5 times "
+         "as "
+         "long, and kept the predicted efficiency within 4 points on average";
+}
+
 JobPrediction predict_job(JobConfig job, const Machine& profile, int ranks) {
   const Machine machine = with_threads(profile, static_cast<int>(job.job.threads));
   ranks = ranks_of(job, ranks, machine.devices_per_node);
@@ -133,7 +147,7 @@ JobPrediction predict_job(JobConfig job, const Machine& profile, int ranks) {
   JobPrediction p{job.model.kind,
                   machine.name,
                   ranks,
-                  threads_note(machine),
+                  joined(threads_note(machine), sureness_of(machine)),
                   record->job_parameters,
                   machine.memory_bytes,
                   predict_step(*record, machine)};

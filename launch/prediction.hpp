@@ -24,6 +24,10 @@ std::int64_t vocabulary_of(const JobConfig& job);
 // `asked_for`, unless it is 0; then those of the job's layout, else `otherwise`.
 int ranks_of(const JobConfig& job, int asked_for, int otherwise);
 
+// How far predictions from a profile that nobody measured may be off, as far as is known; "" for
+// others.
+std::string sureness_of(const Machine& machine);
+
 // `ranks` of the job; 0: those of its layout, else the devices of a node. Neighbours share the
 // nodes of the machine. ConfigError as the job itself would, and where the profile lacks what it
 // needs.

@@ -13,6 +13,7 @@
 
 #include "launch/command.hpp"
 #include "launch/number_checks.hpp"
+#include "launch/prediction.hpp"
 #include "launch/prediction_options.hpp"
 #include "launch/step_table.hpp"
 #include "perfmodels/machine/threads.hpp"
@@ -102,14 +103,6 @@ std::string cost_of(const ScaledStep& s, std::int64_t steps) {
          format(" and %.4g node hours", s.node_hours(steps));
 }
 
-// What is known of profiles that were made of data sheets (perfmodels/published).
-std::string sureness_of(const Machine& machine) {
-  if (machine.calibrated) return "";
-  if (machine.device != "cuda") return ", whose profile is not calibrated";
-  return ", from data sheets, not calibrated: published steps took up to 1.5 times as "
-         "long, and kept the predicted efficiency within 4 points on average";
-}
-
 std::string remedy_text(const std::optional<Remedy>& remedy, std::int64_t steps) {
   if (!remedy) return "";
   return format(". With %s = %s, %s would take %s, an efficiency of %.0f %%", remedy->key.c_str(),
@@ -188,7 +181,7 @@ int show_scaling(const ScalingOptions& options) {
   const auto advice = advise(curves[0], options.efficiency);
   const bool falls = advice && advice->next;
   const auto remedy = falls ? remedy_at(job, machine, *advice->next) : std::nullopt;
-  const std::string note = threads_note(machine);
+  const std::string note = threads_note(machine), sureness = sureness_of(machine);
   if (options.json) {
     Json all = Json::array();
     for (const ScalingCurve& curve : curves)
@@ -205,7 +198,7 @@ int show_scaling(const ScalingOptions& options) {
                               : Json();
     print_once(all.dump(2) + "\n");
   } else {
-    print_once("Predicted on " + machine.name + sureness_of(machine) + "\n" +
+    print_once("Predicted on " + machine.name + (sureness.empty() ? "" : ": " + sureness) + "\n" +
                (note.empty() ? "" : note + "\n") + "\n" + table_of(curves[1], job.job.steps) +
                "\n" + table_of(curves[0], job.job.steps) + "\n" +
                advice_text(advice, job.job.steps, options.efficiency) +
