@@ -197,11 +197,9 @@ int show_scaling(const ScalingOptions& options) {
                               : Json();
     print_once(all.dump(2) + "\n");
   } else {
-    print_once("Predicted on " + machine.name +
-               (machine.calibrated ? "" : ", whose profile is not calibrated") + "\n" +
-               (note.empty() ? "" : note + "\n") + "\n" + table_of(curves[1], job.job.steps) +
-               "\n" + table_of(curves[0], job.job.steps) + "\n" +
-               advice_text(advice, job.job.steps, options.efficiency) +
+    print_once("Predicted on " + machine.name + "\n" + (note.empty() ? "" : note + "\n") + "\n" +
+               table_of(curves[1], job.job.steps) + "\n" + table_of(curves[0], job.job.steps) +
+               "\n" + advice_text(advice, job.job.steps, options.efficiency) +
                remedy_text(remedy, job.job.steps) + ".\n");
   }
   if (options.plot.empty()) return 0;

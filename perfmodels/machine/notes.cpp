@@ -14,20 +14,22 @@ std::string on_threads(const Machine& machine) {
                 machine.threads_per_device);
 }
 
-std::string on_published_runs(const Machine& machine) {
+std::string on_trust(const Machine& machine) {
+  if (machine.calibrated) return "";
   const PublishedRuns& runs = machine.published;
-  if (!runs.known()) return "";
-  return format("Trust: published steps took %.2f to %.2f times as long as %s predicts them (%s)",
-                runs.least, runs.most, machine.name.c_str(), runs.source.c_str());
+  const std::string head = "Trust: " + machine.name + " is not calibrated";
+  if (!runs.known()) return head + "; lockstep calibrate measures a machine";
+  return head + format(": published steps took %.2f to %.2f times as long as it predicts (%s)",
+                       runs.least, runs.most, runs.source.c_str());
 }
 
 }  // namespace
 
 std::string notes_on(const Machine& machine) {
   std::string text = on_threads(machine);
-  const std::string published = on_published_runs(machine);
-  if (!text.empty() && !published.empty()) text += "\n";
-  return text + published;
+  const std::string trust = on_trust(machine);
+  if (!text.empty() && !trust.empty()) text += "\n";
+  return text + trust;
 }
 
 }  // namespace lockstep

@@ -8,8 +8,8 @@
 
 namespace lockstep {
 
-// Rates that were guessed, and how published runs compare: a line each, without an end of line
-// behind the last. Empty: nothing to say.
+// Rates that were guessed, and of a profile that nobody calibrated how published runs compare: a
+// line each, without an end of line behind the last. Empty: nothing to say.
 std::string notes_on(const Machine& machine);
 
 }  // namespace lockstep

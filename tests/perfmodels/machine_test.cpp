@@ -63,11 +63,16 @@ TEST_CASE("a profile is read back as it was written") {
   CHECK(m.published.most == 1.5);
 }
 
-TEST_CASE("how far a profile's predictions may be trusted stands beside them, where it is known") {
+TEST_CASE("how far a profile's predictions may be trusted stands beside them") {
   Machine m = example();
-  CHECK(notes_on(m) == "Trust: published steps took 0.90 to 1.50 times as long as " + m.name +
-                           " predicts them (made up)");
+  m.calibrated = false;
+  CHECK(notes_on(m) == "Trust: " + m.name +
+                           " is not calibrated: published steps took 0.90 to 1.50 times as long as "
+                           "it predicts (made up)");
   m.published = {};
+  CHECK(notes_on(m) ==
+        "Trust: " + m.name + " is not calibrated; lockstep calibrate measures a machine");
+  m.calibrated = true;
   CHECK(notes_on(m).empty());
 }
 
