@@ -7,10 +7,8 @@
 
 #include "parallelism/pipeline/executor.hpp"
 #include "parallelism/pipeline/table.hpp"
-#include "perfmodels/cost_table.hpp"
 #include "perfmodels/exchanges.hpp"
 #include "perfmodels/message_time.hpp"
-#include "perfmodels/operation_time.hpp"
 #include "perfmodels/software.hpp"
 #include "perfmodels/stage_replay.hpp"
 #include "runtime/base/format.hpp"
@@ -59,29 +57,7 @@ struct PlanPrices::Stages {
 
 PlanPrices::PlanPrices(const JobConfig& job, int ranks, const Machine& machine,
                        const CommunicatorOptions& options)
-    : job_(job), machine_(machine), options_(options) {
-  constexpr double kFewBytes = 64;
-  if (ranks == 1) return;
-  set_kernels();
-  const int per_node = machine.devices_per_node, nodes = (ranks + per_node - 1) / per_node;
-  const GroupShape world = on_machine(machine, assumed_shape(ranks, nodes));
-  world_seconds_ = price_of(machine, Collective::all_reduce, kFewBytes, world, "").seconds.value;
-}
-
-// What comes with gradients that live while backward is at their layer
-// (zero/transient_gradients.cpp).
-void PlanPrices::set_kernels() {
-  constexpr std::int64_t kMany = 1 << 26;
-  constexpr double kBytes = kGradientBytes * kMany;
-  OperationTimes times(machine_);
-  const auto per_element = [&](const Operation& o) { return times.of(o).seconds.value / kMany; };
-  clear_seconds_ = per_element({.name = "fill", .shape = {kMany}, .bytes_written = kBytes});
-  add_seconds_ = per_element({.name = "add",
-                              .shape = {kMany},
-                              .flops = kMany,
-                              .bytes_read = 2 * kBytes,
-                              .bytes_written = kBytes});
-}
+    : job_(job), machine_(machine), options_(options), rates_(machine, ranks) {}
 
 BlockCosts& PlanPrices::blocks_of(const Layout& l) {
   const Key key{l.degrees.tensor, l.micro, l.recompute, l.sequence_parallel};
@@ -194,7 +170,7 @@ PlanPrices::Passed PlanPrices::passes(const Layout& l, BlockCosts& b, const Stag
   std::optional<DataLanes> lanes;
   if (l.degrees.data > 1 && !(kind.awaited && P > 1)) {
     const DataLayout data{l, stages.blocks_of, stages.deferred, messages.beside, simulated};
-    lanes.emplace(job_, machine_, data, b, data_prices(l));
+    lanes.emplace(job_, machine_, data, b, rates_.of_data(l.degrees));
   }
   Passed passed;
   if (P == 1) {
@@ -227,36 +203,9 @@ PlanPrices::Passed PlanPrices::passes(const Layout& l, BlockCosts& b, const Stag
   return passed;
 }
 
-CostLine PlanPrices::line_of(Collective what, int ranks, int per_node) {
-  const int nodes = (ranks + per_node - 1) / per_node;
-  const auto [line, fresh] = lines_.emplace(std::tuple{what, ranks, nodes}, CostLine{});
-  if (fresh) {
-    constexpr double kLess = 4 << 20, kMore = 256 << 20;
-    Operation group{.name = name_of(what), .kind = OperationKind::collective, .ranks = ranks};
-    const OperationGroup lying{"data", ranks, nodes};
-    group.group = &lying;
-    const GroupShape shape = shape_of(machine_, group);
-    const double less = price_of(machine_, what, kLess, shape, "").seconds.value;
-    const double more = price_of(machine_, what, kMore, shape, "").seconds.value;
-    line->second.beta = (more - less) / (kMore - kLess);
-    line->second.alpha = std::max(less - line->second.beta * kLess, 0.0);
-  }
-  return line->second;
-}
-
-DataPrices PlanPrices::data_prices(const Layout& l) {
-  const int D = l.degrees.data,
-            per_node = std::max(machine_.devices_per_node / l.degrees.tensor, 1);
-  return {.all_reduce = line_of(Collective::all_reduce, D, per_node),
-          .reduce_scatter = line_of(Collective::reduce_scatter, D, per_node),
-          .all_gather = line_of(Collective::all_gather, D, per_node),
-          .clear = clear_seconds_,
-          .add = add_seconds_};
-}
-
 double PlanPrices::behind_passes(const Layout& l, const BlockCosts& b, const Stages& stages) {
   if (l.degrees.data == 1) return 0;
-  const DataPrices prices = data_prices(l);
+  const DataPrices prices = rates_.of_data(l.degrees);
   const double elements = stages.most_elements(b);
   const bool all_at_once = l.degrees.pipeline > 1 && find_software(job_.job.software).others;
   if (all_at_once) return prices.all_reduce.at(elements * kGradientBytes);
@@ -271,10 +220,10 @@ double PlanPrices::sums_besides(const Layout& l, const BlockCosts& b) {
   const bool far = d.data * d.tensor >= machine_.devices_per_node;
   double seconds = 0;
   if (tied) {
-    seconds += line_of(Collective::all_reduce, 2, far ? 1 : machine_.devices_per_node)
+    seconds += rates_.line_of(Collective::all_reduce, 2, far ? 1 : machine_.devices_per_node)
                    .at(b.table * kGradientBytes / (l.zero > 0 ? d.data : 1));
   }
-  return seconds + 2 * world_seconds_;  // the loss; the squares of the gradients
+  return seconds + 2 * rates_.world_seconds();  // the loss; the squares of the gradients
 }
 
 const StoredPasses& PlanPrices::stored_in(const Layout& l) {

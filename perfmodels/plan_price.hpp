@@ -3,9 +3,8 @@
 // (plan_blocks.hpp).
 //
 //   passes    the layers of each part, simulated in the order of the schedule
-//   (pipeline/simulate.hpp,
-//             or exchanges.hpp for software that waits for its messages): the first micro-batches
-//             of it, each other one takes what those in the middle do
+//             (pipeline/simulate.hpp, or exchanges.hpp for software that waits for its messages):
+//             the first micro-batches of it, each other one takes what those in the middle do
 //   data      sums of gradients and gathers of values at the prices of the group, behind the passes
 //             that can hide them; sums over stages and over all ranks; optimizer by the elements
 //             that a rank updates
@@ -21,11 +20,11 @@
 #include <tuple>
 
 #include "collectives/options.hpp"
-#include "perfmodels/collective_price.hpp"
 #include "perfmodels/message_time.hpp"
 #include "perfmodels/plan.hpp"
 #include "perfmodels/plan_blocks.hpp"
 #include "perfmodels/plan_data.hpp"
+#include "perfmodels/plan_rates.hpp"
 #include "perfmodels/plan_stored.hpp"
 
 namespace lockstep {
@@ -63,25 +62,19 @@ class PlanPrices {
   Passed passes(const Layout& layout, BlockCosts& blocks, const Stages& stages);
   Passed without_stages(const Layout& layout, const Stages& stages, DataLanes* lanes,
                         int micro_batches) const;
-  DataPrices data_prices(const Layout& layout);
   // What data ranks send when all passes are done: updated values; all sums of other software.
   double behind_passes(const Layout& layout, const BlockCosts& blocks, const Stages& stages);
   const StoredPasses& stored_in(const Layout& layout);
-  void set_kernels();
   // Sums over the two stages that share a table, and of a few numbers over all ranks.
   double sums_besides(const Layout& layout, const BlockCosts& blocks);
   double memory(const Layout& layout, BlockCosts& blocks, const Stages& stages);
-  // Seconds of a collective among so many ranks, so many of them on each node.
-  CostLine line_of(Collective what, int ranks, int per_node);
 
   const JobConfig& job_;
   const Machine& machine_;
   const CommunicatorOptions& options_;
+  PlanRates rates_;
   std::map<Key, BlockCosts> blocks_;
-  std::map<std::tuple<Collective, int, int>, CostLine> lines_;
   std::map<std::tuple<std::string, int, std::int64_t, int>, StoredPasses> stored_;
-  double world_seconds_ = 0;                    // of a sum of a few numbers over all ranks
-  double clear_seconds_ = 0, add_seconds_ = 0;  // kernels on gradients, per element
 };
 
 }  // namespace lockstep
