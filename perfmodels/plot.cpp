@@ -17,28 +17,14 @@ namespace lockstep {
 
 namespace {
 
-// Inside double quotes, where gnuplot makes lines of \\n.
-std::string quoted_lines(const std::string& lines) {
-  std::string all = "\"";
-  for (const char c : lines) {
-    if (c == '"' || c == '\\') all += '\\';
-    all += c == '\n' ? std::string("\\n") : std::string(1, c);
-  }
-  return all + "\"";
-}
-
 constexpr int kNotFound = 127;  // the shell's status for a command that is not there
-
-// M. Okabe, K. Ito, "Color universal design", 2008: told apart by all eyes, and in grey.
-constexpr const char* kColors[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                   "#E69F00", "#56B4E9", "#7A7A7A", "#000000"};
 
 std::string look_of(const Series& series, std::size_t i) {
   constexpr const char* kNames[] = {"points pt 7 ps 0.6", "lines lw 2",
                                     "linespoints lw 2 pt 7 ps 0.7", "lines lw 1.5 dt 3"};
   const bool dotted = series.style == Series::Style::dotted;
   return format("%s lc rgb '%s'", kNames[static_cast<int>(series.style)],
-                dotted ? "#888888" : kColors[i % std::size(kColors)]);
+                dotted ? "#888888" : plot_color(i));
 }
 
 bool shows(const Plot& plot, const PlotPoint& p) {
@@ -126,7 +112,7 @@ std::string marks_of(const Plot& plot, const Axis& x, const Axis& y) {
     if (found == marks.end()) marks.push_back({p, {number}});
   }
   if (marks.empty()) return "";
-  std::string text = "set rmargin at screen 0.76\nset label " + quoted_lines(names) +
+  std::string text = "set rmargin at screen 0.76\nset label " + gnuplot_quoted(names, "\\n") +
                      " at graph 1.03, graph 0.98 left font 'sans,10'\n";
   for (const Mark& m : marks) {
     text +=
@@ -162,13 +148,24 @@ class IgnorePipeSignal {
 
 }  // namespace
 
-std::string gnuplot_quoted(const std::string& text) {
+std::string gnuplot_quoted(const std::string& text, const char* line_end) {
   std::string all = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') all += '\\';
-    all += c == '\n' ? ' ' : c;
+    all += c == '\n' ? std::string(line_end) : std::string(1, c);
   }
   return all + "\"";
+}
+
+std::string plot_frame() {
+  return "set border 3 lc rgb '#666666'\nset tics nomirror textcolor rgb '#333333'\n";
+}
+
+const char* plot_color(std::size_t i) {
+  // M. Okabe, K. Ito, "Color universal design", 2008: told apart by all eyes, and in grey.
+  constexpr const char* kColors[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+                                     "#E69F00", "#56B4E9", "#7A7A7A", "#000000"};
+  return kColors[i % std::size(kColors)];
 }
 
 std::string gnuplot_script(const Plot& plot, const std::string& svg_path) {
@@ -186,8 +183,8 @@ std::string gnuplot_script(const Plot& plot, const std::string& svg_path) {
   const std::string marks = marks_of(plot, x, y);
   return "set terminal svg noenhanced size 900,600 font 'sans,12' background 'white'\nset output " +
          gnuplot_quoted(svg_path) + "\nset title " + gnuplot_quoted(plot.title) + "\nset xlabel " +
-         gnuplot_quoted(plot.x_label) + "\nset ylabel " + gnuplot_quoted(plot.y_label) +
-         "\nset border 3 lc rgb '#666666'\nset tics nomirror textcolor rgb '#333333'\n"
+         gnuplot_quoted(plot.x_label) + "\nset ylabel " + gnuplot_quoted(plot.y_label) + "\n" +
+         plot_frame() +
          "set grid lc rgb '#dddddd' lt 1\n"
          "set key tmargin center horizontal maxrows 3 samplen 2\nset format '%g'\n" +
          x.text('x') + y.text('y', marks.empty() ? Axis::kRoom : Axis::kRoomForMarks) + marks +

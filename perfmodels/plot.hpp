@@ -2,6 +2,7 @@
 // Diagrams as SVG files, drawn by gnuplot where it is installed (Debian: gnuplot-nox).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -36,9 +37,13 @@ enum class Drawn : std::uint8_t { yes, no_gnuplot };
 // SystemError that names the file if it fails.
 Drawn draw(const Plot& plot, const std::string& svg_path);
 
-// The same for a script that writes `svg_path` itself, and a text as gnuplot takes it, in quotes.
+// For scripts that write `svg_path` themselves: a text as gnuplot takes it, in quotes (lines end
+// with `line_end`: a space makes them one, "\\n" is gnuplot's end of a line), and what all diagrams
+// have alike: the frame, and the colour of series i.
 Drawn draw_script(const std::string& script, const std::string& svg_path);
-std::string gnuplot_quoted(const std::string& text);
+std::string gnuplot_quoted(const std::string& text, const char* line_end = " ");
+std::string plot_frame();
+const char* plot_color(std::size_t i);
 
 // What became of it, as a line for people: "the plot is in FILE".
 std::string told(Drawn drawn, const std::string& svg_path);

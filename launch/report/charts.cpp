@@ -14,17 +14,11 @@ namespace lockstep {
 
 namespace {
 
-// M. Okabe, K. Ito, "Color universal design", 2008: told apart by all eyes, and in grey.
-constexpr const char* kColors[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                   "#E69F00", "#56B4E9", "#7A7A7A", "#000000"};
 // Of the parts of a step, in their order.
 constexpr const char* kPartColors[] = {"#56B4E9", "#009E73", "#D55E00",
                                        "#E69F00", "#CC79A7", "#BBBBBB"};
 static_assert(std::size(kPartColors) == kNumParts);
 
-const char* color_of(std::size_t i) {
-  return kColors[i % std::size(kColors)];
-}
 const char* part_color_of(std::size_t i) {
   return kPartColors[i % std::size(kPartColors)];
 }
@@ -34,8 +28,7 @@ std::string head_of(const std::string& svg_path, const std::string& title, int h
              "set terminal svg noenhanced dynamic size 820,%d font 'Helvetica,14' background "
              "'white'\nset output ",
              height) +
-         gnuplot_quoted(svg_path) + "\nset title " + gnuplot_quoted(title) +
-         "\nset border 3 lc rgb '#666666'\nset tics nomirror textcolor rgb '#333333'\n"
+         gnuplot_quoted(svg_path) + "\nset title " + gnuplot_quoted(title) + "\n" + plot_frame() +
          "set grid ytics lc rgb '#dddddd' lt 1\n"
          "set key tmargin center horizontal maxrows 3 samplen 2 spacing 1.1\n";
 }
@@ -120,7 +113,7 @@ std::string block_of(const Curve2d& curve, std::size_t i) {
 
 // Intervals first, so that they do not cover what they belong to.
 std::string curve_of(const Curve2d& curve, std::size_t i) {
-  const char* color = curve.look == Curve2d::Look::ideal ? "#888888" : color_of(curve.color);
+  const char* color = curve.look == Curve2d::Look::ideal ? "#888888" : plot_color(curve.color);
   const std::string title =
       curve.title.empty() ? "notitle" : "title " + gnuplot_quoted(curve.title);
   const std::string line =
@@ -139,7 +132,7 @@ std::string folded(const std::string& label, std::size_t width) {
     const std::size_t space = std::min(label.find(' ', begin), label.size());
     const std::string word = label.substr(begin, space - begin);
     if (!line.empty() && line.size() + word.size() >= width) {
-      text += line + "\\n";
+      text += line + "\n";
       line.clear();
     }
     line += (line.empty() ? "" : " ") + word;
@@ -148,12 +141,8 @@ std::string folded(const std::string& label, std::size_t width) {
   return text + line;
 }
 
-// Inside double quotes, where \n is a line break of gnuplot's.
 std::string quoted_label(const std::string& label, std::size_t width) {
-  std::string plain;
-  for (const char c : label)
-    plain += c == '"' || c == '\\' ? '\'' : c;
-  return "\"" + folded(plain, width) + "\"";
+  return gnuplot_quoted(folded(label, width), "\\n");
 }
 
 std::size_t label_width(std::size_t groups) {
@@ -238,7 +227,7 @@ std::string script_of(const BarChart& chart, const std::string& svg_path) {
     text += format("$b%zu << EOD\n", b) +
             (blocks[b].empty() ? box(kNothing, kNothing, kNothing, kNothing) : blocks[b]) + "EOD\n";
     const std::size_t color = chart.first_color + b;
-    plots.push_back(boxes(format("b%zu", b), color_of(color), color ? "solid 0.55" : "solid 0.9",
+    plots.push_back(boxes(format("b%zu", b), plot_color(color), color ? "solid 0.55" : "solid 0.9",
                           chart.titles[b]));
     if (intervals[b].empty()) continue;
     text += format("$i%zu << EOD\n", b) + intervals[b] + "EOD\n";
@@ -311,7 +300,7 @@ std::string script_of(const Timeline& chart, const std::string& svg_path) {
   for (std::size_t k = 0; k < chart.kinds.size(); ++k) {
     if (blocks[k].empty()) continue;
     text += format("$k%zu << EOD\n", k) + blocks[k] + "EOD\n";
-    plots.push_back(boxes(format("k%zu", k), color_of(k), "solid 1 noborder", chart.kinds[k]));
+    plots.push_back(boxes(format("k%zu", k), plot_color(k), "solid 1 noborder", chart.kinds[k]));
   }
   text += "set ytics (" + tics + ") scale 0\n" +
           format("set xrange [0:%.9g]\nset yrange [%.9g:0.6]\n", 1.01 * end,

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <set>
 
-#include "collectives/compression/table.hpp"
 #include "models/registry.hpp"
 #include "perfmodels/machine/find_machine.hpp"
 #include "perfmodels/software.hpp"
@@ -176,17 +175,6 @@ TEST_CASE("every model of the table is planned, in layouts that it can run") {
     }
     CHECK(cut == kind.cuts_layers);
     CHECK(again == kind.recomputes);
-  }
-}
-
-TEST_CASE("steps can be left out unless the compression delays gradients") {
-  JobConfig job = job_of_64();
-  job.failures.nonfinite = "skip";
-  for (const CompressionMethod* method : compressions()) {
-    INFO(method->name);
-    job.collectives.compression = method->name;
-    const std::string why = test::config_error([&] { record_step(job, 2); });
-    CHECK((why.find("leaves steps out") != std::string::npos) == method->delays);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "collectives/compression/table.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/config_error.hpp"
 #include "tests/support/mpi.hpp"
 #include "tests/support/training.hpp"
 
@@ -160,6 +161,18 @@ TEST_CASE(
   const auto record = record_step(job, 4);
   REQUIRE(record->role_of == std::vector<int>{0, 1, 1, 2});
   CHECK(record->others.front().stage == 2);  // three micro-batches wait there, two on stage 1
+}
+
+TEST_CASE("steps can be left out unless the compression delays gradients, as top_k does") {
+  CHECK(find_compression("top_k").delays);
+  JobConfig job = gpt_small();
+  job.failures.nonfinite = "skip";
+  for (const CompressionMethod* method : compressions()) {
+    INFO(method->name);
+    job.collectives.compression = method->name;
+    const std::string why = test::config_error([&] { record_step(job, 2); });
+    CHECK((why.find("leaves steps out") != std::string::npos) == method->delays);
+  }
 }
 
 TEST_CASE("gradients that are compressed are float32, whatever the model computes in") {

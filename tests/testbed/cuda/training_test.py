@@ -6,6 +6,7 @@ training_test.py LOCKSTEP MPIRUN      LOCKSTEP is linked with tests/testbed/cuda
 """
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -48,12 +49,13 @@ class Training(unittest.TestCase):
         (self.dir / "job.toml").write_text(JOB)
         self.runs = 0
 
-    def run_job(self, *sets, ranks=1, resume=False):
+    def run_job(self, *sets, ranks=1, resume=False, environment=None):
         start = [MPIRUN, str(ranks)] if ranks > 1 else []
         words = [w for s in (*sets, f"job.run_dir=run{self.runs}") for w in ("--set", s)] + ["--resume"] * resume
         self.runs += 1
         return subprocess.run([*start, LOCKSTEP, "train", "job.toml", *words], capture_output=True, text=True,
-                              cwd=self.dir, stdin=subprocess.DEVNULL, timeout=LIMIT)
+                              cwd=self.dir, stdin=subprocess.DEVNULL, timeout=LIMIT,
+                              env={**os.environ, **(environment or {})})
 
     def metrics(self, *sets, **how):
         result = self.run_job(*sets, **how)
@@ -106,6 +108,23 @@ class Training(unittest.TestCase):
             got = self.losses(*layout, "job.device=cuda", "job.ranks_per_gpu=2", "collectives.backend=mpi",
                               f"job.precision={precision}", ranks=2)
             self.assert_close(got, wanted, tolerance, f"{layout} in {precision}")
+
+    def test_a_driver_or_a_gpu_that_is_too_old(self):
+        for environment, key, text in (
+                ({"LOCKSTEP_EMULATED_DRIVER": "11080"}, "job.device=cuda",
+                 r'job.device = "cuda": the NVIDIA driver serves CUDA 11.8, but this program was built with CUDA \d+\.\d+: '
+                 r'update the driver, or build with a toolkit that is not newer'),
+                ({"LOCKSTEP_EMULATED_CAPABILITY": "7"}, "job.precision=bfloat16",
+                 r'job.precision = "bfloat16": emulated has compute capability 7.0, and bfloat16 needs 8.0; use float32')):
+            for ranks in (1, 2):
+                with self.subTest(text, ranks=ranks):
+                    result = self.run_job("job.device=cuda", "job.ranks_per_gpu=2", key, ranks=ranks,
+                                          environment=environment)
+                    self.assertEqual(result.returncode, 2, result.stderr)
+                    said = [line for line in result.stderr.splitlines() if "lockstep:" in line]
+                    self.assertEqual(len(said), 1, result.stderr)
+                    self.assertRegex(said[0], f"^lockstep: {text}$")
+        self.metrics("job.device=cuda", environment={"LOCKSTEP_EMULATED_CAPABILITY": "7"})  # in float32
 
     def test_ranks_share_a_gpu_only_where_they_may(self):
         result = self.run_job("job.device=cuda", ranks=2)
